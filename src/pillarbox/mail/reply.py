@@ -1,0 +1,77 @@
+"""SMTP replies: code, enhanced status code, text (RFC 5321 4.2, RFC 2034, RFC 3463).
+
+The class of a reply (2, 3, 4, 5) is read from its first digit here and nowhere else.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAX_REPLY_LINE_OCTETS = 512
+"""RFC 5321 4.5.3.1.5: "The maximum total length of a reply line including the reply code and
+the <CRLF> is 512 octets"."""
+
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?= |$)")
+_UNPRINTABLE = re.compile(r"[^\t\x20-\x7e]")
+
+
+class ReplyClass(IntEnum):
+    """The first digit of a reply code (RFC 5321 4.2.1)."""
+
+    POSITIVE = 2
+    INTERMEDIATE = 3
+    TRANSIENT = 4
+    PERMANENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply of an SMTP server.
+
+    `code` has three digits; `enhanced` is an enhanced status code such as "5.7.1", or "" where
+    the reply has none; `lines` is the text, one entry a line, without code and line end.
+    """
+
+    code: int
+    enhanced: str
+    lines: tuple[str, ...]
+
+    @property
+    def category(self) -> ReplyClass:
+        """The class by the first digit. Unknown codes keep the meaning of their first digit
+        (RFC 5321 4.3.2); what is not 2yz to 5yz at all counts as transient: try again."""
+        digit = self.code // 100
+        return ReplyClass(digit) if 2 <= digit <= 5 else ReplyClass.TRANSIENT
+
+    @property
+    def text(self) -> str:
+        """The text on one line."""
+        return " ".join(self.lines)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+
+    def encode(self) -> bytes:
+        """The octets to send, each line with code, enhanced code (RFC 2034 section 4: on every
+        line) and CRLF. What is not printable ASCII becomes "?", long lines are cut at 512."""
+        lead = f"{self.enhanced} " if self.enhanced else ""
+        last = len(self.lines) - 1
+        parts: list[str] = []
+        for index, line in enumerate(self.lines):
+            text = f"{self.code}{' ' if index == last else '-'}{lead}{line}"
+            parts.append(_UNPRINTABLE.sub("?", text)[: MAX_REPLY_LINE_OCTETS - 2])
+        parts.append("")
+        return "\r\n".join(parts).encode("ascii")
+
+
+def reply(code: int, enhanced: str, *lines: str) -> Reply:
+    """Short form: `reply(250, "2.0.0", "OK")`."""
+    return Reply(code, enhanced, lines)
+
+
+def split_enhanced(text: str) -> tuple[str, str]:
+    """Split the text of a received reply line into enhanced code ("" if none) and the rest."""
+    match = _ENHANCED.match(text)
+    if match is None:
+        return "", text
+    return match.group(), text[match.end() :].lstrip(" ")

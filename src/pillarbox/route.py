@@ -1,0 +1,129 @@
+"""Which next hop a recipient's mail takes, by tenant, sender domain and recipient domain. Pure.
+
+A route matches by two patterns, each a domain ("example.org"), all domains below one
+("*.example.org") or everything (""). The most specific route wins: the recipient's domain counts
+before the sender's, an exact domain before a wildcard, a longer wildcard before a shorter one.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class TlsMode(StrEnum):
+    """How a connection is secured."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHost:
+    """Hand the mail to an SMTP server (RFC 5321, RFC 6409), with a login if `username` is set.
+
+    `verify` asks for a certificate that is valid for `host`; `ca_file` names a PEM file of further
+    trusted roots.
+    """
+
+    host: str
+    port: int
+    tls: TlsMode
+    verify: bool = True
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Keep the mail for people to look at; nothing leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Refuse the mail; `text` tells the sender why."""
+
+    text: str
+
+
+NextHop: TypeAlias = SmartHost | Capture | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class HopCaps:
+    """What a next hop allows. None: no limit."""
+
+    connections: int = 10
+    messages_per_connection: int = 1000
+    messages_per_minute: int | None = None
+    recipients_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule of a tenant."""
+
+    route_id: int
+    sender_domain: str
+    recipient_domain: str
+    next_hop: NextHop
+    caps: HopCaps = HopCaps()
+
+
+CAPTURE_ROUTE = Route(0, "", "", Capture())
+"""What holds for a tenant as long as it has no route at all."""
+
+
+def hop_key(next_hop: NextHop) -> str:
+    """The name of the hop: everything that shares its connections, caps and back-off."""
+    match next_hop:
+        case SmartHost(host=host, port=port, tls=tls, username=username):
+            login = f"{username}@" if username else ""
+            return f"smarthost:{login}{host.lower()}:{port}:{tls.value}"
+        case Capture():
+            return "capture"
+        case Reject():
+            return "reject"
+
+
+def lane_id(hop: str, number: int = 0) -> int:
+    """The id of a hop's lane: the same in every process, so nobody has to ask for it."""
+    digest = hashlib.blake2b(f"{hop}#{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
+
+
+class RouteTable:
+    """The routes of one tenant, made once, asked for every recipient."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._by_pattern = {(r.recipient_domain, r.sender_domain): r for r in routes}
+        self._empty = not routes
+
+    def choose(self, sender_domain: str, recipient_domain: str) -> Route | None:
+        """The route for this pair of domains (lower-case A-labels; "" for the null reverse-path).
+
+        None where routes exist and none of them matches.
+        """
+        if self._empty:
+            return CAPTURE_ROUTE
+        senders = _patterns(sender_domain)
+        for recipient_pattern in _patterns(recipient_domain):
+            for sender_pattern in senders:
+                route = self._by_pattern.get((recipient_pattern, sender_pattern))
+                if route is not None:
+                    return route
+        return None
+
+
+def _patterns(domain: str) -> list[str]:
+    """The patterns that match a domain, most specific first."""
+    patterns = [domain] if domain else []
+    rest = domain
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        patterns.append(f"*.{rest}")
+    patterns.append("")
+    return patterns

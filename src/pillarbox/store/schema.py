@@ -1,0 +1,263 @@
+"""The tables (design: docs/architecture.md, "Data"). SQLAlchemy Core, the same on SQLite and
+PostgreSQL; the migrations in store/migrations make them, and a test says that both agree.
+
+Ids are 64-bit and made in the process (mail.identifier). Times are milliseconds since 1970 in
+UTC, in columns that end in `_at` or `_until`. Octets are stored as octets.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInteger, primary_key=True, autoincrement=False)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+tenant = Table(
+    "tenant",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("keep_content_days", Integer, nullable=False, server_default=text("0")),
+    Column("retry_first_seconds", Integer, nullable=False, server_default=text("60")),
+    Column("retry_longest_seconds", Integer, nullable=False, server_default=text("14400")),
+    Column("give_up_seconds", Integer, nullable=False, server_default=text("172800")),
+    # NULL: no delay notices.
+    Column("delay_notice_seconds", Integer, server_default=text("14400")),
+    # NULL: the limit of the service holds.
+    Column("size_limit_octets", BigInteger),
+    Column("recipient_limit", Integer),
+    _time("created_at", nullable=False),
+    _time("disabled_at"),
+)
+
+domain = Table(
+    "domain",
+    metadata,
+    _id(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False, index=True),
+    # Lower-case A-label; a domain belongs to one tenant.
+    Column("name", Text, nullable=False, unique=True),
+    _time("created_at", nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, unique=True),
+    _time("created_at", nullable=False),
+    _time("disabled_at"),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    _id(),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    # "password" or "network".
+    Column("kind", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("network", Text),
+    _time("created_at", nullable=False),
+    _time("expires_at"),
+    _time("last_used_at"),
+    UniqueConstraint("account_id", "label"),
+)
+
+send_as = Table(
+    "send_as",
+    metadata,
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    # The key of an address, or "@" and a domain.
+    Column("pattern", Text, nullable=False),
+    PrimaryKeyConstraint("account_id", "pattern"),
+)
+
+route = Table(
+    "route",
+    metadata,
+    _id(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
+    Column("sender_domain", Text, nullable=False, server_default=text("''")),
+    Column("recipient_domain", Text, nullable=False, server_default=text("''")),
+    # "smarthost", "capture" or "reject".
+    Column("kind", Text, nullable=False),
+    Column("host", Text),
+    Column("port", Integer),
+    Column("tls", Text),
+    Column("verify", Boolean),
+    Column("ca_file", Text),
+    Column("username", Text),
+    Column("password_sealed", LargeBinary),
+    Column("reject_text", Text),
+    Column("connections", Integer),
+    Column("messages_per_connection", Integer),
+    Column("messages_per_minute", Integer),
+    Column("recipients_per_day", Integer),
+    _time("created_at", nullable=False),
+    UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    # The queue id: it carries the time of reception.
+    _id(),
+    Column("tenant_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger),
+    Column("credential_id", BigInteger),
+    Column("session_id", BigInteger),
+    _time("received_at", nullable=False),
+    # "" for the null reverse-path.
+    Column("reverse_path", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("smtputf8", Boolean, nullable=False),
+    Column("ret", Text),
+    Column("envid", Text, nullable=False),
+    Column("header_id", Text, nullable=False),
+    Column("size_octets", BigInteger, nullable=False),
+    Column("prefix", LargeBinary, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    # Recipients that are not final; the transaction that makes it 0 finishes the message.
+    Column("open_recipients", Integer, nullable=False),
+    _time("finished_at"),
+    # When content that the tenant keeps, or captured content, goes; NULL: when finished.
+    _time("content_until"),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("message_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("octets", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("message_id", "number"),
+)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("message_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("notify", Integer, nullable=False),
+    Column("orcpt", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lane_id", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # NULL once the state is final, and while it is held.
+    _time("next_attempt_at"),
+    Column("delay_notified", Boolean, nullable=False),
+    # "250 2.0.0 text" of the last attempt, "" before it.
+    Column("last_reply", Text, nullable=False),
+    _time("finished_at"),
+    PrimaryKeyConstraint("message_id", "number"),
+)
+
+Index(
+    "ix_recipient_due",
+    recipient.c.lane_id,
+    recipient.c.next_attempt_at,
+    sqlite_where=recipient.c.next_attempt_at.is_not(None),
+    postgresql_where=recipient.c.next_attempt_at.is_not(None),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("message_id", BigInteger, nullable=False),
+    Column("recipient_number", Integer, nullable=False),
+    # Counts from 1.
+    Column("number", Integer, nullable=False),
+    _time("started_at", nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("remote_host", Text, nullable=False),
+    Column("tls", Text, nullable=False),
+    PrimaryKeyConstraint("message_id", "recipient_number", "number"),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    _id(),
+    Column("hop", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    # The token of the process that owns it, "" when free.
+    Column("owner", Text, nullable=False),
+    _time("lease_until", nullable=False),
+    # For the daily cap: the UTC day (YYYY-MM-DD) and the recipients tried on it.
+    Column("usage_day", Text, nullable=False, server_default=text("''")),
+    Column("usage_recipients", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("hop", "number"),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    # Part of every id that the process makes.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("token", Text, nullable=False),
+    _time("lease_until", nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    _id(),
+    _time("started_at", nullable=False),
+    Column("listener", Text, nullable=False),
+    Column("remote_address", Text, nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("login", Text, nullable=False),
+    Column("tls", Text, nullable=False),
+    # Names of explain.refusals, the first one decides; blank separated.
+    Column("refusals", Text, nullable=False),
+    # The private cause, for administrators only.
+    Column("cause", Text, nullable=False),
+)
+Index("ix_session_started_at", session.c.started_at)
+Index(
+    "ix_message_content_until",
+    message.c.content_until,
+    sqlite_where=message.c.content_until.is_not(None),
+    postgresql_where=message.c.content_until.is_not(None),
+)

@@ -1,0 +1,165 @@
+"""Mailboxes and domains: parsing, and the forms in which they are compared.
+
+Reads what RFC 5321 section 4.1.2 calls Mailbox, with the UTF-8 of RFC 6531 section 3.3. It does
+not know paths with angle brackets (smtp.grammar) nor header fields, and it never looks inside a
+local part: `"a@b"@c` and `a%b@c` belong to c and to nobody else.
+"""
+
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import idna
+
+from pillarbox.errors import AddressError
+
+MAX_LOCAL_PART_OCTETS = 64
+"""RFC 5321 4.5.3.1.1; counted in UTF-8 (RFC 6531 3.3)."""
+
+MAX_DOMAIN_OCTETS = 255
+"""RFC 5321 4.5.3.1.2."""
+
+_MAX_TEXT = 1 + MAX_LOCAL_PART_OCTETS + MAX_DOMAIN_OCTETS
+_CACHED = 4096
+"""Domains and addresses repeat from message to message; this bounds what is remembered of them."""
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]"
+_DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"')
+_QUOTED_PAIR = re.compile(r"\\(.)")
+
+# The underscore is in no host name of RFC 1123, but it is in the names of real devices.
+_HOST_NAME = re.compile(
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
+)
+
+# C0 and C1 controls, blanks and line separators, marks that reorder or hide text, surrogates.
+_DECEPTIVE = re.compile(
+    r"[\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox as it was given: `parse_mailbox` makes valid ones."""
+
+    local_part: str
+    domain: str
+
+    @property
+    def address(self) -> str:
+        """The address as it was given."""
+        return f"{self.local_part}@{self.domain}"
+
+    @property
+    def key(self) -> str:
+        """The form in which two addresses are compared: equal keys are one mailbox to us.
+
+        RFC 5321 2.4 leaves the case of a local part to its host; no host that matters keeps two
+        mailboxes apart by case, and a sender must not pass for another by case.
+        """
+        return f"{_local_key(self.local_part)}@{domain_key(self.domain)}"
+
+    @property
+    def domain_key(self) -> str:
+        """The domain as a lower-case A-label, or the address literal."""
+        return domain_key(self.domain)
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether the address can be used without SMTPUTF8."""
+        return self.local_part.isascii() and self.domain.isascii()
+
+    def __str__(self) -> str:
+        return self.address
+
+
+def parse_mailbox(text: str, *, smtputf8: bool = True) -> Mailbox:
+    """Read "local-part@domain" or "local-part@[address literal]" without angle brackets.
+
+    Raises AddressError for all else, and for an address beyond ASCII unless `smtputf8`.
+    """
+    if not smtputf8 and not text.isascii():
+        raise AddressError("the address is not ASCII")
+    return _parse(text)
+
+
+@lru_cache(_CACHED)
+def _parse(text: str) -> Mailbox:
+    if len(text) > _MAX_TEXT:
+        raise AddressError("the address is too long")
+    pattern = _QUOTED_STRING if text.startswith('"') else _DOT_STRING
+    match = pattern.match(text)
+    if match is None or match.end() == len(text) or text[match.end()] != "@":
+        raise AddressError("the address has no valid local part before an @")
+    local_part = match.group()
+    if len(local_part) > MAX_LOCAL_PART_OCTETS or not local_part.isascii():
+        _check_local_part(local_part)
+    domain = text[match.end() + 1 :]
+    domain_key(domain)
+    return Mailbox(local_part, domain)
+
+
+def _check_local_part(local_part: str) -> None:
+    if _DECEPTIVE.search(local_part):
+        raise AddressError("the local part has characters that do not show")
+    if len(local_part.encode()) > MAX_LOCAL_PART_OCTETS:
+        raise AddressError("the local part is longer than 64 octets")
+
+
+def _local_key(local_part: str) -> str:
+    if local_part.startswith('"'):
+        content = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+        if _DOT_STRING.fullmatch(content):
+            # RFC 5321 4.1.2: the quotes are not part of the local part where it needs none.
+            local_part = content
+        else:
+            escaped = content.replace("\\", "\\\\").replace('"', '\\"')
+            local_part = f'"{escaped}"'
+    if local_part.isascii():
+        return local_part.lower()
+    folded = unicodedata.normalize("NFD", local_part).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+@lru_cache(_CACHED)
+def domain_key(domain: str) -> str:
+    """The domain in lower-case A-labels (RFC 5890), an address literal in its shortest form.
+
+    Raises AddressError where the text is neither a domain nor an IPv4 or IPv6 literal.
+    """
+    if len(domain) > MAX_DOMAIN_OCTETS:
+        raise AddressError("the domain is longer than 255 octets")
+    if domain.startswith("["):
+        return _literal_key(domain)
+    if not domain.isascii():
+        domain = _to_ascii(domain)
+    if len(domain) > MAX_DOMAIN_OCTETS or _HOST_NAME.fullmatch(domain) is None:
+        raise AddressError("the domain is not valid")
+    return domain.lower()
+
+
+def _to_ascii(domain: str) -> str:
+    if _DECEPTIVE.search(domain):
+        raise AddressError("the domain has characters that do not show")
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as exc:
+        raise AddressError("the domain is not valid in IDNA") from exc
+
+
+def _literal_key(literal: str) -> str:
+    """RFC 5321 4.1.3; tags other than IPv6 have never been registered."""
+    content = literal[1:-1]
+    if not literal.endswith("]") or not content.isascii():
+        raise AddressError("the address literal is not valid")
+    try:
+        if content[:5].lower() == "ipv6:" and "%" not in content:
+            return f"[ipv6:{ipaddress.IPv6Address(content[5:]).compressed}]"
+        return f"[{ipaddress.IPv4Address(content)}]"
+    except ValueError as exc:
+        raise AddressError("the address literal is not an IPv4 or IPv6 address") from exc

@@ -1,0 +1,101 @@
+"""What the server side of SMTP asks and tells its shell (smtp.server).
+
+An event that asks for a decision is answered by `ServerProtocol.accept()` or `refuse()`; the
+docstring of each says whether it does.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.envelope import Envelope, Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client presented (RFC 4954). `authzid` is "" where it names nobody else.
+
+    `mechanism` is "PLAIN" or "LOGIN".
+    """
+
+    mechanism: str
+    username: str
+    password: str = field(repr=False)
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """STARTTLS was asked for. accept() queues the 220: write it, shake hands, `tls_started()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Credentials to check: `set_account()` then accept(), or refuse()."""
+
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class MailFrom:
+    """MAIL: may this envelope be opened? `size` is the SIZE parameter in octets, None if absent."""
+
+    envelope: Envelope
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RcptTo:
+    """RCPT: is this recipient taken?"""
+
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStart:
+    """DATA, or the first BDAT of a transaction: may the content come?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A block of content as it is to be kept (dot-stuffing undone). No answer."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContentEnd:
+    """All content is here, `size` octets: accept() says that it is kept, refuse() that it is not.
+
+    The transaction is over in either case.
+    """
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentAbort:
+    """The content so far is void and no more of it comes: discard it. No answer.
+
+    `refusal` says why; None where the client gave up (RSET between chunks, QUIT, a new EHLO).
+    """
+
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is at its end: write what is queued and close. No answer."""
+
+
+ServerEvent: TypeAlias = (
+    StartTls
+    | Login
+    | MailFrom
+    | RcptTo
+    | ContentStart
+    | Content
+    | ContentEnd
+    | ContentAbort
+    | Closed
+)

@@ -1,0 +1,14 @@
+"""The configuration: what a process needs to start. `load` reads it into frozen `Settings`."""
+
+from pillarbox.config.load import load
+from pillarbox.config.settings import (
+    Delivery,
+    Limits,
+    Listener,
+    Log,
+    Metrics,
+    Settings,
+    Tls,
+)
+
+__all__ = ["Delivery", "Limits", "Listener", "Log", "Metrics", "Settings", "Tls", "load"]

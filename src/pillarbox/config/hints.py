@@ -1,0 +1,85 @@
+"""What is wrong with an option and what to write there, in plain words."""
+
+from pydantic_core import ErrorDetails
+
+_HINTS = {
+    "data_directory": 'a folder, like "/var/lib/pillarbox"',
+    "database_url": '"sqlite:////var/lib/pillarbox/pillarbox.sqlite3" or '
+    '"postgresql://user:password@host/database"',
+    "master_key": "the output of `openssl rand -base64 32`",
+    "host_name": 'the name of this host in the DNS, like "mail.example.org"',
+    "listeners": '[[listeners]] with address = "*", port = 587, tls = "starttls"',
+    "address": 'an IP address like "127.0.0.1"; for listeners also "*" for all',
+    "port": "a number from 1 to 65535, like 587",
+    "tls": '"starttls" (587), "tls" (465) or "none"',
+    "network_login": "true or false",
+    "certificate": "a PEM file with the certificate and its chain",
+    "key": "a PEM file with the private key",
+    "level": '"debug", "info", "warning" or "error"',
+    "format": '"auto", "json" or "console"',
+    "workers": "1; more workers come with a later release",
+    "user": 'the name of a user of this host, like "pillarbox"',
+}
+"""By the last part of the path."""
+
+
+def text_for(details: ErrorDetails) -> str:
+    """What is wrong, without the value: it may be a secret."""
+    limits = details.get("ctx", {})
+    match details["type"]:
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(limits["error"])
+        case "int_parsing" | "int_type" | "int_from_float" | "float_type" | "float_parsing":
+            return "is no number"
+        case "string_type" | "path_type":
+            return "is no text"
+        case "bool_type" | "bool_parsing":
+            return "is neither true nor false"
+        case "greater_than_equal":
+            return f"is less than {limits['ge']}"
+        case "less_than_equal":
+            return f"is more than {limits['le']}"
+        case "greater_than":
+            return f"is not more than {limits['gt']}"
+        case "tuple_type":
+            return "is no list"
+        case "model_type" | "model_attributes_type":
+            return "is no section"
+        case "enum" | "literal_error":
+            return "is none of the values that can stand here"
+        case _:
+            return details["msg"]
+
+
+def hint_for(path: str, details: ErrorDetails) -> str:
+    """What to write instead."""
+    limits = details.get("ctx", {})
+    last = path.rpartition(".")[2].partition("[")[0]
+    if details["type"] == "tuple_type":
+        return _HINTS.get(last, "[…]")
+    if details["type"].startswith("model"):
+        return f"[{path}] with its options below" if "[" not in path else _HINTS["listeners"]
+    if "." not in path and path in _HINTS:
+        return _HINTS[path]
+    if last in _HINTS and path not in {"tls", "limits", "log"}:
+        return _HINTS[last]
+    match details["type"]:
+        case "greater_than_equal":
+            return f"{limits['ge']} or more"
+        case "less_than_equal":
+            return f"{limits['le']} or less"
+        case "greater_than":
+            return f"more than {limits['gt']}"
+        case "value_error":
+            return ""
+    return _unit_hint(last)
+
+
+def _unit_hint(name: str) -> str:
+    """Names end in their unit."""
+    unit = name.rpartition("_")[2]
+    if unit in {"seconds", "octets", "days"}:
+        return f"a number of {unit}, without quotes"
+    return "a number, without quotes"

@@ -1,0 +1,256 @@
+"""What a process needs to start, as frozen values with good defaults.
+
+Everything that changes while the service runs (tenants, accounts, routes) lives in the store, not
+here. Names of numbers end in their unit; every limit of the service stands in `Limits`.
+"""
+
+import base64
+import binascii
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
+
+from pillarbox.errors import AddressError
+from pillarbox.mail.address import domain_key
+from pillarbox.route import TlsMode
+
+MASTER_KEY_OCTETS = 32
+"""AES-256 takes a key of this size."""
+
+ANY_ADDRESS = "*"
+"""As a listener's address: all addresses of this host, IPv6 and IPv4."""
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    """A relative path is relative to the folder of the configuration file."""
+    base: Path = (info.context or {}).get("base", Path())
+    return (base / path.expanduser()).absolute()
+
+
+def _ip(text: str) -> str:
+    """Check that a text is an IP address."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is no IP address") from None
+
+
+def _listen_address(text: str) -> str:
+    """An IP address to listen on, or `*`."""
+    return text if text == ANY_ADDRESS else _ip(text)
+
+
+def _host_name(text: str) -> str:
+    """Check the name that this host gives in greetings (RFC 5321 4.1.1.1)."""
+    try:
+        domain_key(text)
+    except AddressError:
+        raise ValueError(f"{text!r} is no host name") from None
+    return text
+
+
+def _master_key(value: object) -> bytes:
+    """Decode the key from base64; empty stays empty (nothing can be sealed then)."""
+    if isinstance(value, bytes):
+        return value
+    try:
+        key = base64.b64decode(str(value).strip(), validate=True)
+    except binascii.Error:
+        raise ValueError("is no base64") from None
+    if key and len(key) != MASTER_KEY_OCTETS:
+        raise ValueError(f"is {len(key)} octets long, not {MASTER_KEY_OCTETS}")
+    return key
+
+
+def _database_url(url: str) -> str:
+    """Take SQLite and PostgreSQL; name the driver that we use."""
+    scheme, mark, rest = url.partition("://")
+    match scheme if mark else "":
+        case "sqlite":
+            if not rest.startswith("//"):
+                raise ValueError("a path of SQLite must be absolute")
+            return url
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return f"postgresql+psycopg://{rest}"
+        case _:
+            raise ValueError("is no database that Pillarbox knows")
+
+
+ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
+Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Section(BaseModel):
+    """Frozen; a key that is not known is refused; secrets never show in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Listener(_Section):
+    """One port that takes submissions.
+
+    `tls` is `starttls` (587), `tls` (from the first octet, 465) or `none`, where nobody can log
+    in: AUTH is never possible before TLS. `network_login` lets accounts with a network credential
+    send without AUTH. `name` stands in logs and sessions; default: the address and port.
+    """
+
+    address: Annotated[str, AfterValidator(_listen_address)] = ANY_ADDRESS
+    port: Port
+    tls: TlsMode = TlsMode.STARTTLS
+    network_login: bool = False
+    name: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _give_name(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("name"):
+            host = str(data.get("address", ANY_ADDRESS))
+            return {**data, "name": f"{f'[{host}]' if ':' in host else host}:{data.get('port')}"}
+        return data
+
+    @model_validator(mode="after")
+    def _someone_can_send(self) -> Self:
+        if self.tls is TlsMode.NONE and not self.network_login:
+            raise ValueError("nobody can send on a listener without TLS and without network_login")
+        return self
+
+
+class Tls(_Section):
+    """The certificate of this host: PEM files, the certificate with its chain."""
+
+    certificate: ResolvedPath = Path()
+    key: ResolvedPath = Path()
+
+
+class Limits(_Section):
+    """What one client, one message and one process may use."""
+
+    sessions: Count = 10_000
+    """Open sessions of one worker; one more is told 421 4.7.0."""
+    sessions_per_address: Count = 200
+    """Open sessions from one IPv4 address or one IPv6 /64."""
+    transactions_per_session: Count = 10_000
+    errors_per_session: Count = 20
+    """Wrong commands before the session ends (421 4.7.0)."""
+    message_octets: Annotated[int, Field(ge=65_536, le=2_147_483_648)] = 52_428_800
+    header_octets: Annotated[int, Field(ge=16_384, le=16_777_216)] = 262_144
+    """Octets of the header block of a message."""
+    recipients: Annotated[int, Field(ge=100)] = 1000
+    """Per message; RFC 5321 4.5.3.1.8 asks for at least 100."""
+    received_fields: Count = 50
+    """A message with more Received fields runs in a loop (RFC 5321 6.3)."""
+    command_timeout_seconds: Seconds = 300
+    """RFC 5321 4.5.3.2.7: at least five minutes."""
+    data_timeout_seconds: Seconds = 180
+    """Between two blocks of content."""
+    handshake_timeout_seconds: Seconds = 30
+    login_failures_per_address: Count = 20
+    """Failed logins inside the window before an address is told 421 4.7.0."""
+    login_failures_per_account: Count = 10
+    """Failed logins for one account from one address inside the window."""
+    login_failure_window_seconds: Seconds = 600
+    login_cache_seconds: Seconds = 60
+    """For how long verified credentials are remembered under a keyed hash."""
+    content_memory_octets: Annotated[int, Field(ge=4_194_304)] = 67_108_864
+    """Content in memory, of all sessions of one worker together."""
+
+
+class Delivery(_Section):
+    """How long a next hop may take (RFC 5321 4.5.3.2) and how much is tried at once."""
+
+    connect_timeout_seconds: Seconds = 30
+    handshake_timeout_seconds: Seconds = 30
+    greeting_timeout_seconds: Seconds = 300
+    command_timeout_seconds: Seconds = 300
+    """EHLO, AUTH, MAIL and RCPT."""
+    data_timeout_seconds: Seconds = 120
+    """The reply to DATA."""
+    block_timeout_seconds: Seconds = 180
+    """One block of content is taken."""
+    end_timeout_seconds: Seconds = 600
+    """The reply to the end of the content."""
+    quit_timeout_seconds: Seconds = 5
+    idle_seconds: Seconds = 5
+    """For how long a connection without mail stays open for the next message."""
+    connections: Count = 500
+    """Open connections of one worker to all next hops together."""
+    ready_messages_per_lane: Count = 1000
+    """Messages of one lane in memory; the rest waits in the store."""
+
+
+class Metrics(_Section):
+    """Where /metrics and /readyz are served; `address = ""` switches both off."""
+
+    address: Annotated[str, AfterValidator(lambda text: _ip(text) if text else "")] = "127.0.0.1"
+    port: Port = 9587
+
+
+class Log(_Section):
+    """What is logged. `auto` is `console` on a terminal and `json` elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+DEFAULT_LISTENERS = (
+    Listener(port=587, tls=TlsMode.STARTTLS, name="submission"),
+    Listener(port=465, tls=TlsMode.TLS, name="submissions"),
+)
+
+
+def _distinct(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
+    """No port and no name is used twice."""
+    if not listeners:
+        raise ValueError("no listener: nothing could be submitted")
+    ends = [(listener.address, listener.port) for listener in listeners if listener.port]
+    for address, port in ends:
+        if ends.count((address, port)) > 1:
+            raise ValueError(f"{address} port {port} is used twice")
+    names = [listener.name for listener in listeners]
+    for listener in listeners:
+        if listener.port and names.count(listener.name) > 1:
+            raise ValueError(f"the name {listener.name!r} is used twice")
+    return listeners
+
+
+class Settings(_Section):
+    """The whole configuration; read it with `config.load`."""
+
+    data_directory: ResolvedPath = Field(default=Path("data"), validate_default=True)
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(repr=False)
+    """`load` sets it to a SQLite database in the data directory unless it is given."""
+    master_key: Annotated[bytes, BeforeValidator(_master_key)] = Field(default=b"", repr=False)
+    """Seals secrets at rest: 32 octets, in base64."""
+    host_name: Annotated[str, AfterValidator(_host_name)] = Field(
+        default_factory=lambda: os.uname().nodename
+    )
+    listeners: Annotated[tuple[Listener, ...], AfterValidator(_distinct)] = DEFAULT_LISTENERS
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    delivery: Delivery = Delivery()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    user: str = ""
+    """Whom to become when started as root; "": stay."""
+    group: str = ""
+    """Default: the user's own group."""
+    workers: Annotated[int, Field(ge=1, le=1)] = 1
+    trace_days: Count = 30
+    """For how long attempts of finished messages and failed sessions can be looked up."""
+    disk_reserve_octets: Annotated[int, Field(ge=0)] = 268_435_456
+    """Below this much free space on the disk new mail is refused (452 4.3.1)."""
+    drain_seconds: Seconds = 30
+    """After SIGTERM: for how long running attempts may go on."""

@@ -1,0 +1,264 @@
+"""The log: one structured line for each event, cheap enough for the hot path.
+
+    from pillarbox.observe.log import log
+    log.info("session.closed", session_id=text, messages=3)
+
+Lines go through a buffer that a thread writes at latest every 100 ms, so a line costs no system
+call and a slow reader of the log never holds up the service. A line below the level is not even
+formatted. Fields with the name of a secret are masked. Until `configure` is called lines go
+straight to the standard error, for people.
+"""
+
+import io
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+FLUSH_SECONDS = 0.1
+"""The longest time that a line waits in the buffer."""
+
+BUFFERED_LINES = 100_000
+"""More are dropped and counted: memory is bounded also when nobody reads the log."""
+
+MASK = "[secret]"
+SECRET_FIELDS = frozenset(
+    {
+        "access_token",
+        "authorization",
+        "client_secret",
+        "credentials",
+        "database_url",
+        "master_key",
+        "password",
+        "private_key",
+        "refresh_token",
+        "secret",
+        "token",
+    }
+)
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+_Fields: TypeAlias = MutableMapping[str, Any]
+
+
+class LineWriter:
+    """Writes lines to a file descriptor, from a thread of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: deque[bytes] = deque()
+        self._wanted = threading.Event()
+        self._is_pending = False
+        self._is_closed = False
+        self._writing = threading.Lock()
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Take one line, which ends in a line feed. Can be called from any thread."""
+        if len(self._lines) >= BUFFERED_LINES:
+            self.dropped += 1
+            return
+        self._lines.append(line)
+        if not self._is_pending:
+            self._is_pending = True
+            self._wanted.set()
+
+    def flush(self) -> None:
+        """Write all lines that were taken."""
+        with self._writing:
+            while self._lines:
+                self._write(b"".join(self._lines.popleft() for _ in range(len(self._lines))))
+
+    def close(self) -> None:
+        """Write the rest and end the thread."""
+        self._is_closed = True
+        self._wanted.set()
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wanted.wait()
+            self._wanted.clear()
+            if not self._is_closed:
+                time.sleep(FLUSH_SECONDS)
+            # Before the lines are taken: one that comes now asks for the next round.
+            self._is_pending = False
+            self.flush()
+
+    def _write(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            # Nobody is left to be told that the log is gone.
+            self.dropped += octets.count(b"\n") or 1
+
+
+class _Lines:
+    """What structlog calls with the finished line."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.msg = write
+
+
+class _Clock:
+    """The time as ISO 8601 in UTC; the text up to the second is made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def now(self) -> str:
+        moment = time.time()
+        second = int(moment)
+        if second != self._second:
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._second = second
+        return f"{self._text}{int((moment - second) * 1000):03d}Z"
+
+
+def mask(fields: _Fields) -> None:
+    """Replace the values of secret fields."""
+    if not SECRET_FIELDS.isdisjoint(fields):
+        for name in SECRET_FIELDS.intersection(fields):
+            fields[name] = MASK
+
+
+def _explain_error(fields: _Fields) -> None:
+    """`exc_info=True` becomes the text of the traceback."""
+    error = fields.pop("exc_info", None)
+    if error:
+        found = error if isinstance(error, BaseException) else sys.exc_info()[1]
+        if found is not None:
+            fields["traceback"] = "".join(traceback.format_exception(found))
+
+
+class _Json:
+    """A line as JSON: time, level, event, then the fields."""
+
+    def __init__(self) -> None:
+        self._now = _Clock().now
+
+    def __call__(self, _logger: object, level: str, fields: _Fields) -> bytes:
+        if "exc_info" in fields:
+            _explain_error(fields)
+        mask(fields)
+        line = {"time": self._now(), "level": level, "event": fields.pop("event", ""), **fields}
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class _Console:
+    """A line for people at a terminal."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._now = _Clock().now
+        self._event = ("\x1b[1m", "\x1b[0m") if colours else ("", "")
+        self._levels = {"warning": "\x1b[33m", "error": "\x1b[31m"} if colours else {}
+
+    def __call__(self, _logger: object, level: str, fields: _Fields) -> bytes:
+        _explain_error(fields)
+        mask(fields)
+        text = io.StringIO()
+        end = "\x1b[0m" if level in self._levels else ""
+        bold, plain = self._event
+        text.write(f"{self._now()[11:23]} {self._levels.get(level, '')}{level:7}{end} ")
+        text.write(f"{bold}{fields.pop('event', '')}{plain}")
+        trace = fields.pop("traceback", "")
+        for name, value in fields.items():
+            shown = str(value)
+            # Control characters of a peer must not steer the terminal.
+            is_plain = shown and " " not in shown and shown.isprintable()
+            text.write(f" {name}={shown if is_plain else repr(shown)}")
+        text.write(f"\n{trace}".rstrip("\n") + "\n")
+        return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+class _FromLibraries(logging.Handler):
+    """Lines of libraries that use the standard library's logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one record on as an event of ours."""
+        method = log.error if record.levelno >= logging.ERROR else log.warning
+        error = record.exc_info[1] if record.exc_info else None
+        method("library.log", library=record.name, text=record.getMessage(), exc_info=error)
+
+
+def _write_direct(line: bytes) -> None:
+    """Before `configure`: no thread, no buffer."""
+    sys.stderr.write(line.decode("utf-8", "replace"))
+
+
+log: FilteringBoundLogger = structlog.get_logger()
+"""The logger of the whole service; bind fields with `log.bind(session_id=…)`."""
+
+_writer: LineWriter | None = None
+
+
+def configure(level: str = "info", style: str = "auto", descriptor: int = 2) -> None:
+    """Set level (`debug` … `error`) and style (`json`, `console`, `auto`) of the log.
+
+    Can be called again, for a reload: loggers bound before keep the level that they have.
+    """
+    global _writer
+    if _writer is None:
+        _writer = LineWriter(descriptor)
+    is_terminal = os.isatty(descriptor)
+    if style == "auto":
+        style = "console" if is_terminal else "json"
+    _use(level, _Json() if style == "json" else _Console(colours=is_terminal), _writer.write)
+    handler = _FromLibraries(level=logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def flush() -> None:
+    """Write what waits in the buffer."""
+    if _writer is not None:
+        _writer.flush()
+
+
+def close() -> None:
+    """Write the rest; lines that come later go straight to the standard error."""
+    global _writer
+    writer, _writer = _writer, None
+    if writer is not None:
+        _use("info", _Console(colours=False), _write_direct)
+        writer.close()
+
+
+def dropped_lines() -> int:
+    """Lines that were lost because nobody read the log."""
+    return _writer.dropped if _writer is not None else 0
+
+
+def _use(level: str, render: _Json | _Console, write: Callable[[bytes], None]) -> None:
+    """Set up structlog; the shared logger forgets what it had cached."""
+    structlog.configure(
+        processors=[render],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda: _Lines(write),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+    vars(log).pop("bind", None)
+
+
+_use("info", _Console(colours=False), _write_direct)

@@ -1,0 +1,68 @@
+"""What every way of delivery offers: one attempt to hand one message to one next hop.
+
+A courier is one session with a next hop. A lane makes it, gives it one attempt after the other
+and closes it; two attempts never run on it at once. Which courier serves which next hop is said
+in delivery.factory.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from pillarbox.mail.envelope import RecipientOutcome
+from pillarbox.mail.reply import Reply
+from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.route import NextHop
+
+
+class ContentSource(Protocol):
+    """Where the content of a message that is not in memory comes from."""
+
+    async def chunk(self, number: int) -> bytes:
+        """Piece `number` (from 0) of the content behind `message.prefix`, in `message.chunks`
+        pieces. Raises SpoolUnavailable when the store does not answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """What an attempt came to: one outcome for each recipient that was given.
+
+    `hop_failure` is set when the next hop could not be used at all (no connection, greeting,
+    encryption or login): the outcomes are all DEFERRED then, and other mail need not be tried
+    before the hop is well again. `throttled` says that the hop asked for less: the lane backs off.
+    """
+
+    outcomes: list[RecipientOutcome]
+    hop_failure: Reply | None = None
+    throttled: bool = False
+
+
+class Courier(Protocol):
+    """One session with one next hop, used for many attempts in turn."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session stands, so that the next attempt needs no new connection."""
+        ...
+
+    async def attempt(
+        self,
+        message: SpooledMessage,
+        recipients: Sequence[SpooledRecipient],
+        content: ContentSource,
+    ) -> AttemptResult:
+        """Try to hand over the message for these recipients; connects where that is needed.
+
+        Failures of the next hop are part of the result. Raises SpoolUnavailable when `content`
+        does; the next hop then has not taken the message.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the session politely, within seconds. The courier may be used again."""
+        ...
+
+
+CourierFactory: TypeAlias = Callable[[NextHop], Courier]
+"""Makes the courier for a next hop; nothing is connected yet."""

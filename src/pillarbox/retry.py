@@ -29,7 +29,7 @@ class RetryPolicy:
 def backoff_seconds(failures: int, *, first: float, longest: float, rand: float) -> float:
     """The pause after so many failures in a row (1 or more): `first` doubled for each further
     one, at most `longest`, with jitter by `rand` (0 to 1)."""
-    doubled = first * 2 ** min(max(failures - 1, 0), _LONGEST_DOUBLING)
+    doubled: float = first * 2.0 ** min(max(failures - 1, 0), _LONGEST_DOUBLING)
     return min(doubled, longest) * (1 - _JITTER + 2 * _JITTER * rand)
 
 

@@ -1,0 +1,1 @@
+"""What Pillarbox tells clients about itself: settings and ready examples."""

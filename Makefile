@@ -1,0 +1,30 @@
+# What can be done here. `make` alone says so.
+
+.PHONY: help run test check fmt
+
+help:
+	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
+	@echo "make test    check the code and run all tests (as root it installs what they need)"
+	@echo "make check   ruff, mypy, layers"
+	@echo "make fmt     format the code"
+
+run:
+	@scripts/run.sh
+
+test:
+	@scripts/venv.sh dev
+	@scripts/tools.sh
+	@$(MAKE) --no-print-directory check
+	@.venv/bin/pytest -n 2
+
+check:
+	@scripts/venv.sh dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/pytest -q tests/test_layers.py
+
+fmt:
+	@scripts/venv.sh dev
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format

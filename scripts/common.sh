@@ -1,0 +1,38 @@
+# Shell pieces that the other scripts share; read with `. scripts/common.sh`. POSIX sh.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Say what is wrong and the one command that mends it, then end.
+fail() {
+    say ""
+    say "pillarbox: $1"
+    [ -z "${2:-}" ] || say "  To mend it:  $2"
+    exit 1
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# "sudo " for commands that people are told, unless they are root.
+sudo_word() { is_root || printf 'sudo '; }
+
+# Install packages of the system, without questions and without starting what they bring.
+apt_install() {
+    has apt-get || return 1
+    say "pillarbox: installing $*"
+    policy=/usr/sbin/policy-rc.d
+    made_policy=
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+        made_policy=yes
+    fi
+    result=0
+    {
+        apt-get update -q &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+    } >&2 || result=$?
+    [ -z "$made_policy" ] || rm -f $policy
+    return $result
+}

@@ -1,0 +1,62 @@
+#!/bin/sh
+# See that the programs that the tests talk to are there: mail clients, Postfix, PostgreSQL, Node.
+#
+# As root what is missing is installed with apt-get; else the command that does it is shown and
+# the tests do not begin. A test never skips because a program is missing.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+
+PATH=$PATH:/usr/sbin:/sbin
+
+# Each line: how to see that it is there | the package that brings it.
+needed='has swaks|swaks
+has msmtp|msmtp
+has curl|curl
+has postfix|postfix
+has_file /usr/lib/*/sasl2/libplain.so*|libsasl2-modules
+has_file /usr/lib/postgresql/*/bin/initdb|postgresql
+has s-nail|s-nail
+has mutt|mutt
+has php|php-cli
+has_file /usr/share/php/libphp-phpmailer/*|libphp-phpmailer
+perl -MIO::Socket::SSL -e 1|libio-socket-ssl-perl
+perl -MAuthen::SASL -e 1|libauthen-sasl-perl
+has openssl|openssl
+has strace|strace
+has ps|procps
+has node|nodejs
+has npm|npm'
+
+has_file() { [ -e "$1" ]; }
+
+missing_packages() {
+    printf '%s\n' "$needed" | while IFS='|' read -r check package; do
+        # Unquoted on purpose: the check is a command, and its patterns are to be expanded.
+        $check >/dev/null 2>&1 || printf ' %s' "$package"
+    done
+}
+
+missing=$(missing_packages)
+if [ -n "$missing" ]; then
+    command="apt-get update && $(sudo_word)apt-get install -y --no-install-recommends$missing"
+    is_root || fail "the tests need programs that are not here." "sudo $command"
+    if has debconf-set-selections; then
+        echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    fi
+    # shellcheck disable=SC2086
+    apt_install $missing || fail "apt-get could not install$missing." "$command"
+    missing=$(missing_packages)
+    [ -z "$missing" ] || fail "still missing after apt-get:$missing." "$command"
+fi
+
+# nodemailer, by the lock file.
+clients=tests/clients
+stamp=$clients/node_modules/pillarbox-installed
+state=$(cat $clients/package.json $clients/package-lock.json | cksum)
+if [ ! -e $stamp ] || [ "$(cat $stamp)" != "$state" ]; then
+    say "pillarbox: installing the Node client of the tests"
+    (cd $clients && npm ci --silent --no-audit --no-fund) ||
+        fail "npm could not install nodemailer." "cd $clients && npm ci"
+    printf '%s' "$state" >$stamp
+fi

@@ -1,0 +1,177 @@
+"""Message content on the wire: DATA with its dots, BDAT with its chunks. Streaming, both ways.
+
+RFC 5321 section 4.5.2 (transparency) and 2.3.8 (line ends), RFC 3030 (BDAT). Only CR LF . CR LF
+ends DATA; a CR or LF that stands alone makes the content void, because servers that disagree on
+what ends a line can be made to disagree on what ends a message (SMTP smuggling).
+
+Octets are searched, counted and sliced as blocks; the readers remember at most four of them.
+"""
+
+from pillarbox.explain.refusals import Refusal
+
+_END = b"\r\n.\r\n"
+_LINE_DOT = b"\r\n."
+_CRLF = b"\r\n"
+
+_BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+"""What may grow into the end with the next octets, longest first."""
+
+
+def has_bare_line_end(octets: bytes) -> bool:
+    """Whether a CR or LF stands alone in a piece of text that is whole."""
+    lines = octets.count(b"\n")
+    return lines != octets.count(_CRLF) or lines != octets.count(b"\r")
+
+
+class DataReader:
+    """Takes the octets after the 354 and gives back the content without its dots.
+
+    Feed it until `ended`; then `rest` is what came behind the end. `size` is the number of octets
+    of content. `fault` says why the content is void; it is looked for to the very end all the
+    same, and a bare line end counts more than the size.
+    """
+
+    __slots__ = ("_at_start", "_limit", "_tail", "ended", "fault", "rest", "size")
+
+    def __init__(self, limit_octets: int) -> None:
+        self._limit = limit_octets
+        # The line end of the DATA command: a dot at the very start is the first of its line.
+        self._tail = _CRLF
+        self._at_start = True
+        self.ended = False
+        self.rest = b""
+        self.size = 0
+        self.fault: Refusal | None = None
+
+    def feed(self, octets: bytes) -> bytes:
+        """The content in these octets, b"" where there is none or it is void."""
+        data = self._tail + octets if self._tail else octets
+        dot = data.find(_LINE_DOT)
+        end = data.find(_END, dot) if dot >= 0 else -1
+        if end >= 0:
+            # RFC 5321 4.1.1.4: "the only end of mail data indication is <CRLF>.<CRLF>".
+            self.ended = True
+            self.rest = data[end + 5 :]
+            content = data[: end + 2]
+        else:
+            content = self._hold_back(data)
+        return self._keep(content, stuffed=0 <= dot < len(content) - 2)
+
+    def _hold_back(self, data: bytes) -> bytes:
+        self._tail = b""
+        if data[-1:] in b"\r\n.":
+            for beginning in _BEGINNINGS_OF_END:
+                if data.endswith(beginning):
+                    self._tail = beginning
+                    return data[: -len(beginning)]
+        return data
+
+    def _keep(self, content: bytes, *, stuffed: bool) -> bytes:
+        if self.fault is Refusal.BARE_LINE_END or not content:
+            return b""
+        if has_bare_line_end(content):
+            self.fault = Refusal.BARE_LINE_END
+            return b""
+        if self.fault is not None:
+            return b""
+        if stuffed:
+            # RFC 5321 4.5.2: "If the first character is a period and there are other characters
+            # on the line, the first character is deleted."
+            content = content.replace(_LINE_DOT, _CRLF)
+        if self._at_start:
+            self._at_start = False
+            content = content[2:]
+        self.size += len(content)
+        if self.size > self._limit:
+            self.fault = Refusal.SIZE_EXCEEDED
+            return b""
+        return content
+
+
+class BdatReader:
+    """Takes the chunks of one message (RFC 3030) and gives back their content.
+
+    `begin()` a chunk, feed it until `remaining` is 0; then `rest` is what came behind the chunk.
+    After the last chunk `finish()`. `size` counts the octets of content. In a `binary` message
+    (BODY=BINARYMIME) CR and LF mean nothing.
+    """
+
+    __slots__ = ("_after_cr", "_binary", "_limit", "fault", "remaining", "rest", "size")
+
+    def __init__(self, limit_octets: int, *, binary: bool) -> None:
+        self._limit = limit_octets
+        self._binary = binary
+        self._after_cr = False
+        self.remaining = 0
+        self.rest = b""
+        self.size = 0
+        self.fault: Refusal | None = None
+
+    def begin(self, size_octets: int) -> None:
+        """A chunk of this size follows. One that passes the limit makes the content void."""
+        self.remaining = size_octets
+        if self.size + size_octets > self._limit and self.fault is None:
+            self.fault = Refusal.SIZE_EXCEEDED
+
+    def feed(self, octets: bytes) -> bytes:
+        """The content in these octets, b"" where there is none or it is void."""
+        if len(octets) > self.remaining:
+            octets, self.rest = octets[: self.remaining], octets[self.remaining :]
+        else:
+            self.rest = b""
+        self.remaining -= len(octets)
+        if self.fault is not None:
+            return b""
+        if not self._binary and not self._is_clean(octets):
+            self.fault = Refusal.BARE_LINE_END
+            return b""
+        self.size += len(octets)
+        return octets
+
+    def finish(self) -> None:
+        """There are no more chunks: a CR that still waits for its LF stands alone."""
+        if self._after_cr and self.fault is None:
+            self.fault = Refusal.BARE_LINE_END
+
+    def _is_clean(self, octets: bytes) -> bool:
+        """Whether each CR has its LF; a CR LF may lie across two blocks or chunks."""
+        if not octets:
+            return True
+        if self._after_cr:
+            octets = b"\r" + octets
+        self._after_cr = octets[-1] == 13
+        return not has_bare_line_end(octets[:-1] if self._after_cr else octets)
+
+
+class DotStuffer:
+    """Makes content ready for DATA: `feed()` all of it, block by block, then send `end()`.
+
+    It takes content with CR LF line ends for granted: what the readers above let pass.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = _CRLF
+
+    def feed(self, octets: bytes) -> bytes:
+        """The octets to send for this block of content.
+
+        RFC 5321 4.5.2: "If it is a period, one additional period is inserted at the beginning of
+        the line."
+        """
+        if not octets:
+            return octets
+        last = self._last
+        self._last = octets[-2:] if len(octets) > 1 else last[-1:] + octets
+        if octets[0] == 46 and last == _CRLF:
+            octets = b"." + octets
+        elif octets[0] == 10 and octets[1:2] == b"." and last[-1:] == b"\r":
+            octets = b"\n.." + octets[2:]
+        if _LINE_DOT in octets:
+            return octets.replace(_LINE_DOT, b"\r\n..")
+        return octets
+
+    def end(self) -> bytes:
+        """The end of DATA, behind a line end if the content has none at its end."""
+        return b".\r\n" if self._last == _CRLF else _END

@@ -267,7 +267,7 @@ class Refusal(Enum):
     DATA_NOT_FOR_BINARY = _t(
         "503 5.5.1",
         "DATA can not carry BODY=BINARYMIME: send the content with BDAT",
-        'RFC 3030 section 3: "BINARYMIME MUST NOT be used with DATA".',
+        'RFC 3030 section 3: "BINARYMIME cannot be used with the DATA command".',
     )
     SYNTAX = _t(
         "501 5.5.4",

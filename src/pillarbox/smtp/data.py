@@ -49,7 +49,8 @@ class DataReader:
         dot = data.find(_LINE_DOT)
         end = data.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
-            # RFC 5321 4.1.1.4: "the only end of mail data indication is <CRLF>.<CRLF>".
+            # RFC 5321 4.1.1.4: '"<LF>.<LF>" ... MUST NOT be treated as equivalent to
+            # <CRLF>.<CRLF> as the end of mail data indication.'
             self.ended = True
             self.rest = data[end + 5 :]
             content = data[: end + 2]

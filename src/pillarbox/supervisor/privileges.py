@@ -1,0 +1,40 @@
+"""Give up root for good, once the ports are bound."""
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+from pillarbox.supervisor import exits
+
+
+def drop_root(user: str, group: str) -> None:
+    """Become `user` and `group` ("": the user's own group). Raises StartError.
+
+    Not started as root: nothing to give up. Root without a user to become is refused only where
+    one is named; a container may well have no other user.
+    """
+    if not user or os.geteuid() != 0:
+        return
+    try:
+        account = pwd.getpwnam(user)
+        group_id = grp.getgrnam(group).gr_gid if group else account.pw_gid
+    except KeyError as error:
+        hint = f"make the user: useradd --system --home-dir /var/lib/pillarbox {user}"
+        raise exits.StartError(exits.CONFIG, f"user or group: {error.args[0]}", hint) from error
+    os.initgroups(user, group_id)
+    os.setresgid(group_id, group_id, group_id)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+    os.environ["HOME"] = account.pw_dir
+
+
+def check_data_directory(path: Path) -> None:
+    """The data directory is there and can be written by the user that we are now."""
+    if not path.is_dir():
+        hint = f"make it: install -d -m 700 {path}, or start with `make run`"
+        raise exits.StartError(exits.CONFIG, f"data_directory: {path} is not there", hint)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        hint = f"chown -R {user} {path}"
+        text = f"data_directory: {user} can not write in {path}"
+        raise exits.StartError(exits.NO_PERMISSION, text, hint)

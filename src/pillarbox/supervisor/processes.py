@@ -1,0 +1,170 @@
+"""Worker processes: start one, keep one running, end them.
+
+A worker that dies is started again, at once after it ran well, with growing pauses when it keeps
+dying. Its successor is told the token under which it owned lanes, so their mail goes on at once
+and not when a lease ends.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import uuid
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pillarbox.observe.log import log
+from pillarbox.supervisor import exits
+from pillarbox.worker import READY, WorkerOrder
+
+RUNS_WELL_SECONDS = 60.0
+"""A worker that ran for this long died by accident: its successor starts at once."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+KILL_AFTER_SECONDS = 10.0
+"""Time beyond `drain_seconds` after which a worker that does not end is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all workers inherit: descriptors of listening sockets, the life pipe, the file."""
+
+    config_file: Path | None
+    sockets: Mapping[str, int]
+    life_descriptor: int
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one worker: which process runs in it and what became of those before.
+
+    `failures` counts deaths since a worker last ran well; `dead_tokens` waits for a successor.
+    """
+
+    number: int
+    shared: Shared
+    on_ready: Callable[[], None]
+    process: Process | None = None
+    failures: int = 0
+    dead_tokens: list[str] = field(default_factory=list)
+
+    async def keep_running(self, stopping: asyncio.Event) -> int:
+        """Run workers until `stopping`; the result is the exit code for the service."""
+        while not stopping.is_set():
+            started = time.monotonic()
+            token = uuid.uuid4().hex
+            code, was_ready = await self._run_one(token)
+            if stopping.is_set():
+                return exits.OK if code in (0, -signal.SIGTERM) else exits.SOFTWARE
+            if was_ready:
+                self.dead_tokens.clear()
+            self.dead_tokens.append(token)
+            if code in exits.HOPELESS and not was_ready:
+                log.error("worker.hopeless", number=self.number, exit_code=code)
+                return code
+            pause = self._pause(time.monotonic() - started)
+            log.error(
+                "worker.died",
+                number=self.number,
+                cause=describe_exit(code),
+                restart_in_seconds=pause,
+            )
+            await _sleep_unless(stopping, pause)
+        return exits.OK
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the worker, if one runs."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+
+    def _pause(self, ran_seconds: float) -> float:
+        """How long to wait before the next start."""
+        if ran_seconds >= RUNS_WELL_SECONDS:
+            self.failures = 0
+        self.failures += 1
+        if self.failures == 1:
+            return 0.0
+        growth: float = 2.0 ** min(self.failures - 2, 16)
+        return min(FIRST_PAUSE_SECONDS * growth, LONGEST_PAUSE_SECONDS)
+
+    async def _run_one(self, token: str) -> tuple[int, bool]:
+        """Run one worker to its end: exit code and whether it was ever ready."""
+        status_reader, status_writer = os.pipe()
+        order = WorkerOrder(
+            config_file=str(self.shared.config_file or ""),
+            number=self.number,
+            token=token,
+            dead_tokens=tuple(self.dead_tokens),
+            sockets=dict(self.shared.sockets),
+            life_descriptor=self.shared.life_descriptor,
+            status_descriptor=status_writer,
+        )
+        inherited = (*order.sockets.values(), order.life_descriptor, order.status_descriptor)
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "pillarbox.worker", order.to_text(), pass_fds=inherited
+            )
+        finally:
+            os.close(status_writer)
+        log.info("worker.started", number=self.number, pid=self.process.pid)
+        was_ready = await _read_status(status_reader)
+        if was_ready:
+            self.on_ready()
+        return await self.process.wait(), was_ready
+
+
+def describe_exit(code: int) -> str:
+    """An exit code of subprocess in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+async def end_workers(slots: list[Slot], drain_seconds: float) -> None:
+    """Ask all workers to drain; kill those that do not end in time."""
+    for slot in slots:
+        slot.send(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(drain_seconds + KILL_AFTER_SECONDS):
+            for slot in slots:
+                if slot.process is not None:
+                    await slot.process.wait()
+    except TimeoutError:
+        for slot in slots:
+            if slot.process is not None and slot.process.returncode is None:
+                log.error("worker.killed", number=slot.number, cause="did not end in time")
+                slot.process.kill()
+
+
+async def _read_status(descriptor: int) -> bool:
+    """Wait until the worker says that it is ready, or ends without."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+
+    def is_readable() -> None:
+        loop.remove_reader(descriptor)
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(descriptor, is_readable)
+    try:
+        await readable
+        return os.read(descriptor, len(READY)) == READY
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait, but not when the service is to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,121 @@
+"""`pillarbox serve`: the supervisor from its start to its exit code.
+
+It reads the configuration, binds the ports, gives up root, keeps the workers running and hands
+signals on: SIGTERM and SIGINT drain, SIGHUP reloads. It takes no mail itself and never touches
+the database, so there is little in it that could fail.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pillarbox.config import Settings, load
+from pillarbox.errors import ConfigError
+from pillarbox.observe import log as logging
+from pillarbox.observe.log import log
+from pillarbox.supervisor import exits
+from pillarbox.supervisor.notify import notify
+from pillarbox.supervisor.privileges import check_data_directory, drop_root
+from pillarbox.supervisor.processes import Shared, Slot, end_workers
+from pillarbox.supervisor.sockets import open_sockets
+
+
+def serve(config_file: Path | None) -> int:
+    """Run the service until it is told to end; the result is an exit code of sysexits.h.
+
+    Raises ConfigError when the configuration can not be used.
+    """
+    file = config_file.absolute() if config_file else None
+    settings = load(file)
+    logging.configure(settings.log.level, settings.log.format)
+    try:
+        sockets = open_sockets(settings.listeners, os.environ)
+        drop_root(settings.user, settings.group)
+        check_data_directory(settings.data_directory)
+        if os.geteuid() == 0:
+            log.warning("service.runs_as_root", hint="set `user` in the configuration")
+        return asyncio.run(_Service(file, settings, sockets).run())
+    except exits.StartError as error:
+        log.error("service.can_not_start", cause=str(error), hint=error.hint)
+        return error.code
+    finally:
+        logging.close()
+
+
+@dataclass(slots=True)
+class _Service:
+    """The running supervisor."""
+
+    config_file: Path | None
+    settings: Settings
+    sockets: dict[str, socket.socket]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    slots: list[Slot] = field(default_factory=list)
+    ready_workers: int = 0
+
+    async def run(self) -> int:
+        """Start the workers, wait for the end."""
+        life_reader, life_writer = os.pipe()
+        descriptors = {name: bound.fileno() for name, bound in self.sockets.items()}
+        shared = Shared(self.config_file, descriptors, life_reader)
+        self.slots = [
+            Slot(number, shared, self._worker_is_ready) for number in range(self.settings.workers)
+        ]
+        self._take_signals()
+        for name, bound in self.sockets.items():
+            address, port = bound.getsockname()[:2]
+            log.info("listener.bound", listener=name, address=address, port=port)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._keep(slot)) for slot in self.slots]
+            await self.stopping.wait()
+            notify("STOPPING=1")
+            log.info("service.draining", drain_seconds=self.settings.drain_seconds)
+            for bound in self.sockets.values():
+                bound.close()
+            await end_workers(self.slots, self.settings.drain_seconds)
+        os.close(life_writer)
+        code = max(task.result() for task in running)
+        log.info("service.ended", exit_code=code)
+        return code
+
+    async def _keep(self, slot: Slot) -> int:
+        """Keep one slot running; one that is hopeless ends the service."""
+        code = await slot.keep_running(self.stopping)
+        self.stopping.set()
+        return code
+
+    def _worker_is_ready(self) -> None:
+        self.ready_workers += 1
+        log.info("worker.ready", ready=self.ready_workers)
+        if self.ready_workers == len(self.slots):
+            log.info("service.ready", workers=len(self.slots), pid=os.getpid())
+            notify(f"READY=1\nMAINPID={os.getpid()}")
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _stop(self) -> None:
+        """The first signal drains, a second one ends at once."""
+        if self.stopping.is_set():
+            for slot in self.slots:
+                slot.send(signal.SIGKILL)
+        self.stopping.set()
+
+    def _reload(self) -> None:
+        """Check the configuration; workers reload it only when it is good."""
+        try:
+            settings = load(self.config_file)
+        except ConfigError as error:
+            problems = [str(problem) for problem in error.problems]
+            log.error("service.reload_refused", problems=problems)
+            return
+        logging.configure(settings.log.level, settings.log.format)
+        log.info("service.reloads")
+        for slot in self.slots:
+            slot.send(signal.SIGHUP)

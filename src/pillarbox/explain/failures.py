@@ -1,0 +1,268 @@
+"""What a delivery that failed on the way to the next hop is called, and what to do about it. Pure.
+
+Each kind of failure has a reply that stands for it in queue, trace and DSN, where the next hop
+itself said nothing that could stand there, a cause, and a fix that names the setting to change.
+
+Codes: RFC 3463, RFC 5321 4.2; those of refused content RFC 6152 3, RFC 6531 3.2, RFC 1870 6.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from pillarbox.mail.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class FailureText:
+    """Codes and texts of one kind. `what`, `cause` and `fix` may name `{hop}`, `{said}` (what the
+    next hop answered) and `{detail}`."""
+
+    code: int
+    enhanced: str
+    what: str
+    cause: str
+    fix: str
+
+
+def _t(codes: str, what: str, cause: str, fix: str) -> FailureText:
+    code, _, enhanced = codes.partition(" ")
+    return FailureText(int(code), enhanced, what, cause, fix)
+
+
+@unique
+class FailureKind(Enum):
+    """All failures. The name is what logs and metrics show."""
+
+    # No connection.
+    NAME_NOT_FOUND = _t(
+        "451 4.4.4",
+        "The name of the next hop {hop} was not found",
+        "The DNS knows no address for this name.",
+        "Check the host of the route for a typing error",
+    )
+    NAME_LOOKUP_FAILED = _t(
+        "451 4.4.3",
+        "The name of the next hop {hop} could not be looked up",
+        "No DNS server answered this machine.",
+        "Check the DNS servers of this machine (/etc/resolv.conf)",
+    )
+    CONNECTION_REFUSED = _t(
+        "451 4.4.1",
+        "The next hop {hop} refused the connection",
+        "Nothing listens on that port, or a firewall rejects it.",
+        "Check the port of the route, and that the server runs",
+    )
+    CONNECTION_TIMED_OUT = _t(
+        "451 4.4.1",
+        "The next hop {hop} did not answer when it was connected to",
+        "The server is down, or a firewall drops the packets. Many networks block port 25.",
+        "Check the host and port of the route, and that a firewall lets this machine out to it",
+    )
+    UNREACHABLE = _t(
+        "451 4.4.1",
+        "The next hop {hop} can not be reached from this machine ({detail})",
+        "There is no network route to its address.",
+        "Check the network of this machine",
+    )
+    # Opening the session.
+    GREETING_REFUSED = _t(
+        "451 4.3.2",
+        "The next hop {hop} refused the session: {said}",
+        "It does not want mail from this machine's address, or not now.",
+        "Ask the operator of the next hop whether this machine's address may connect",
+    )
+    HELLO_REFUSED = _t(
+        "451 4.5.0",
+        "The next hop {hop} refused the greeting of this host: {said}",
+        "It does not like the host name that this service gives in EHLO, or not now.",
+        "Check that host_name in the configuration is a name that the DNS knows",
+    )
+    TLS_MISSING = _t(
+        "451 4.7.4",
+        "The next hop {hop} does not offer STARTTLS, which its route demands; nothing was sent",
+        "Encryption is off at the next hop, or something between strips it.",
+        "Turn on STARTTLS at the next hop, or give the route another port (465 with TLS)",
+    )
+    TLS_REFUSED = _t(
+        "451 4.7.4",
+        "The next hop {hop} refused to start TLS; nothing was sent: {said}",
+        "TLS is broken at the next hop, often for want of a certificate.",
+        "Ask the operator of the next hop to mend its TLS",
+    )
+    TLS_INJECTED = _t(
+        "451 4.7.0",
+        "The next hop {hop} sent replies in the clear behind its answer to STARTTLS; the"
+        " connection was dropped",
+        "Someone between tries to slip in replies, or the server is broken.",
+        "Find out who can change the traffic on the way to the next hop",
+    )
+    NOT_TLS = _t(
+        "451 4.7.5",
+        "The next hop {hop} does not speak TLS on that port",
+        "The port begins in the clear, as 25 and 587 do.",
+        "Set the encryption of the route to STARTTLS, or its port to 465",
+    )
+    TLS_TOO_OLD = _t(
+        "451 4.7.5",
+        "The next hop {hop} and this service have no TLS version in common",
+        "The next hop knows only TLS 1.1 or older, which is broken.",
+        "Have the next hop updated to TLS 1.2 or newer",
+    )
+    CERTIFICATE_NOT_TRUSTED = _t(
+        "451 4.7.5",
+        "The certificate of the next hop {hop} is not trusted ({detail})",
+        "It was issued by an authority that this machine does not know, or comes without the"
+        " certificate between.",
+        "Give the route the file with that authority's certificate (ca-file), or have the next hop"
+        " send its whole chain",
+    )
+    CERTIFICATE_EXPIRED = _t(
+        "451 4.7.5",
+        "The certificate of the next hop {hop} has expired",
+        "Nobody renewed it, or the clock of this machine is wrong.",
+        "Have the certificate of the next hop renewed; check this machine's clock",
+    )
+    CERTIFICATE_NOT_YET_VALID = _t(
+        "451 4.7.5",
+        "The certificate of the next hop {hop} is not valid yet",
+        "The clock of this machine is slow, or the certificate was made ahead.",
+        "Check this machine's clock",
+    )
+    CERTIFICATE_NAME_MISMATCH = _t(
+        "451 4.7.5",
+        "The certificate of the next hop {hop} is for another name ({detail})",
+        "The route names the server differently from its certificate, or it is another server.",
+        "Set the host of the route to a name in the certificate",
+    )
+    HANDSHAKE_FAILED = _t(
+        "451 4.7.5",
+        "The TLS handshake with the next hop {hop} failed ({detail})",
+        "Both sides found no common ground, or the connection was cut.",
+        "Try the next hop with: openssl s_client -connect {hop}",
+    )
+    CA_FILE_UNUSABLE = _t(
+        "451 4.3.5",
+        "The trusted certificates of the route to {hop} can not be read ({detail})",
+        "The file is missing, not readable for the service, or not PEM.",
+        "Correct the ca-file of the route",
+    )
+    LOGIN_NOT_OFFERED = _t(
+        "451 4.7.4",
+        "The next hop {hop} offers no login that this service has (it offers: {detail})",
+        "It logs in on another port or only under TLS, or wants a method other than PLAIN and"
+        " LOGIN.",
+        "Turn on STARTTLS or TLS in the route, or use the submission port (587 or 465)",
+    )
+    LOGIN_REFUSED = _t(
+        "451 4.7.8",
+        "The next hop {hop} refused the login of its route: {said}",
+        "User name or password of the route are wrong, or password logins are switched off there.",
+        "Correct user name and password of the route",
+    )
+    LOGIN_UNAVAILABLE = _t(
+        "451 4.7.0",
+        "The next hop {hop} can not check logins at the moment: {said}",
+        "Its directory does not answer, or it limits logins.",
+        "Nothing to change here: it is tried again",
+    )
+    LOGIN_NEEDED = _t(
+        "451 4.7.0",
+        "The next hop {hop} wants a login or encryption before it takes mail: {said}",
+        "The route has no user name, or no encryption.",
+        "Give the route user name, password and STARTTLS or TLS",
+    )
+    # Inside the session.
+    PROTOCOL_BROKEN = _t(
+        "451 4.5.0",
+        "The next hop {hop} answered against the rules of SMTP ({detail})",
+        "No SMTP server listens there, or something between changes its replies.",
+        "Check host and port of the route; look for a firewall that inspects SMTP",
+    )
+    SHUT_DOWN = _t(
+        "451 4.4.2",
+        "The next hop {hop} ended the session: {said}",
+        "It restarts, or wants fewer or shorter sessions.",
+        "Nothing to change here: it is tried again. If it stays so, lower the caps of the route",
+    )
+    CONNECTION_LOST = _t(
+        "451 4.4.2",
+        "The connection to the next hop {hop} was lost while {detail}",
+        "The server or something between cut the connection.",
+        "Nothing to change here: it is tried again",
+    )
+    REPLY_TIMED_OUT = _t(
+        "451 4.4.2",
+        "The next hop {hop} did not answer in time while {detail}",
+        "The server is overloaded or hangs.",
+        "Nothing to change here: it is tried again",
+    )
+    CONFIRMATION_LOST = _t(
+        "451 4.4.2",
+        "The next hop {hop} took the message but its confirmation never came ({detail}); if it did"
+        " keep the message, it arrives twice",
+        "The connection was cut, or time ran out, between the message and its confirmation.",
+        "Nothing to change here: it is tried again",
+    )
+    # What the next hop can not take.
+    EIGHT_BIT_NOT_TAKEN = _t(
+        "554 5.6.3",
+        "The next hop {hop} takes only 7-bit mail, and the message has 8-bit characters",
+        "It does not offer 8BITMIME.",
+        "Have the sending program encode the message as quoted-printable or base64",
+    )
+    BINARY_NOT_TAKEN = _t(
+        "554 5.6.3",
+        "The next hop {hop} takes no binary content, which the message has",
+        "It does not offer BINARYMIME with CHUNKING.",
+        "Have the sending program encode the message as base64",
+    )
+    UTF8_NOT_TAKEN = _t(
+        "550 5.6.7",
+        "The next hop {hop} takes no addresses or header fields outside ASCII, which the message"
+        " has",
+        "It does not offer SMTPUTF8.",
+        "Use addresses of plain letters, or a next hop that supports SMTPUTF8",
+    )
+    TOO_LARGE = _t(
+        "552 5.3.4",
+        "The next hop {hop} takes messages of at most {detail} octets; this one is larger",
+        "It announces that limit (SIZE).",
+        "Send a smaller message, or ask the operator of the next hop for a larger limit",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure as it happened: its kind and what fills the texts. `said` is the reply of the
+    next hop where it gave one."""
+
+    kind: FailureKind
+    detail: str = ""
+    said: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The reply that stands for a failure, what is usually behind it, and what to change."""
+
+    kind: FailureKind
+    reply: Reply
+    cause: str
+    fix: str
+
+
+def explain(failure: Failure, *, hop: str) -> Explanation:
+    """Explain a failure at the next hop `hop` ("smtp.example.net:587").
+
+    The reply has two lines: what happened, and the fix.
+    """
+    text = failure.kind.value
+    said = str(failure.said) if failure.said is not None else "no answer"
+    facts = {"hop": hop, "said": said, "detail": failure.detail}
+    fix = text.fix.format_map(facts)
+    return Explanation(
+        kind=failure.kind,
+        reply=Reply(text.code, text.enhanced, (text.what.format_map(facts), fix)),
+        cause=text.cause.format_map(facts),
+        fix=fix,
+    )

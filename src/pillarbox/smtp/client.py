@@ -1,0 +1,393 @@
+"""The client side of SMTP as a sans-I/O protocol (RFC 5321, 2920, 3030, 3207, 4954). Pure.
+
+The shell writes `data_to_send()`, gives what it reads to `receive()` and waits while `is_waiting`.
+What then stands in `phase` says what to do:
+
+    HANDSHAKE  upgrade the connection, then tls_started()
+    READY      the session is open: begin() a transaction, or quit()
+    CONTENT    the next hop waits for the content: content(), end_content(), or chunk()
+    CLOSED     nothing more; `failure` says why where that was not our wish
+
+Nothing that the server sends raises: what breaks the rules ends in CLOSED with a failure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pillarbox.errors import LocalProtocolError, RemoteProtocolError
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mail.envelope import Body, Envelope, Recipient
+from pillarbox.mail.reply import Reply
+from pillarbox.smtp.client_fit import (
+    Capabilities,
+    mail_command,
+    rcpt_command,
+    read_capabilities,
+)
+from pillarbox.smtp.client_login import choose_login
+from pillarbox.smtp.client_phase import Phase
+from pillarbox.smtp.client_replies import RawReply, ReplyParser, Secrets, to_reply
+from pillarbox.smtp.client_transaction import Transaction
+from pillarbox.smtp.data_writer import DataWriter
+
+SHUTTING_DOWN = 421
+"""RFC 5321 3.8: may answer any command, and the connection ends with it."""
+
+_WANTS_LOGIN = frozenset({503, 530, 538})
+_UNKNOWN_COMMAND = frozenset({500, 502, 504})
+
+
+_DEAF = frozenset({Phase.HANDSHAKE, Phase.CLOSED})
+_STANDING = frozenset({Phase.HANDSHAKE, Phase.READY, Phase.CONTENT, Phase.CLOSED})
+_COMMAND_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+_OPENING_FAILURES = {
+    Phase.GREETING: FailureKind.GREETING_REFUSED,
+    Phase.HELLO: FailureKind.HELLO_REFUSED,
+    Phase.STARTTLS: FailureKind.TLS_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How a session is to be opened. `starttls` is a demand: without TLS nothing is sent.
+    `username` "" means no login."""
+
+    helo_name: str
+    starttls: bool = False
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+class ClientProtocol:
+    """One session with one server."""
+
+    def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
+        """`tls` describes the encryption where the connection began with it."""
+        self._settings = settings
+        self._parser = ReplyParser()
+        self._out: list[bytes] = []
+        self._secrets = Secrets(settings.username, settings.password) if settings.username else None
+        self._login_answers: list[bytes] = []
+        self._said_helo = False
+        self._needs_reset = False
+        self._by_chunks = False
+        self._last_chunk = False
+        self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
+        self._writer = DataWriter()
+        self.tls = tls
+        self.capabilities = Capabilities()
+        self.phase = Phase.GREETING
+        self.failure: Failure | None = None
+        self.transactions = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next step is the server's."""
+        return self.phase not in _STANDING
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a transaction can begin: the session is open and nothing unasked came."""
+        return self.phase is Phase.READY and self._parser.is_empty
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+        return self.phase is Phase.CLOSED
+
+    def data_to_send(self) -> bytes:
+        """What is to be written now; asking takes it."""
+        out, self._out = self._out, []
+        return b"".join(out)
+
+    # -- what comes in ------------------------------------------------------------------------
+
+    def receive(self, octets: bytes) -> None:
+        """Take what was read. Never raises for what the server sends."""
+        parser = self._parser
+        try:
+            parser.feed(octets)
+            while self.phase not in _DEAF and (raw := parser.next_reply()) is not None:
+                self._take(raw)
+        except RemoteProtocolError as exc:
+            self._fail(Failure(FailureKind.PROTOCOL_BROKEN, str(exc)))
+            return
+        if self.phase is Phase.HANDSHAKE and not parser.is_empty:
+            # What came in the clear behind the 220 would count as said under TLS.
+            self._fail(Failure(FailureKind.TLS_INJECTED))
+
+    def _take(self, raw: RawReply) -> None:
+        match self.phase:
+            case Phase.MAIL | Phase.RCPT | Phase.DATA:
+                self._take_envelope(raw)
+            case Phase.CONFIRMATION:
+                self._take_confirmation(raw)
+            case Phase.GREETING | Phase.HELLO | Phase.STARTTLS | Phase.LOGIN:
+                self._take_opening(raw)
+            case Phase.CONTENT:
+                self._take_early(raw)
+            case Phase.ABANDON:
+                self._end_transaction(is_clean=True)
+                self._heed_shutdown(raw)
+            case Phase.QUIT:
+                self.phase = Phase.CLOSED
+            case _:
+                self._take_unasked(raw)
+
+    def _take_unasked(self, raw: RawReply) -> None:
+        if not self._heed_shutdown(raw):
+            raise RemoteProtocolError(f"the reply {raw.code} to no command")
+
+    def _heed_shutdown(self, raw: RawReply) -> bool:
+        if raw.code != SHUTTING_DOWN:
+            return False
+        self._fail(Failure(FailureKind.SHUT_DOWN, said=self._reply(raw)))
+        return True
+
+    def connection_lost(self) -> None:
+        """The connection is gone."""
+        match self.phase:
+            case Phase.CLOSED:
+                return
+            case Phase.READY | Phase.QUIT:
+                self.phase = Phase.CLOSED
+            case Phase.CONFIRMATION if self._may_have_taken:
+                self._fail(Failure(FailureKind.CONFIRMATION_LOST, "the connection was lost"))
+            case phase:
+                self._fail(Failure(FailureKind.CONNECTION_LOST, phase.value))
+
+    def timed_out(self) -> None:
+        """The server took too long; the shell drops the connection."""
+        match self.phase:
+            case Phase.CLOSED:
+                return
+            case Phase.CONFIRMATION if self._may_have_taken:
+                self._fail(Failure(FailureKind.CONFIRMATION_LOST, "it took too long"))
+            case phase:
+                self._fail(Failure(FailureKind.REPLY_TIMED_OUT, phase.value))
+
+    @property
+    def _may_have_taken(self) -> bool:
+        return self._last_chunk or not self._by_chunks
+
+    def handshake_failed(self, failure: Failure) -> None:
+        """TLS could not be started; the shell drops the connection."""
+        self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        self.phase = Phase.CLOSED
+        self.failure = failure
+        self._out.clear()
+
+    def _reply(self, raw: RawReply) -> Reply:
+        return to_reply(raw, self._secrets)
+
+    # -- opening the session ------------------------------------------------------------------
+
+    def _take_opening(self, raw: RawReply) -> None:
+        phase, code = self.phase, raw.code
+        if phase is Phase.LOGIN:
+            self._take_login(raw)
+        elif code >= 400:
+            self._refused_opening(raw)
+        elif code >= 300:
+            raise RemoteProtocolError(f"the reply {code} while {phase.value}")
+        elif phase is Phase.GREETING:
+            self._say_hello("EHLO")
+        elif phase is Phase.STARTTLS:
+            self.phase = Phase.HANDSHAKE
+        else:
+            if not self._said_helo:
+                self.capabilities = read_capabilities(raw.lines)
+            self._secure()
+
+    def _refused_opening(self, raw: RawReply) -> None:
+        knows_no_ehlo = self.phase is Phase.HELLO and raw.code >= 500 and not self._said_helo
+        # RFC 5321 3.2: "a client ... SHOULD ... fall back to HELO" where EHLO is refused for good.
+        if knows_no_ehlo and not self._settings.starttls and not self._settings.username:
+            self._said_helo = True
+            self._say_hello("HELO")
+        elif knows_no_ehlo and self._settings.starttls and raw.code in _UNKNOWN_COMMAND:
+            self._fail(Failure(FailureKind.TLS_MISSING))
+        else:
+            self._fail(Failure(_OPENING_FAILURES[self.phase], said=self._reply(raw)))
+
+    def _say_hello(self, verb: str) -> None:
+        self.phase = Phase.HELLO
+        self._send(f"{verb} {self._settings.helo_name}\r\n")
+
+    def _secure(self) -> None:
+        if self.tls or not self._settings.starttls:
+            self._log_in()
+        elif self.capabilities.starttls:
+            self.phase = Phase.STARTTLS
+            self._send("STARTTLS\r\n")
+        else:
+            self._fail(Failure(FailureKind.TLS_MISSING))
+
+    def tls_started(self, tls: str) -> None:
+        """The handshake is done. RFC 3207 section 4.2: "The client MUST discard any knowledge
+        obtained from the server" before it; EHLO is said again."""
+        if self.phase is not Phase.HANDSHAKE:
+            raise LocalProtocolError(f"TLS was started in phase {self.phase.name}")
+        self.tls = tls
+        self.capabilities = Capabilities()
+        self._parser = ReplyParser()
+        self._say_hello("EHLO")
+
+    def _log_in(self) -> None:
+        settings = self._settings
+        if not settings.username:
+            self.phase = Phase.READY
+            return
+        offered = self.capabilities.mechanisms
+        dialogue = choose_login(offered, settings.username, settings.password)
+        if dialogue is None:
+            listed = " ".join(offered)[:200] or "none"
+            self._fail(Failure(FailureKind.LOGIN_NOT_OFFERED, listed))
+            return
+        self._login_answers = dialogue.answers
+        self.phase = Phase.LOGIN
+        self._out.append(dialogue.command)
+
+    def _take_login(self, raw: RawReply) -> None:
+        if raw.code < 300:
+            self.phase = Phase.READY
+        elif raw.code < 400:
+            if not self._login_answers:
+                raise RemoteProtocolError("a challenge more than the login has answers")
+            self._out.append(self._login_answers.pop(0) + b"\r\n")
+        else:
+            refused = raw.code >= 500
+            kind = FailureKind.LOGIN_REFUSED if refused else FailureKind.LOGIN_UNAVAILABLE
+            self._fail(Failure(kind, said=self._reply(raw)))
+
+    # -- a transaction ------------------------------------------------------------------------
+
+    def begin(self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int) -> None:
+        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit)."""
+        if self.phase is not Phase.READY:
+            raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
+        capabilities = self.capabilities
+        utf8 = envelope.smtputf8
+        self._by_chunks = envelope.body is Body.BINARY
+        self._last_chunk = False
+        self._transaction = Transaction(
+            mail_command(capabilities, envelope, size_octets=size),
+            [rcpt_command(capabilities, recipient, smtputf8=utf8) for recipient in recipients],
+            data=not self._by_chunks,
+            pipelining=capabilities.pipelining,
+            reset=self._needs_reset,
+        )
+        self._needs_reset = True
+        self.transactions += 1
+        self._proceed()
+
+    def _take_envelope(self, raw: RawReply) -> None:
+        transaction = self._transaction
+        transaction.take(raw)
+        if raw.code == SHUTTING_DOWN:
+            self._heed_shutdown(raw)
+        elif transaction.is_waiting:
+            self.phase = _COMMAND_PHASES[transaction.next_command]
+        else:
+            self._proceed()
+
+    def _proceed(self) -> None:
+        """All that was sent has its reply: send the next commands, or come to an end."""
+        transaction = self._transaction
+        if group := transaction.next_group():
+            self._send("".join(group), commands=len(group))
+            self.phase = _COMMAND_PHASES[transaction.next_command]
+        elif transaction.must_end_data:
+            self._send(".\r\n")
+            self.phase = Phase.ABANDON
+        elif transaction.may_send_content:
+            self._writer = DataWriter()
+            self.phase = Phase.CONTENT
+        else:
+            self._end_refused()
+
+    def _end_refused(self) -> None:
+        mail = self._transaction.mail_reply
+        # It is the session that is refused here, not this message.
+        if mail is not None and mail.code in _WANTS_LOGIN:
+            self._fail(Failure(FailureKind.LOGIN_NEEDED, said=self._reply(mail)))
+        else:
+            self._end_transaction(is_clean=False)
+
+    def content(self, block: bytes) -> bytes:
+        """The octets to write for a block of content after DATA."""
+        return self._writer.feed(block)
+
+    def end_content(self) -> bytes:
+        """The octets that end DATA; the confirmation is awaited then."""
+        if self.phase is Phase.CONTENT:
+            self.phase = Phase.CONFIRMATION
+        return self._writer.end()
+
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether the content of this transaction goes by chunk() and not by content()."""
+        return self._by_chunks
+
+    def chunk(self, block: bytes, *, last: bool) -> list[bytes]:
+        """The octets to write for a block of content as BDAT (RFC 3030); its reply is awaited."""
+        self._last_chunk = last
+        self.phase = Phase.CONFIRMATION
+        return [b"BDAT %d%b\r\n" % (len(block), b" LAST" if last else b""), block]
+
+    def _take_confirmation(self, raw: RawReply) -> None:
+        if 300 <= raw.code < 400:
+            raise RemoteProtocolError(f"the reply {raw.code} to the content")
+        if self._by_chunks and raw.code < 300 and not self._last_chunk:
+            self.phase = Phase.CONTENT
+            return
+        self._transaction.final_reply = raw
+        # After a refused chunk the transaction still stands at the server (RFC 3030 section 2).
+        self._end_transaction(is_clean=not self._by_chunks or raw.code < 300)
+        self._heed_shutdown(raw)
+
+    def _take_early(self, raw: RawReply) -> None:
+        """A reply before the content is complete: a refusal can be believed, nothing else."""
+        if raw.code < 400:
+            raise RemoteProtocolError(f"the reply {raw.code} before the content was complete")
+        self._transaction.final_reply = raw
+        self._fail(Failure(FailureKind.SHUT_DOWN, said=self._reply(raw)))
+
+    def _end_transaction(self, *, is_clean: bool) -> None:
+        self._needs_reset = not is_clean
+        self.phase = Phase.READY
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the server has answered nothing yet in the transaction that was begun."""
+        return self._transaction.is_unanswered
+
+    def verdicts(self) -> list[Reply | None]:
+        """For each recipient of the transaction the reply that decided, None where none did."""
+        replies: dict[int, Reply] = {}
+        verdicts: list[Reply | None] = []
+        for raw in self._transaction.verdicts():
+            if raw is None:
+                verdicts.append(None)
+                continue
+            if id(raw) not in replies:
+                replies[id(raw)] = self._reply(raw)
+            verdicts.append(replies[id(raw)])
+        return verdicts
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def quit(self) -> None:
+        """Say good-bye; the server's answer, whatever it is, ends the session."""
+        if self.phase is Phase.READY:
+            self.phase = Phase.QUIT
+            self._send("QUIT\r\n")
+
+    def _send(self, text: str, *, commands: int = 1) -> None:
+        octets = text.encode()
+        # Nothing that came from outside may have become a command of its own.
+        if octets.count(b"\n") != commands or octets.count(b"\r") != commands:
+            raise LocalProtocolError("a command with a line end inside")
+        self._out.append(octets)

@@ -1,0 +1,173 @@
+"""Replies of a server, from octets (RFC 5321 4.2). Pure.
+
+A next hop is not to be trusted with memory or with what is shown to people: lines and replies
+have bounds, text is cleaned, and the secrets of a login are masked where a server repeats them.
+Lenient where real servers are careless (no text, bare LF, codes that differ within one reply),
+strict where a meaning would have to be guessed.
+"""
+
+from base64 import b64encode
+from typing import NamedTuple
+
+from pillarbox.errors import RemoteProtocolError
+from pillarbox.mail.reply import Reply, split_enhanced
+
+MAX_LINE_OCTETS = 8192
+"""RFC 5321 4.5.3.1.5 allows 512; a longer line is no reason yet to lose a session."""
+
+MAX_REPLY_LINES = 256
+"""The answers to EHLO of servers that offer all there is have about 30."""
+
+MAX_REPLY_OCTETS = 65536
+"""The memory that one reply may take."""
+
+KEPT_LINES = 20
+"""So much of a reply is kept for people to read."""
+
+KEPT_CHARACTERS = 500
+"""So much of a line is kept."""
+
+_DIGITS = frozenset(b"0123456789")
+_MASK = b"********"
+_TRUNCATED_OCTETS = 8
+
+
+class RawReply(NamedTuple):
+    """A reply as it came: its code and the text of its lines, undecoded."""
+
+    code: int
+    lines: list[bytes]
+
+
+class ReplyParser:
+    """Cuts a stream of octets into replies; how the octets are split does not matter."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._start = 0
+        self._lines: list[bytes] = []
+        self._octets = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come that was not handed out as a reply."""
+        return self._start == len(self._buffer) and not self._lines
+
+    def feed(self, octets: bytes) -> None:
+        """Take octets; then call next_reply() until it gives None."""
+        if self._start == len(self._buffer):
+            self._buffer = octets
+        else:
+            self._buffer = self._buffer[self._start :] + octets
+        self._start = 0
+
+    def next_reply(self) -> RawReply | None:
+        """The next whole reply, None if it has not come yet.
+
+        Raises RemoteProtocolError for what is no reply; the stream is of no use after that.
+        """
+        buffer = self._buffer
+        while True:
+            start = self._start
+            end = buffer.find(b"\n", start)
+            if (end if end >= 0 else len(buffer)) - start > MAX_LINE_OCTETS:
+                raise RemoteProtocolError("a reply line without end")
+            if end < 0:
+                return None
+            self._start = end + 1
+            line = buffer[start:end].rstrip(b"\r")
+            code = _code_of(line)
+            self._lines.append(line[4:])
+            if line[3:4] != b"-":
+                lines, self._lines, self._octets = self._lines, [], 0
+                return RawReply(code, lines)
+            self._octets += end - start
+            if len(self._lines) >= MAX_REPLY_LINES or self._octets > MAX_REPLY_OCTETS:
+                raise RemoteProtocolError("a reply without end")
+
+
+def _code_of(line: bytes) -> int:
+    """The code of a reply line. RFC 5321 4.2: "The first digit is 2, 3, 4 or 5"."""
+    if len(line) < 3 or not _DIGITS.issuperset(line[:3]):
+        raise RemoteProtocolError("a line that does not begin with a reply code")
+    code = int(line[:3])
+    if not 200 <= code <= 599:
+        raise RemoteProtocolError(f"the reply code {code}")
+    if line[3:4] not in (b"", b" ", b"-", b"\t"):
+        raise RemoteProtocolError("a reply code without a space behind it")
+    return code
+
+
+class Secrets:
+    """The secrets of one login in all forms in which a server could repeat them."""
+
+    def __init__(self, username: str, password: str) -> None:
+        user, secret = username.encode(), password.encode()
+        # A line that was repeated is often cut: the encoded forms are known by their beginning.
+        # The plain password is not, or a reply would tell how it begins.
+        self._encoded = [
+            b64encode(octets).rstrip(b"=")
+            for octets in (b"\0" + user + b"\0" + secret, user + b"\0" + user + b"\0" + secret)
+        ]
+        self._encoded.append(b64encode(secret).rstrip(b"="))
+        self._plain = secret
+
+    def mask(self, text: bytes) -> bytes:
+        """The text without the secrets."""
+        if self._plain:
+            text = text.replace(self._plain, _MASK)
+        for encoded in self._encoded:
+            text = _mask_beginning(text, encoded)
+        return text
+
+
+def _mask_beginning(text: bytes, secret: bytes) -> bytes:
+    """Mask each place where at least the first octets of `secret` stand, as far as they match."""
+    lead = secret[:_TRUNCATED_OCTETS]
+    start = text.find(lead) if lead else -1
+    while start >= 0:
+        length = len(lead)
+        while (
+            length < len(secret)
+            and text[start + length : start + length + 1] == (secret[length : length + 1])
+        ):
+            length += 1
+        text = text[:start] + _MASK + text[start + length :]
+        start = text.find(lead, start + len(_MASK))
+    return text
+
+
+def to_reply(raw: RawReply, secrets: Secrets | None = None) -> Reply:
+    """The reply as it is kept: decoded, cleaned, cut, without `secrets`.
+
+    The enhanced code is that of the first line, where its class fits the code (RFC 2034 section
+    4: "the <class> ... MUST agree").
+    """
+    lines = raw.lines[:KEPT_LINES]
+    if secrets is not None:
+        lines = _without(secrets, lines)
+    texts = [_clean(line) for line in lines]
+    enhanced, first = split_enhanced(texts[0])
+    if not enhanced:
+        return Reply(raw.code, "", tuple(texts))
+    lead = f"{enhanced} "
+    rest = [text.removeprefix(lead) for text in texts[1:]]
+    if enhanced[0] != str(raw.code)[0]:
+        return Reply(raw.code, "", tuple(texts))
+    return Reply(raw.code, enhanced, (first, *rest))
+
+
+def _without(secrets: Secrets, lines: list[bytes]) -> list[bytes]:
+    masked = [secrets.mask(line) for line in lines]
+    joined = b"".join(masked)
+    # A secret that was folded over several lines stands in none of them.
+    whole = secrets.mask(joined)
+    return masked if whole == joined else [whole]
+
+
+def _clean(line: bytes) -> str:
+    """Text for people: UTF-8, no control characters, no characters that turn the direction."""
+    text = line[: KEPT_CHARACTERS * 4].decode("utf-8", "replace")[:KEPT_CHARACTERS]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text.strip(" ")

@@ -1,0 +1,141 @@
+"""One mail transaction as a client sees it up to the content: commands and their replies. Pure.
+
+RFC 5321 3.3 (the order), RFC 2920 (PIPELINING: commands in groups, replies in their order).
+"""
+
+from collections.abc import Sequence
+
+from pillarbox.errors import RemoteProtocolError
+from pillarbox.mail.reply import ReplyClass
+from pillarbox.smtp.client_replies import RawReply
+
+GROUP_COMMANDS = 100
+"""So many commands leave before their replies are awaited: a group stays a few packets long, and
+a refused MAIL costs no thousand RCPT."""
+
+RSET = "RSET\r\n"
+_DATA = "DATA\r\n"
+
+
+class Transaction:
+    """Says what to send next, takes the replies, and knows what they mean for each recipient."""
+
+    __slots__ = (
+        "_answered",
+        "_commands",
+        "_lead",
+        "_pipelining",
+        "_recipients",
+        "_sent",
+        "accepted",
+        "data_reply",
+        "final_reply",
+        "mail_reply",
+        "rcpt_replies",
+    )
+
+    def __init__(
+        self, mail: str, rcpts: Sequence[str], *, data: bool, pipelining: bool, reset: bool
+    ) -> None:
+        """`data` is False where BDAT follows; `reset` sends RSET first, after a failed one."""
+        self._commands = [RSET, mail, *rcpts] if reset else [mail, *rcpts]
+        self._lead = 1 if reset else 0
+        self._recipients = len(rcpts)
+        if data:
+            self._commands.append(_DATA)
+        self._pipelining = pipelining
+        self._sent = 0
+        self._answered = 0
+        self.mail_reply: RawReply | None = None
+        self.rcpt_replies: list[RawReply] = []
+        self.data_reply: RawReply | None = None
+        self.final_reply: RawReply | None = None
+        self.accepted = 0
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no command of it has had a reply yet."""
+        return self._answered == 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether replies to what was sent are still to come."""
+        return self._answered < self._sent
+
+    @property
+    def next_command(self) -> int:
+        """Which command's reply comes next: 0 MAIL (and RSET before it), 1 RCPT, 2 DATA."""
+        index = self._answered - self._lead
+        return 0 if index <= 0 else 1 if index <= self._recipients else 2
+
+    def next_group(self) -> list[str]:
+        """The commands to send now that all sent ones are answered; empty when that is all."""
+        sent, last = self._sent, len(self._commands)
+        if sent > self._lead and self._is_lost(sent):
+            return []
+        end = sent + (GROUP_COMMANDS if self._pipelining else 1)
+        if self._pipelining and end >= last - 1:
+            end = last
+        self._sent = min(end, last)
+        return self._commands[sent:end]
+
+    def _is_lost(self, sent: int) -> bool:
+        """Whether there is nothing left to go on for: MAIL refused, or every RCPT."""
+        if self.mail_reply is not None and self.mail_reply.code >= 400:
+            return True
+        return sent - self._lead > self._recipients and not self.accepted
+
+    def take(self, raw: RawReply) -> None:
+        """Take the reply to the oldest unanswered command.
+
+        Raises RemoteProtocolError for a reply that can not be one to that command.
+        """
+        index = self._answered - self._lead
+        self._answered += 1
+        positive = raw.code < 300
+        # Only DATA may be answered by 3yz, and not by 2yz: else replies and commands are out of
+        # step, and nothing that follows can be believed.
+        if (raw.code < 400 and positive is (index > self._recipients)) or (
+            index < 0 and not positive
+        ):
+            raise RemoteProtocolError(f"the reply {raw.code} to {self._name(index)}")
+        if index == 0:
+            self.mail_reply = raw
+        elif 0 < index <= self._recipients:
+            self.rcpt_replies.append(raw)
+            self.accepted += positive
+        elif index > 0:
+            self.data_reply = raw
+
+    def _name(self, index: int) -> str:
+        return self._commands[index + self._lead].split(":", 1)[0].split(" ", 1)[0].strip()
+
+    @property
+    def may_send_content(self) -> bool:
+        """Whether somebody is there to send the content to, and the server waits for it."""
+        return (
+            self.accepted > 0
+            and self.mail_reply is not None
+            and self.mail_reply.code < 300
+            and (self.data_reply is None or self.data_reply.code < 400)
+        )
+
+    @property
+    def must_end_data(self) -> bool:
+        """Whether the server waits for content although it refused everybody. RFC 2920 section
+        3.1: "if the DATA command was accepted the client SMTP should send a single dot"."""
+        return (
+            self.data_reply is not None and self.data_reply.code < 400
+        ) and not self.may_send_content
+
+    def verdicts(self) -> list[RawReply | None]:
+        """The reply that decides about each recipient, None where none came."""
+        mail = self.mail_reply
+        if mail is not None and mail.code >= ReplyClass.TRANSIENT * 100:
+            return [mail] * self._recipients
+        content = self.data_reply
+        if content is None or content.code < 400:
+            content = self.final_reply
+        verdicts = [raw if raw.code >= 400 else content for raw in self.rcpt_replies]
+        verdicts += [None] * (self._recipients - len(verdicts))
+        return verdicts

@@ -73,7 +73,7 @@ class Endpoint:
         """The whole answer to a request line like `GET /metrics HTTP/1.1`."""
         method, _, rest = request_line.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
-        if method not in {b"GET", b"HEAD"}:
+        if method != b"GET":
             return _response("405 Method Not Allowed", "text/plain", b"only GET\n")
         match path:
             case b"/metrics":

@@ -57,6 +57,8 @@ def hint_for(path: str, details: ErrorDetails) -> str:
     """What to write instead."""
     limits = details.get("ctx", {})
     last = path.rpartition(".")[2].partition("[")[0]
+    if path.endswith("]") and details["type"] == "value_error":
+        return 'tls = "starttls", or network_login = true'
     if details["type"] == "tuple_type":
         return _HINTS.get(last, "[…]")
     if details["type"].startswith("model"):

@@ -118,7 +118,7 @@ def _read_environment(reading: _Reading, environment: Mapping[str, str]) -> None
             and rest != "PORT"
             and not rest.startswith(KUBERNETES_NAMES)
         ):
-            reading.complain(name, "is no option", _similar(option, known, PREFIX))
+            reading.complain(name, "is no option", _similar(option, _dotted(), PREFIX))
 
 
 def _merge(below: _Raw, above: Mapping[str, object]) -> None:
@@ -179,9 +179,22 @@ def _siblings(details: ErrorDetails) -> set[str]:
     return set(model.model_fields)
 
 
+def _dotted() -> set[str]:
+    """All options as the environment writes them, in lower case."""
+    names = {f"{name}_file" for name in SECRETS}
+    for name, about in Settings.model_fields.items():
+        model = about.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            names |= {f"{name}__{inner}" for inner in model.model_fields}
+        else:
+            names.add(name)
+    return names
+
+
 def _similar(name: str, known: set[str], prefix: str = "") -> str:
     """The option that was probably meant, or all there are."""
-    close = get_close_matches(name, sorted(known), 1)
-    if close:
-        return f"{prefix}{close[0].upper() if prefix else close[0]}"
-    return "there are " + ", ".join(sorted(known))
+    names = sorted(known)
+    close = get_close_matches(name, names, 1)
+    shown = close or [other for other in names if not prefix or "__" not in other]
+    text = ", ".join(prefix + other.upper() if prefix else other for other in shown)
+    return text if close else f"there are {text}"

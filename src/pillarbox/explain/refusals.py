@@ -144,6 +144,13 @@ class Refusal(Enum):
         "The reverse-path (MAIL FROM) belongs to somebody else: `pillarbox account` grants"
         " send-as rights.",
     )
+    NULL_SENDER_NOT_ALLOWED = _t(
+        "550 5.7.60",
+        "This login may not send with an empty sender (MAIL FROM:<>): set the sender address in the"
+        " client, or ask the administrator for the send-as right '<>' if this client is a mail"
+        " server that returns mail",
+        "Only mail servers need the null reverse-path, for their bounces: grant them send-as '<>'.",
+    )
     FROM_NOT_ALLOWED = _t(
         "550 5.7.60",
         "This login may not send with that From address: set From in the message to one single"
@@ -324,6 +331,20 @@ class Refusal(Enum):
         "554 5.7.0",
         "TLS began without STARTTLS: use port 465 for SSL/TLS, or choose STARTTLS in the client",
         "The client speaks TLS from the first octet on a port that begins in plain text.",
+    )
+
+    # For logs and session records only: without TLS there is nobody who could read a reply.
+    PLAIN_ON_TLS_PORT = _t(
+        "554 5.7.0",
+        "This port needs TLS from the first octet: choose SSL/TLS in the client, or use port 587"
+        " with STARTTLS",
+        "The client speaks plain text, or waits for a greeting in plain text, on a TLS port.",
+    )
+    HANDSHAKE_FAILED = _t(
+        "454 4.7.0",
+        "The TLS handshake failed: the client and this server could not agree on encryption",
+        "The cause says whether the client is too old, does not trust the certificate, or went"
+        " away.",
     )
 
     def reply(self, session_id: str, **facts: Fact) -> Reply:

@@ -1,4 +1,5 @@
-"""Message content on the wire: DATA with its dots, BDAT with its chunks. Streaming, both ways.
+"""Message content as it arrives: DATA with its dots (smtp.data_writer makes them), BDAT with its
+chunks. Streaming.
 
 RFC 5321 section 4.5.2 (transparency) and 2.3.8 (line ends), RFC 3030 (BDAT). Only CR LF . CR LF
 ends DATA; a CR or LF that stands alone makes the content void, because servers that disagree on
@@ -142,37 +143,3 @@ class BdatReader:
             octets = b"\r" + octets
         self._after_cr = octets[-1] == 13
         return not has_bare_line_end(octets[:-1] if self._after_cr else octets)
-
-
-class DotStuffer:
-    """Makes content ready for DATA: `feed()` all of it, block by block, then send `end()`.
-
-    It takes content with CR LF line ends for granted: what the readers above let pass.
-    """
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last = _CRLF
-
-    def feed(self, octets: bytes) -> bytes:
-        """The octets to send for this block of content.
-
-        RFC 5321 4.5.2: "If it is a period, one additional period is inserted at the beginning of
-        the line."
-        """
-        if not octets:
-            return octets
-        last = self._last
-        self._last = octets[-2:] if len(octets) > 1 else last[-1:] + octets
-        if octets[0] == 46 and last == _CRLF:
-            octets = b"." + octets
-        elif octets[0] == 10 and octets[1:2] == b"." and last[-1:] == b"\r":
-            octets = b"\n.." + octets[2:]
-        if _LINE_DOT in octets:
-            return octets.replace(_LINE_DOT, b"\r\n..")
-        return octets
-
-    def end(self) -> bytes:
-        """The end of DATA, behind a line end if the content has none at its end."""
-        return b".\r\n" if self._last == _CRLF else _END

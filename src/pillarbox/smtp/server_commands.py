@@ -1,0 +1,376 @@
+"""The commands of the server: for each a check (in order? valid?) and what it does.
+
+A check raises CommandError and changes nothing; what a command does is to queue its reply or to
+ask the shell by an event. RFC 5321 section 4.1.1, RFC 3030 (BDAT), RFC 3207 (STARTTLS), RFC 4954
+(AUTH). Replies are encoded once.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.envelope import Body, Envelope, Recipient
+from pillarbox.mail.reply import reply
+from pillarbox.smtp.events import ContentStart, Credentials, Login, MailFrom, RcptTo, StartTls
+from pillarbox.smtp.grammar import CommandError, parse_bdat, parse_mail, parse_rcpt
+from pillarbox.smtp.sasl import (
+    MAX_RESPONSE_OCTETS,
+    Challenge,
+    Exchange,
+    decode_base64,
+    encode_base64,
+    exchange_for,
+)
+from pillarbox.smtp.server_content import take_chunk
+from pillarbox.smtp.server_state import IN_ORDER, ServerSettings, Session, State, Step
+
+MAX_NAME_CHARACTERS = 255
+"""How much of the name in EHLO is kept; no domain is longer (RFC 5321 4.5.3.1.2)."""
+
+OK = reply(250, "2.0.0", "OK").encode()
+BYE = reply(221, "2.0.0", "Bye").encode()
+HELP = reply(
+    214, "2.0.0", "EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP (RFC 5321)"
+).encode()
+# RFC 5321 3.5.3: 252 says neither that the mailbox exists nor that it does not.
+NOT_VERIFIED = reply(252, "2.0.0", "Not told here: send the message, delivery shows it").encode()
+
+_T = TypeVar("_T")
+Handler = Callable[[Session, str], None]
+
+_ORDER = "EHLO, AUTH, MAIL, RCPT, then DATA or BDAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One entry of the table. `ends_group`: the client has to wait for the reply before it sends
+    anything else (RFC 2920 section 3.1, RFC 3207, RFC 4954)."""
+
+    run: Handler
+    ends_group: bool = False
+
+
+def _command(
+    check: Callable[[Session, str], _T],
+    proceed: Callable[[Session, _T], None],
+    *,
+    ends_group: bool = False,
+) -> Command:
+    def run(session: Session, argument: str) -> None:
+        proceed(session, check(session, argument))
+
+    return Command(run, ends_group)
+
+
+def _check_order(session: Session, verb: str) -> None:
+    if session.state not in IN_ORDER[verb]:
+        raise CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
+
+
+def _nothing(form: str) -> Callable[[Session, str], None]:
+    """A check for a command that takes no argument (RFC 5321 4.1.1: blanks at the end do no
+    harm)."""
+
+    def check(_: Session, argument: str) -> None:
+        if argument and not argument.isspace():
+            raise CommandError(Refusal.SYNTAX, form=form)
+
+    return check
+
+
+def _anything(_: Session, argument: str) -> str:
+    return argument
+
+
+# EHLO and HELO
+
+
+def _check_name(_: Session, argument: str) -> str:
+    """RFC 5321 4.1.4: whatever the name, "the server MUST NOT refuse to accept a message on that
+    basis".
+
+    Clients give all sorts of names, so only one that is missing is refused.
+    """
+    name = argument.strip(" ")
+    if not name:
+        raise CommandError(Refusal.SYNTAX, form="EHLO name")
+    return name
+
+
+def _greet_client(session: Session, name: str) -> None:
+    # RFC 5321 4.1.4: a second EHLO acts as if RSET had been issued.
+    session.end_transaction()
+    session.advance(Step.GREETED)
+    ascii_name = name[:MAX_NAME_CHARACTERS].encode("ascii", "replace").decode("ascii")
+    session.helo = ascii_name
+    session.count_idle()
+
+
+def _ehlo(session: Session, name: str) -> None:
+    _greet_client(session, name)
+    if not session.closing:
+        session.say(
+            _ehlo_reply(
+                session.settings,
+                bool(session.tls),
+                session.size_limit_octets,
+                session.recipient_limit,
+            )
+        )
+
+
+def _helo(session: Session, name: str) -> None:
+    _greet_client(session, name)
+    if not session.closing:
+        session.say(reply(250, "", session.settings.host_name).encode())
+
+
+@lru_cache(64)
+def _ehlo_reply(
+    settings: ServerSettings,
+    encrypted: bool,
+    size_limit_octets: int,
+    recipient_limit: int,
+) -> bytes:
+    """What is offered; lines without enhanced codes (RFC 2034 section 4)."""
+    mails = f" MAILMAX={settings.mail_limit}" if settings.mail_limit else ""
+    lines = [
+        settings.host_name,
+        "PIPELINING",
+        f"SIZE {size_limit_octets}",
+        "8BITMIME",
+        "BINARYMIME",
+        "CHUNKING",
+        "SMTPUTF8",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        f"LIMITS{mails} RCPTMAX={recipient_limit}",
+    ]
+    if settings.starttls and not encrypted:
+        # RFC 3207 4.2: "A server MUST NOT return the STARTTLS extension in response to an EHLO
+        # command received after a TLS handshake has completed."
+        lines.append("STARTTLS")
+    if settings.login_mechanisms and encrypted:
+        lines.append(f"AUTH {' '.join(settings.login_mechanisms)}")
+    return reply(250, "", *lines).encode()
+
+
+# STARTTLS and AUTH
+
+
+def _check_starttls(session: Session, argument: str) -> None:
+    _nothing("STARTTLS")(session, argument)
+    if session.tls:
+        raise CommandError(Refusal.TLS_ALREADY_ON)
+    if not session.settings.starttls:
+        raise CommandError(Refusal.TLS_NOT_OFFERED)
+
+
+def _starttls(session: Session, _: None) -> None:
+    session.ask(StartTls())
+
+
+def _check_auth(session: Session, argument: str) -> tuple[Exchange, str]:
+    """RFC 4954 section 4, in the order in which the user has to mend things."""
+    if not session.settings.login_mechanisms:
+        raise CommandError(Refusal.LOGIN_NOT_OFFERED)
+    if not session.tls:
+        raise CommandError(Refusal.AUTH_BEFORE_ENCRYPTION)
+    if session.authenticated:
+        # RFC 4954 4: "the server MUST reject any further AUTH commands with a 503 reply".
+        raise CommandError(Refusal.LOGIN_TWICE)
+    if session.state is State.START:
+        raise CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
+    if session.state is not State.READY:
+        # RFC 4954 4: "not permitted during a mail transaction".
+        raise CommandError(Refusal.LOGIN_IN_TRANSACTION)
+    mechanism, _, response = argument.strip(" ").partition(" ")
+    exchange = exchange_for(mechanism)
+    if exchange is None or mechanism.upper() not in session.settings.login_mechanisms:
+        raise CommandError(Refusal.LOGIN_MECHANISM)
+    return exchange, response
+
+
+def _auth(session: Session, begun: tuple[Exchange, str]) -> None:
+    session.exchange, response = begun
+    session.advance(Step.SASL_BEGUN)
+    if not response:
+        _go_on(session, session.exchange.start())
+    else:
+        # RFC 4954 4: an initial response of zero length is sent as "=".
+        take_response(session, "" if response == "=" else response)
+
+
+def take_response(session: Session, text: str) -> None:
+    """Take one response line of a client that is logging in."""
+    exchange = session.exchange
+    if exchange is None or text == "*":
+        # RFC 4954 4: a line with a single "*" cancels; the server answers 501.
+        _go_on(session, Refusal.LOGIN_CANCELLED)
+    elif len(text) > MAX_RESPONSE_OCTETS:
+        _go_on(session, Refusal.LOGIN_TOO_LONG)
+    else:
+        response = decode_base64(text)
+        _go_on(session, Refusal.LOGIN_SYNTAX if response is None else exchange.answer(response))
+
+
+def _go_on(session: Session, outcome: Challenge | Credentials | Refusal) -> None:
+    match outcome:
+        case Challenge(octets):
+            session.say(f"334 {encode_base64(octets)}\r\n".encode("ascii"))
+        case Credentials():
+            session.ask(Login(outcome))
+        case Refusal():
+            session.exchange = None
+            session.advance(Step.SASL_OVER)
+            session.refuse(outcome)
+
+
+# MAIL and RCPT
+
+
+def _check_mail(session: Session, argument: str) -> MailFrom:
+    settings = session.settings
+    if settings.require_tls and not session.tls:
+        raise CommandError(Refusal.AUTH_NEEDS_ENCRYPTION)
+    if not (session.authenticated or session.trusted):
+        # RFC 6409 4.3: "The MSA MUST by default issue an error response to the MAIL command if
+        # the session has not been authenticated".
+        raise CommandError(Refusal.AUTH_REQUIRED)
+    _check_order(session, "MAIL")
+    if settings.mail_limit and session.mails >= settings.mail_limit:
+        raise CommandError(Refusal.TOO_MANY_MESSAGES, limit=settings.mail_limit)
+    envelope, size = parse_mail(argument)
+    if size is not None and size > session.size_limit_octets:
+        # RFC 1870 6.1: 552 where the declared size is more than is taken.
+        raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)
+    return MailFrom(envelope, size)
+
+
+def _mail(session: Session, event: MailFrom) -> None:
+    session.mails += 1
+    session.ask(event)
+
+
+def _check_rcpt(session: Session, argument: str) -> Recipient:
+    _check_order(session, "RCPT")
+    number = len(session.recipients)
+    if number >= session.recipient_limit:
+        # RFC 5321 4.5.3.1.10: "The correct reply code for this condition is 452."
+        raise CommandError(Refusal.TOO_MANY_RECIPIENTS, limit=session.recipient_limit)
+    return parse_rcpt(
+        argument,
+        _envelope(session),
+        number=number,
+        host_name=session.settings.host_name,
+    )
+
+
+def _rcpt(session: Session, recipient: Recipient) -> None:
+    session.ask(RcptTo(recipient))
+
+
+def _envelope(session: Session) -> Envelope:
+    if session.envelope is None:
+        raise CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
+    return session.envelope
+
+
+# DATA and BDAT
+
+
+def _check_data(session: Session, argument: str) -> None:
+    _nothing("DATA")(session, argument)
+    _check_order(session, "DATA")
+    if _envelope(session).body is Body.BINARY:
+        # RFC 3030 3: "BINARYMIME cannot be used with the DATA command".
+        raise CommandError(Refusal.DATA_NOT_FOR_BINARY)
+
+
+def _data(session: Session, _: None) -> None:
+    session.ask(ContentStart())
+
+
+def _check_bdat(session: Session, argument: str) -> tuple[int, bool]:
+    try:
+        return parse_bdat(argument.rstrip(" "))
+    except CommandError:
+        # Whether a chunk follows is not known, so what was sent of the message is void.
+        session.end_transaction()
+        raise
+
+
+# The small ones
+
+
+def _rset(session: Session, _: None) -> None:
+    session.end_transaction()
+    _idle(session, OK)
+
+
+def _noop(session: Session, _: str) -> None:
+    _idle(session, OK)
+
+
+def _vrfy(session: Session, _: str) -> None:
+    _idle(session, NOT_VERIFIED)
+
+
+def _help(session: Session, _: str) -> None:
+    _idle(session, HELP)
+
+
+def _idle(session: Session, answer: bytes) -> None:
+    session.count_idle()
+    if not session.closing:
+        session.say(answer)
+
+
+def _quit(session: Session, _: None) -> None:
+    session.say(BYE)
+    session.close()
+
+
+def _not_implemented(session: Session, _: str) -> None:
+    session.refuse(Refusal.NOT_IMPLEMENTED)
+
+
+_NOT_IMPLEMENTED = _command(_anything, _not_implemented)
+
+COMMANDS: Mapping[str, Command] = {
+    "EHLO": _command(_check_name, _ehlo, ends_group=True),
+    "HELO": _command(_check_name, _helo, ends_group=True),
+    "STARTTLS": _command(_check_starttls, _starttls, ends_group=True),
+    "AUTH": _command(_check_auth, _auth, ends_group=True),
+    "MAIL": _command(_check_mail, _mail),
+    "RCPT": _command(_check_rcpt, _rcpt),
+    "DATA": _command(_check_data, _data, ends_group=True),
+    "BDAT": _command(_check_bdat, take_chunk),
+    "RSET": _command(_nothing("RSET"), _rset),
+    "NOOP": _command(_anything, _noop),
+    "QUIT": _command(_nothing("QUIT"), _quit),
+    "VRFY": _command(_anything, _vrfy),
+    "HELP": _command(_anything, _help),
+    "EXPN": _NOT_IMPLEMENTED,
+    "TURN": _NOT_IMPLEMENTED,
+    "ETRN": _NOT_IMPLEMENTED,
+    "ATRN": _NOT_IMPLEMENTED,
+    "SEND": _NOT_IMPLEMENTED,
+    "SOML": _NOT_IMPLEMENTED,
+    "SAML": _NOT_IMPLEMENTED,
+}
+
+_OTHER_PROTOCOLS = frozenset(
+    {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI"}
+)
+_HEADER_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]*:(?: |$)")
+
+
+def speaks_another_protocol(line: str) -> bool:
+    """Whether a line that is no command is one of HTTP: a browser can be led to send mail by a
+    request whose body holds SMTP commands, so such a session ends at once."""
+    verb = line.partition(" ")[0].upper()
+    return verb in _OTHER_PROTOCOLS or _HEADER_FIELD.match(line) is not None

@@ -1,0 +1,108 @@
+"""Command lines of the server: what a line must be before it is a command at all, and which one.
+
+RFC 5321 2.3.8 and 4.1.1 (lines), RFC 2920 (groups). A line that is refused here is not executed,
+and nothing of it stands in the reply.
+"""
+
+import re
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.smtp.grammar import CommandError
+from pillarbox.smtp.server_commands import COMMANDS, speaks_another_protocol, take_response
+from pillarbox.smtp.server_state import Session, State
+
+_TLS_HANDSHAKE = b"\x16\x03"
+"""How a TLS connection begins (RFC 8446 5.1: a handshake record, legacy version 3.x)."""
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def refuse_tls_handshake(session: Session, octets: bytes) -> bool:
+    """Whether these octets begin TLS where plain text is due; then the session is over."""
+    if session.tls or not octets.startswith(_TLS_HANDSHAKE):
+        return False
+    session.hang_up(Refusal.WRONG_PORT)
+    return True
+
+
+def check_unfinished(session: Session, octets: bytes) -> None:
+    """Look at the beginning of a line whose end has not come: it may be none, or endless."""
+    if refuse_tls_handshake(session, octets):
+        return
+    limit = _limit(session, octets)
+    if len(octets) > limit:
+        session.hang_up(Refusal.LINE_TOO_LONG, limit=limit)
+
+
+def _limit(session: Session, line: bytes) -> int:
+    if session.state is State.SASL or line[:5].upper() == b"AUTH ":
+        return session.settings.line_limit_octets
+    return session.settings.command_limit_octets
+
+
+def run_line(session: Session, line: bytes, *, more: bool) -> None:
+    """Take one line up to its LF. `more`: there are octets behind it already."""
+    if line[-1:] != b"\r":
+        # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
+        # character or character sequence as a line terminator."
+        if not refuse_tls_handshake(session, line):
+            session.refuse(Refusal.BARE_LF_COMMAND)
+    elif session.state is State.SASL:
+        if more:
+            session.hang_up(Refusal.EARLY_TALK)
+        else:
+            take_response(session, line[:-1].decode("ascii", "replace"))
+    else:
+        _run_command(session, line[:-1], more=more)
+
+
+def _run_command(session: Session, line: bytes, *, more: bool) -> None:
+    if len(line) + 2 > session.settings.command_limit_octets:
+        limit = _limit(session, line)
+        if len(line) + 2 > limit:
+            session.refuse(Refusal.LINE_TOO_LONG, limit=limit)
+            return
+    text = _decode(session, line)
+    if text is None:
+        return
+    verb, _, argument = text.partition(" ")
+    command = COMMANDS.get(verb) or COMMANDS.get(verb.upper() if verb.isascii() else "")
+    if command is None:
+        if speaks_another_protocol(text):
+            session.hang_up(Refusal.WRONG_PROTOCOL)
+        else:
+            session.refuse(Refusal.UNKNOWN_COMMAND)
+    elif more and command.ends_group:
+        # RFC 2920 3.1: these "MUST appear as the last command in a group"; what stands behind
+        # them was not written by a client that waits for replies.
+        injected = verb.upper() == "STARTTLS"
+        session.hang_up(Refusal.INJECTED_BEFORE_TLS if injected else Refusal.EARLY_TALK)
+    else:
+        try:
+            command.run(session, argument)
+        except CommandError as exc:
+            session.refuse(exc.refusal, **exc.facts)
+            if more and exc.refusal is Refusal.BAD_CHUNK:
+                # Where the chunk ends is not known, so what follows may be a part of it.
+                session.close()
+
+
+def _decode(session: Session, line: bytes) -> str | None:
+    """The line as text; None where it was refused."""
+    try:
+        text = line.decode("ascii")
+        is_clean = text.isprintable()
+    except UnicodeDecodeError:
+        # Names in EHLO come in any encoding, and no name is a reason to refuse a client.
+        lenient = line[:5].upper() in (b"EHLO ", b"HELO ")
+        try:
+            text = line.decode("utf-8", "replace" if lenient else "strict")
+        except UnicodeDecodeError:
+            session.refuse(Refusal.SYNTAX, form="text in ASCII or UTF-8")
+            return None
+        is_clean = _CONTROLS.search(text) is None
+    if is_clean:
+        return text
+    if not refuse_tls_handshake(session, line):
+        session.refuse(Refusal.CONTROL_CHARACTER)
+    return None

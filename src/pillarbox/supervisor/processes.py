@@ -65,7 +65,7 @@ class Slot:
             if code in exits.HOPELESS and not was_ready:
                 log.error("worker.hopeless", number=self.number, exit_code=code)
                 return code
-            pause = self._pause(time.monotonic() - started)
+            pause = self.pause_after(time.monotonic() - started)
             log.error(
                 "worker.died",
                 number=self.number,
@@ -80,7 +80,7 @@ class Slot:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
-    def _pause(self, ran_seconds: float) -> float:
+    def pause_after(self, ran_seconds: float) -> float:
         """How long to wait before the next start."""
         if ran_seconds >= RUNS_WELL_SECONDS:
             self.failures = 0

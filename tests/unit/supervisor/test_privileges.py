@@ -1,0 +1,70 @@
+"""Root is given up for good, and what the service can not work with is said at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pillarbox.supervisor import exits
+from pillarbox.supervisor.privileges import check_data_directory, drop_root
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+
+DROP = """
+import json, os
+from pillarbox.supervisor.privileges import drop_root
+drop_root("nobody", "")
+try:
+    os.setuid(0)
+    back = True
+except PermissionError:
+    back = False
+print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups(), back]))
+"""
+
+
+@needs_root
+def test_root_is_given_up_for_good() -> None:
+    """Real, effective and saved ids change, groups of root go, and there is no way back."""
+    done = subprocess.run([sys.executable, "-c", DROP], capture_output=True, text=True, check=True)
+
+    users, groups, further, came_back = json.loads(done.stdout)
+    assert len(set(users)) == len(set(groups)) == 1
+    assert 0 not in {*users, *groups, *further}
+    assert not came_back
+
+
+@needs_root
+def test_a_user_that_is_not_there_says_how_to_make_it() -> None:
+    """The service does not go on as root."""
+    with pytest.raises(exits.StartError) as caught:
+        drop_root("no-such-user", "")
+
+    assert caught.value.code == exits.CONFIG
+    assert "useradd" in caught.value.hint
+
+
+def test_without_a_user_nothing_changes() -> None:
+    """`user = ""` stays what it is."""
+    before = os.getresuid()
+
+    drop_root("", "")
+
+    assert os.getresuid() == before
+
+
+def test_a_missing_data_directory_is_said(tmp_path: Path) -> None:
+    """The hint makes it."""
+    with pytest.raises(exits.StartError) as caught:
+        check_data_directory(tmp_path / "data")
+
+    assert caught.value.code == exits.CONFIG
+    assert "install -d" in caught.value.hint
+
+
+def test_a_good_data_directory_is_taken(tmp_path: Path) -> None:
+    """Nothing is said."""
+    check_data_directory(tmp_path)

@@ -1,0 +1,235 @@
+"""What follows from an attempt: for each recipient the state to record, when it is tried again,
+and what its sender is told. Decides only; pillarbox.outcome.report makes the DSN, the store
+records.
+
+RFC 5321 section 6.1: a message that was accepted is delivered, or its sender is told; and section
+4.5.5: nobody is told of a message whose reverse-path is null.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pillarbox.mail.dsn_words import Action, ReportedRecipient
+from pillarbox.mail.envelope import (
+    Notify,
+    RecipientOutcome,
+    RecipientState,
+    Timestamp,
+)
+from pillarbox.mail.reply import Reply
+from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.retry import delay_notice_at, give_up_at, next_attempt
+from pillarbox.store.records import RecipientRecord, Settlement, Tenant
+
+CAPTURED_DAYS = 7
+"""Captured mail stays at least so long: somebody is to look at it."""
+
+DEAD_LETTER_DAYS = 7
+"""Mail that nobody can be told of stays at least so long: an operator is to look at it."""
+
+NO_OUTCOME = Reply(451, "4.3.0", ("The attempt ended without a result; it is tried again",))
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt as it ended: what was tried for whom, and what came of it.
+
+    `is_attempt` False: nothing was tried, the outcomes were decided on our side (an expiry, a
+    delay notice, a verdict of a person).
+    """
+
+    message: SpooledMessage
+    recipients: Sequence[SpooledRecipient]
+    outcomes: Sequence[RecipientOutcome]
+    tenant: Tenant
+    lane_id: int
+    owner: str
+    started_at: Timestamp
+    duration_ms: int
+    daily_usage: bool = False
+    is_attempt: bool = True
+
+    @property
+    def finished_at(self) -> Timestamp:
+        """The end of the attempt."""
+        return self.started_at + self.duration_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be recorded, and which recipients the sender is told of (none: no DSN)."""
+
+    records: tuple[RecipientRecord, ...]
+    reported: tuple[ReportedRecipient, ...]
+    keep_content_until: Timestamp | None
+
+
+def wants_report(notify: Notify, occasion: Notify) -> bool:
+    """Whether the sender is told on this occasion (RFC 3461 section 4.1).
+
+    Without NOTIFY failures and delays are reported; NEVER silences everything.
+    """
+    if notify is Notify.DEFAULT:
+        return occasion in {Notify.FAILURE, Notify.DELAY}
+    return bool(notify & occasion) and not notify & Notify.NEVER
+
+
+def judge(tried: Tried, rand: float) -> Judgement:
+    """Decide on each recipient. `rand` (0 to 1) is the jitter of all of them, so that they come
+    back together."""
+    recipients, outcomes = tried.recipients, tried.outcomes
+    records = []
+    reported = []
+    tells = tried.message.envelope.reverse_path is not None
+    if len(outcomes) == len(recipients) == 1:
+        pairs = [(recipients[0], outcomes[0])]
+    else:
+        by_number = {outcome.number: outcome for outcome in outcomes}
+        pairs = [(spooled, _outcome_for(spooled, by_number)) for spooled in recipients]
+    for spooled, outcome in pairs:
+        record = _record(tried, spooled, outcome, rand)
+        if tells:
+            entry = _reported(tried, spooled, outcome, record)
+            if entry is not None:
+                reported.append(entry)
+        records.append(record)
+    return Judgement(tuple(records), tuple(reported), _keep_until(tried, records))
+
+
+def settlement_of(
+    tried: Tried, judgement: Judgement, dsns: tuple[SpooledMessage, ...] = ()
+) -> Settlement:
+    """What the store has to record."""
+    return Settlement(
+        queue_id=tried.message.queue_id,
+        lane_id=tried.lane_id,
+        owner=tried.owner,
+        started_at=tried.started_at,
+        duration_ms=tried.duration_ms,
+        finished_at=tried.finished_at,
+        records=judgement.records,
+        keep_content_until=judgement.keep_content_until,
+        dsns=dsns,
+        daily_usage=tried.daily_usage,
+        attempt=tried.is_attempt,
+    )
+
+
+def _outcome_for(
+    spooled: SpooledRecipient, by_number: dict[int, RecipientOutcome]
+) -> RecipientOutcome:
+    """Its outcome. What is unknown counts as deferred: better twice than not at all."""
+    number = spooled.recipient.number
+    found = by_number.get(number)
+    return found or RecipientOutcome(number, RecipientState.DEFERRED, NO_OUTCOME)
+
+
+def _record(
+    tried: Tried, spooled: SpooledRecipient, outcome: RecipientOutcome, rand: float
+) -> RecipientRecord:
+    state = outcome.state
+    attempts = spooled.attempts + tried.is_attempt
+    at: Timestamp | None = None
+    notified = spooled.delay_notified
+    if state is RecipientState.DEFERRED:
+        at = _try_again_at(tried, spooled, attempts, rand)
+        if at is None:
+            state = RecipientState.EXPIRED
+        else:
+            notified = notified or _is_delay_due(tried, spooled)
+    return RecipientRecord(
+        number=outcome.number,
+        state=state,
+        next_attempt_at=at,
+        attempts=attempts,
+        reply=outcome.reply,
+        remote_host=outcome.remote_host,
+        tls=outcome.tls,
+        delay_notified=notified,
+    )
+
+
+def _try_again_at(
+    tried: Tried, spooled: SpooledRecipient, attempts: int, rand: float
+) -> Timestamp | None:
+    """When the recipient is tried again; None: it has expired."""
+    policy = tried.tenant.retry
+    received_at = tried.message.received_at
+    now = tried.finished_at
+    if not tried.is_attempt:
+        # Nothing was tried, so nothing moves: it only may be over.
+        is_over = now >= give_up_at(policy, received_at)
+        return None if is_over else spooled.next_attempt_at or now
+    at = next_attempt(policy, now=now, received_at=received_at, attempts=attempts, rand=rand)
+    notice_at = delay_notice_at(policy, received_at)
+    if at is None or notice_at is None or not now < notice_at < at or spooled.delay_notified:
+        return at
+    # The notice is about this moment, so the recipient is tried then: it may not be needed.
+    return notice_at
+
+
+def _is_delay_due(tried: Tried, spooled: SpooledRecipient) -> bool:
+    """Whether this is the moment for the one delay notice of a recipient."""
+    notice_at = delay_notice_at(tried.tenant.retry, tried.message.received_at)
+    return (
+        notice_at is not None
+        and tried.finished_at >= notice_at
+        and tried.message.envelope.reverse_path is not None
+        and wants_report(spooled.recipient.notify, Notify.DELAY)
+    )
+
+
+def _reported(
+    tried: Tried, spooled: SpooledRecipient, outcome: RecipientOutcome, record: RecipientRecord
+) -> ReportedRecipient | None:
+    """What the sender is told of this recipient; None: nothing."""
+    notify = spooled.recipient.notify
+    match record.state:
+        case RecipientState.DELIVERED:
+            # RFC 3461 section 5.2.2: where the next hop does not take over, the sender who asked
+            # for success is told that the message was relayed.
+            if outcome.relayed_dsn or not wants_report(notify, Notify.SUCCESS):
+                return None
+            action = Action.RELAYED
+        case RecipientState.CAPTURED:
+            if not wants_report(notify, Notify.SUCCESS):
+                return None
+            action = Action.DELIVERED
+        case RecipientState.FAILED | RecipientState.EXPIRED:
+            if not wants_report(notify, Notify.FAILURE):
+                return None
+            action = Action.FAILED
+        case _:
+            if record.delay_notified is spooled.delay_notified:
+                return None
+            action = Action.DELAYED
+    return ReportedRecipient(
+        recipient=spooled.recipient,
+        action=action,
+        reply=record.reply,
+        remote_host=record.remote_host,
+        attempted_at=tried.started_at if tried.is_attempt else None,
+        retry_until=(
+            give_up_at(tried.tenant.retry, tried.message.received_at)
+            if action is Action.DELAYED
+            else None
+        ),
+        is_expired=record.state is RecipientState.EXPIRED,
+    )
+
+
+def _keep_until(tried: Tried, records: Sequence[RecipientRecord]) -> Timestamp | None:
+    """How long the content stays when the last recipient is final; None: no longer."""
+    days = tried.tenant.keep_content_days
+    for record in records:
+        match record.state:
+            case RecipientState.CAPTURED:
+                days = max(days, CAPTURED_DAYS)
+            case RecipientState.FAILED | RecipientState.EXPIRED:
+                if tried.message.envelope.reverse_path is None:
+                    days = max(days, DEAD_LETTER_DAYS)
+            case _:
+                pass
+    return tried.finished_at + days * _DAY_MS if days else None

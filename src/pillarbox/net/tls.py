@@ -7,9 +7,11 @@ no renegotiation. Files are read here; nothing here opens a connection.
 import ssl
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from pillarbox.errors import ConfigError, Problem
+from pillarbox.explain.failures import Failure, FailureKind
 
 CIPHERS = ":".join(
     (
@@ -212,3 +214,82 @@ def describe(connection: ssl.SSLObject | ssl.SSLSocket) -> str:
     """Version and cipher suite of a finished handshake: "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
     cipher = connection.cipher()
     return f"{connection.version()} {cipher[0]}" if cipher else ""
+
+
+class ClientTrouble(StrEnum):
+    """Why the handshake with a client of ours failed; the value is for log and session record."""
+
+    PLAIN_TEXT = "the client did not speak TLS: wrong port, or encryption off in the client"
+    TOO_OLD = "the client offers nothing newer than TLS 1.1"
+    NO_CIPHER = "no cipher suite in common"
+    DISTRUST = "the client does not trust the certificate of this service"
+    CUT = "the client cut the connection"
+    TOO_SLOW = "the client took too long"
+    OTHER = "the handshake failed"
+
+
+_NOT_TLS = frozenset(
+    {
+        "HTTP_REQUEST",
+        "HTTPS_PROXY_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+        "UNKNOWN_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+_TOO_OLD = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW"})
+_NO_CIPHER = frozenset({"NO_SHARED_CIPHER", "NO_SUITABLE_KEY_SHARE", "NO_SHARED_GROUPS"})
+_DISTRUST = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+_VERIFY_KINDS = {
+    9: FailureKind.CERTIFICATE_NOT_YET_VALID,
+    10: FailureKind.CERTIFICATE_EXPIRED,
+    62: FailureKind.CERTIFICATE_NAME_MISMATCH,
+    64: FailureKind.CERTIFICATE_NAME_MISMATCH,
+}
+"""X509_V_ERR_* of OpenSSL: not yet valid, has expired, hostname mismatch, IP address mismatch."""
+
+
+def client_trouble(exc: Exception) -> ClientTrouble:
+    """Name what ended a handshake on the server side."""
+    match exc:
+        case ssl.SSLError(reason=str(reason)) if reason in _NOT_TLS:
+            return ClientTrouble.PLAIN_TEXT
+        case ssl.SSLError(reason=str(reason)) if reason in _TOO_OLD:
+            return ClientTrouble.TOO_OLD
+        case ssl.SSLError(reason=str(reason)) if reason in _NO_CIPHER:
+            return ClientTrouble.NO_CIPHER
+        case ssl.SSLError(reason=str(reason)) if reason in _DISTRUST:
+            return ClientTrouble.DISTRUST
+        case TimeoutError() | ConnectionAbortedError():
+            return ClientTrouble.TOO_SLOW
+        case ssl.SSLEOFError() | ConnectionError():
+            return ClientTrouble.CUT
+        case _:
+            return ClientTrouble.OTHER
+
+
+def hop_failure(exc: Exception) -> Failure:
+    """Name what ended a handshake with a next hop."""
+    match exc:
+        case ssl.SSLCertVerificationError():
+            kind = _VERIFY_KINDS.get(exc.verify_code, FailureKind.CERTIFICATE_NOT_TRUSTED)
+            return Failure(kind, exc.verify_message.rstrip("."))
+        case ssl.SSLError(reason=str(reason)) if reason in _NOT_TLS:
+            return Failure(FailureKind.NOT_TLS)
+        case ssl.SSLError(reason=str(reason)) if reason in _TOO_OLD:
+            return Failure(FailureKind.TLS_TOO_OLD)
+        case TimeoutError() | ConnectionAbortedError():
+            return Failure(FailureKind.HANDSHAKE_FAILED, "it took too long")
+        case ssl.SSLEOFError() | ConnectionError():
+            return Failure(FailureKind.HANDSHAKE_FAILED, "the connection was cut")
+        case _:
+            return Failure(FailureKind.HANDSHAKE_FAILED, _reason(exc))

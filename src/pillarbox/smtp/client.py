@@ -26,7 +26,7 @@ from pillarbox.smtp.client_fit import (
 )
 from pillarbox.smtp.client_login import choose_login
 from pillarbox.smtp.client_phase import Phase
-from pillarbox.smtp.client_replies import RawReply, ReplyParser, Secrets, to_reply
+from pillarbox.smtp.client_replies import RawReply, ReplyParser, Secrets, to_replies, to_reply
 from pillarbox.smtp.client_transaction import Transaction
 from pillarbox.smtp.data_writer import DataWriter
 
@@ -62,7 +62,8 @@ class ClientProtocol:
     """One session with one server."""
 
     def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
-        """`tls` describes the encryption where the connection began with it."""
+        """`tls` describes the encryption where the connection began with it. `transactions` and
+        `replies` count what there was in the session."""
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
@@ -79,6 +80,7 @@ class ClientProtocol:
         self.phase = Phase.GREETING
         self.failure: Failure | None = None
         self.transactions = 0
+        self.replies = 0
 
     @property
     def is_waiting(self) -> bool:
@@ -108,6 +110,7 @@ class ClientProtocol:
         try:
             parser.feed(octets)
             while self.phase not in _DEAF and (raw := parser.next_reply()) is not None:
+                self.replies += 1
                 self._take(raw)
         except RemoteProtocolError as exc:
             self._fail(Failure(FailureKind.PROTOCOL_BROKEN, str(exc)))
@@ -146,29 +149,20 @@ class ClientProtocol:
 
     def connection_lost(self) -> None:
         """The connection is gone."""
-        match self.phase:
-            case Phase.CLOSED:
-                return
-            case Phase.READY | Phase.QUIT:
-                self.phase = Phase.CLOSED
-            case Phase.CONFIRMATION if self._may_have_taken:
-                self._fail(Failure(FailureKind.CONFIRMATION_LOST, "the connection was lost"))
-            case phase:
-                self._fail(Failure(FailureKind.CONNECTION_LOST, phase.value))
+        self._cut(FailureKind.CONNECTION_LOST, "the connection was lost")
 
     def timed_out(self) -> None:
         """The server took too long; the shell drops the connection."""
-        match self.phase:
-            case Phase.CLOSED:
-                return
-            case Phase.CONFIRMATION if self._may_have_taken:
-                self._fail(Failure(FailureKind.CONFIRMATION_LOST, "it took too long"))
-            case phase:
-                self._fail(Failure(FailureKind.REPLY_TIMED_OUT, phase.value))
+        self._cut(FailureKind.REPLY_TIMED_OUT, "it took too long")
 
-    @property
-    def _may_have_taken(self) -> bool:
-        return self._last_chunk or not self._by_chunks
+    def _cut(self, kind: FailureKind, why: str) -> None:
+        phase = self.phase
+        if phase in (Phase.READY, Phase.QUIT):
+            self.phase = Phase.CLOSED
+        elif phase is Phase.CONFIRMATION and (self._last_chunk or not self._by_chunks):
+            self._fail(Failure(FailureKind.CONFIRMATION_LOST, why))
+        elif phase is not Phase.CLOSED:
+            self._fail(Failure(kind, phase.value))
 
     def handshake_failed(self, failure: Failure) -> None:
         """TLS could not be started; the shell drops the connection."""
@@ -178,6 +172,12 @@ class ClientProtocol:
         self.phase = Phase.CLOSED
         self.failure = failure
         self._out.clear()
+
+    def _leave(self, failure: Failure) -> None:
+        """Fail where the session itself is in order. RFC 5321 section 4.1.1.10: "the SMTP client
+        MUST NOT intentionally close the transmission channel until it sends a QUIT"."""
+        self._fail(failure)
+        self._out.append(b"QUIT\r\n")
 
     def _reply(self, raw: RawReply) -> Reply:
         return to_reply(raw, self._secrets)
@@ -208,9 +208,9 @@ class ClientProtocol:
             self._said_helo = True
             self._say_hello("HELO")
         elif knows_no_ehlo and self._settings.starttls and raw.code in _UNKNOWN_COMMAND:
-            self._fail(Failure(FailureKind.TLS_MISSING))
+            self._leave(Failure(FailureKind.TLS_MISSING))
         else:
-            self._fail(Failure(_OPENING_FAILURES[self.phase], said=self._reply(raw)))
+            self._leave(Failure(_OPENING_FAILURES[self.phase], said=self._reply(raw)))
 
     def _say_hello(self, verb: str) -> None:
         self.phase = Phase.HELLO
@@ -223,7 +223,7 @@ class ClientProtocol:
             self.phase = Phase.STARTTLS
             self._send("STARTTLS\r\n")
         else:
-            self._fail(Failure(FailureKind.TLS_MISSING))
+            self._leave(Failure(FailureKind.TLS_MISSING))
 
     def tls_started(self, tls: str) -> None:
         """The handshake is done. RFC 3207 section 4.2: "The client MUST discard any knowledge
@@ -244,7 +244,7 @@ class ClientProtocol:
         dialogue = choose_login(offered, settings.username, settings.password)
         if dialogue is None:
             listed = " ".join(offered)[:200] or "none"
-            self._fail(Failure(FailureKind.LOGIN_NOT_OFFERED, listed))
+            self._leave(Failure(FailureKind.LOGIN_NOT_OFFERED, listed))
             return
         self._login_answers = dialogue.answers
         self.phase = Phase.LOGIN
@@ -260,7 +260,7 @@ class ClientProtocol:
         else:
             refused = raw.code >= 500
             kind = FailureKind.LOGIN_REFUSED if refused else FailureKind.LOGIN_UNAVAILABLE
-            self._fail(Failure(kind, said=self._reply(raw)))
+            self._leave(Failure(kind, said=self._reply(raw)))
 
     # -- a transaction ------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class ClientProtocol:
         mail = self._transaction.mail_reply
         # It is the session that is refused here, not this message.
         if mail is not None and mail.code in _WANTS_LOGIN:
-            self._fail(Failure(FailureKind.LOGIN_NEEDED, said=self._reply(mail)))
+            self._leave(Failure(FailureKind.LOGIN_NEEDED, said=self._reply(mail)))
         else:
             self._end_transaction(is_clean=False)
 
@@ -360,22 +360,25 @@ class ClientProtocol:
         self.phase = Phase.READY
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether the server has answered nothing yet in the transaction that was begun."""
-        return self._transaction.is_unanswered
+    def was_stale(self) -> bool:
+        """Whether the session ended with no other answer to the transaction than 421: a server
+        that closes idle sessions does so at the moment at which they are used again."""
+        mail = self._transaction.mail_reply
+        return self.is_closed and (
+            self._transaction.is_unanswered if mail is None else mail.code == SHUTTING_DOWN
+        )
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether the server wants less mail for now, by its answers to the transaction."""
+        return self._transaction.asks_for_less
 
     def verdicts(self) -> list[Reply | None]:
         """For each recipient of the transaction the reply that decided, None where none did."""
-        replies: dict[int, Reply] = {}
-        verdicts: list[Reply | None] = []
-        for raw in self._transaction.verdicts():
-            if raw is None:
-                verdicts.append(None)
-                continue
-            if id(raw) not in replies:
-                replies[id(raw)] = self._reply(raw)
-            verdicts.append(replies[id(raw)])
-        return verdicts
+        found = self._transaction.verdicts()
+        if self.failure is not None and self.failure.kind is FailureKind.LOGIN_NEEDED:
+            return [None] * len(found)
+        return to_replies(found, self._secrets)
 
     # -- the end ------------------------------------------------------------------------------
 

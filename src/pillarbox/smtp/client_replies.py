@@ -7,6 +7,7 @@ strict where a meaning would have to be guessed.
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pillarbox.errors import RemoteProtocolError
@@ -155,6 +156,16 @@ def to_reply(raw: RawReply, secrets: Secrets | None = None) -> Reply:
     if enhanced[0] != str(raw.code)[0]:
         return Reply(raw.code, "", tuple(texts))
     return Reply(raw.code, enhanced, (first, *rest))
+
+
+def to_replies(
+    raws: Sequence[RawReply | None], secrets: Secrets | None = None
+) -> list[Reply | None]:
+    """The replies as they are kept; one that stands there many times is made once."""
+    made: dict[int, Reply | None] = {
+        id(raw): raw and to_reply(raw, secrets) for raw in {id(raw): raw for raw in raws}.values()
+    }
+    return [made[id(raw)] for raw in raws]
 
 
 def _without(secrets: Secrets, lines: list[bytes]) -> list[bytes]:

@@ -13,6 +13,12 @@ GROUP_COMMANDS = 100
 """So many commands leave before their replies are awaited: a group stays a few packets long, and
 a refused MAIL costs no thousand RCPT."""
 
+_ASKS_FOR_LESS = frozenset({421, 432})
+"""421: the session ends (RFC 5321 3.8). 432: Microsoft 365 above the limits of a mailbox."""
+
+_BUSY = (b"4.7.", b"4.3.2")
+"""RFC 3463: policy, and "system not accepting network messages"."""
+
 RSET = "RSET\r\n"
 _DATA = "DATA\r\n"
 
@@ -139,3 +145,17 @@ class Transaction:
         verdicts = [raw if raw.code >= 400 else content for raw in self.rcpt_replies]
         verdicts += [None] * (self._recipients - len(verdicts))
         return verdicts
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether the server deferred for the sake of how much it gets, not of this message."""
+        final = self.final_reply
+        if final is not None and final.code < 400 and self.accepted == self._recipients:
+            return False
+        mail = self.mail_reply
+        replies = [mail, *self.rcpt_replies, self.data_reply, final]
+        return (
+            (mail is not None and 400 <= mail.code < 500)
+            or any(raw is not None and raw.code in _ASKS_FOR_LESS for raw in replies)
+            or (final is not None and final.code < 500 and final.lines[0].startswith(_BUSY))
+        )

@@ -1,0 +1,160 @@
+"""One message on its way through one or more mail transactions, and what comes of it."""
+
+from collections.abc import Sequence
+
+from pillarbox.delivery.courier import AttemptResult, ContentSource
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.delivery.smtp_content import read_traits, send_content
+from pillarbox.errors import LocalProtocolError
+from pillarbox.explain.failures import Failure, FailureKind, explain
+from pillarbox.mail.envelope import Envelope, Recipient, RecipientOutcome, RecipientState
+from pillarbox.mail.reply import Reply, ReplyClass
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.smtp.client import ClientProtocol
+from pillarbox.smtp.client_fit import Capabilities, fit, needs_look, path_text
+from pillarbox.smtp.client_phase import Phase
+
+_STATES = {
+    ReplyClass.POSITIVE: RecipientState.DELIVERED,
+    ReplyClass.PERMANENT: RecipientState.FAILED,
+}
+"""All else is tried again."""
+
+_TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
+"""RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
+
+
+class SmtpAttempt:
+    """Collects the outcomes of one attempt."""
+
+    def __init__(
+        self, *, host: str, hop: str, message: SpooledMessage, content: ContentSource
+    ) -> None:
+        """`host` is the name that answers are attributed to; `hop` names host and port."""
+        self._host = host
+        self._hop = hop
+        self._message = message
+        self._content = content
+        self._outcomes: list[RecipientOutcome] = []
+        self._hop_failure: Reply | None = None
+        self._throttled = False
+
+    @property
+    def result(self) -> AttemptResult:
+        """What it came to."""
+        return AttemptResult(self._outcomes, self._hop_failure, self._throttled)
+
+    def give_up(self, recipients: Sequence[Recipient], failure: Failure) -> None:
+        """No session: these recipients wait."""
+        reply = explain(failure, hop=self._hop).reply
+        self._fail_hop(reply)
+        self._settle_all(recipients, reply)
+
+    def _fail_hop(self, reply: Reply) -> None:
+        # Where a transaction before this one decided something, the hop as such is not down.
+        if self._outcomes:
+            self._throttled = True
+        else:
+            self._hop_failure = reply
+
+    async def transact(
+        self, connection: SmtpConnection, recipients: list[Recipient], *, is_reused: bool
+    ) -> list[Recipient] | None:
+        """One transaction with as many of the recipients as the next hop takes.
+
+        Gives those that are to be tried in one more transaction; None where a reused session
+        turned out to be over before the transaction began, so that nothing was decided.
+        """
+        core = connection.core
+        envelope = await self._fit(core.capabilities, recipients)
+        if envelope is None:
+            return []
+        if not envelope.smtputf8:
+            recipients = self._without_international(recipients)
+        limit = core.capabilities.recipients_max or len(recipients)
+        batch, rest = recipients[:limit], recipients[limit:]
+        if not batch:
+            return []
+        core.begin(envelope, batch, size=self._message.size_octets)
+        await connection.step()
+        content_begun = core.phase is Phase.CONTENT
+        if content_begun:
+            await send_content(connection, self._message, self._content)
+        elif is_reused and core.was_stale:
+            return None
+        again = self._judge(core, batch, content_begun=content_begun) + rest
+        if core.failure is None:
+            return again
+        self._settle_all(again, explain(core.failure, hop=self._hop).reply)
+        return []
+
+    async def _fit(
+        self, capabilities: Capabilities, recipients: Sequence[Recipient]
+    ) -> Envelope | None:
+        """The envelope as the next hop takes it; None where it can not take the message."""
+        message = self._message
+        traits = None
+        if needs_look(capabilities, message.envelope):
+            traits = await read_traits(message, self._content)
+        fitted = fit(capabilities, message.envelope, size_octets=message.size_octets, traits=traits)
+        if isinstance(fitted, Envelope):
+            return fitted
+        self._settle_all(recipients, explain(fitted, hop=self._hop).reply)
+        return None
+
+    def _without_international(self, recipients: list[Recipient]) -> list[Recipient]:
+        """Those that can be named without SMTPUTF8; the others have failed."""
+        sendable: list[Recipient] = []
+        for recipient in recipients:
+            if path_text(recipient.forward_path, smtputf8=False) is None:
+                failure = Failure(FailureKind.UTF8_NOT_TAKEN)
+                self._settle(recipient, explain(failure, hop=self._hop).reply)
+            else:
+                sendable.append(recipient)
+        return sendable
+
+    def _judge(
+        self, core: ClientProtocol, batch: Sequence[Recipient], *, content_begun: bool
+    ) -> list[Recipient]:
+        """Settle the batch by the replies to the transaction; gives those to be tried again."""
+        verdicts = core.verdicts()
+        reply = None
+        if core.failure is not None:
+            reply = explain(core.failure, hop=self._hop).reply
+            if content_begun or any(verdicts):
+                self._throttled = True
+            else:
+                self._fail_hop(reply)
+        if core.asks_for_less:
+            self._throttled = True
+        delivered = any(verdict is not None and verdict.code < 300 for verdict in verdicts)
+        again: list[Recipient] = []
+        for recipient, verdict in zip(batch, verdicts, strict=True):
+            if verdict is None:
+                if reply is None:
+                    raise LocalProtocolError("a transaction ended without a reply for a recipient")
+                self._settle(recipient, reply)
+            # RFC 5321 section 4.5.3.1.10: a client "SHOULD ... treat a 552 code in this case as a
+            # temporary, rather than permanent, failure", and send to the others at once.
+            elif delivered and verdict.code in (452, 552) and verdict.enhanced in _TOO_MANY:
+                again.append(recipient)
+            else:
+                self._settle(recipient, verdict, core=core)
+        return again
+
+    def _settle_all(self, recipients: Sequence[Recipient], reply: Reply) -> None:
+        for recipient in recipients:
+            self._settle(recipient, reply)
+
+    def _settle(
+        self, recipient: Recipient, reply: Reply, *, core: ClientProtocol | None = None
+    ) -> None:
+        """Note the outcome. `core` is given where the reply is the next hop's own."""
+        state = _STATES.get(reply.category, RecipientState.DEFERRED)
+        outcome = RecipientOutcome(recipient.number, state, reply)
+        if core is not None:
+            taken_over = state is RecipientState.DELIVERED and core.capabilities.dsn
+            outcome = RecipientOutcome(
+                recipient.number, state, reply, self._host, core.tls, taken_over
+            )
+        self._outcomes.append(outcome)

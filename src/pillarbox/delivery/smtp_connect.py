@@ -1,0 +1,175 @@
+"""Opening a session with a next hop: name, address, connection, encryption, login.
+
+RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TLS from the start).
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.errors import ConfigError
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.net.tls import ClientContexts, hop_failure
+from pillarbox.route import SmartHost, TlsMode
+from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.smtp.client_phase import Phase
+
+MAX_ADDRESSES = 6
+"""So many addresses of a name are tried for one session. RFC 5321 5.1: "at least two"."""
+
+_NEXT_ADDRESS = frozenset(
+    {
+        FailureKind.CONNECTION_REFUSED,
+        FailureKind.CONNECTION_TIMED_OUT,
+        FailureKind.UNREACHABLE,
+        FailureKind.GREETING_REFUSED,
+        FailureKind.CONNECTION_LOST,
+        FailureKind.PROTOCOL_BROKEN,
+        FailureKind.HANDSHAKE_FAILED,
+    }
+)
+"""Where another address of the same name may do better. Not after a refused login: a second try
+is one more towards a lock-out."""
+
+_UNREACHABLE = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
+)
+_NO_SUCH_NAME = frozenset(
+    {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), socket.EAI_FAIL}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What all sessions of this process have in common. `helo_name` is this host's name."""
+
+    helo_name: str
+    contexts: ClientContexts
+    timeouts: Timeouts
+
+
+async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnection | Failure:
+    """A connection on which a transaction can begin, or why there is none."""
+    try:
+        context = _context_for(hop, settings)
+    except ConfigError as exc:
+        return Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text)
+    found = await _look_up(hop, settings.timeouts.connect)
+    if isinstance(found, Failure):
+        return found
+    outcome: SmtpConnection | Failure = Failure(FailureKind.NAME_NOT_FOUND)
+    for family, address in found:
+        outcome = await _open_at(hop, settings, context=context, family=family, address=address)
+        if isinstance(outcome, SmtpConnection) or outcome.kind not in _NEXT_ADDRESS:
+            break
+    return outcome
+
+
+def _context_for(hop: SmartHost, settings: SessionSettings) -> ssl.SSLContext | None:
+    if hop.tls is TlsMode.NONE:
+        return None
+    return settings.contexts.get(verify=hop.verify, ca_file=hop.ca_file)
+
+
+async def _look_up(hop: SmartHost, seconds: float) -> list[tuple[int, str]] | Failure:
+    """The addresses of the hop, as (family, address), in the order of RFC 6724."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            infos = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        return Failure(FailureKind.NAME_LOOKUP_FAILED)
+    except UnicodeError:
+        return Failure(FailureKind.NAME_NOT_FOUND)
+    except socket.gaierror as exc:
+        known = exc.errno in _NO_SUCH_NAME
+        return Failure(FailureKind.NAME_NOT_FOUND if known else FailureKind.NAME_LOOKUP_FAILED)
+    found = dict.fromkeys((int(info[0]), str(info[4][0])) for info in infos)
+    return list(found)[:MAX_ADDRESSES]
+
+
+async def _open_at(
+    hop: SmartHost,
+    settings: SessionSettings,
+    *,
+    context: ssl.SSLContext | None,
+    family: int,
+    address: str,
+) -> SmtpConnection | Failure:
+    timeouts = settings.timeouts
+    connection = SmtpConnection(timeouts)
+    try:
+        async with asyncio.timeout(timeouts.connect):
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, address, hop.port, family=family
+            )
+    except OSError as exc:
+        return _connect_failure(exc)
+    core = ClientProtocol(
+        ClientSettings(
+            helo_name=settings.helo_name,
+            starttls=hop.tls is TlsMode.STARTTLS,
+            username=hop.username,
+            password=hop.password,
+        )
+    )
+    try:
+        failure = await _greet(hop, connection, core, context=context)
+    except BaseException:
+        connection.abort()
+        raise
+    if failure is None and connection.is_open:
+        return connection
+    connection.drop()
+    return failure or Failure(FailureKind.CONNECTION_LOST, core.phase.value)
+
+
+async def _greet(
+    hop: SmartHost,
+    connection: SmtpConnection,
+    core: ClientProtocol,
+    *,
+    context: ssl.SSLContext | None,
+) -> Failure | None:
+    """Take the session to READY; gives what prevented it."""
+    if context is not None and hop.tls is TlsMode.TLS:
+        if connection.was_greeted_early:
+            return Failure(FailureKind.NOT_TLS)
+        upgraded = await _shake_hands(hop, connection, context)
+        if isinstance(upgraded, Failure):
+            return upgraded
+        core.tls = upgraded
+    connection.start(core)
+    await connection.step()
+    if context is not None and core.phase is Phase.HANDSHAKE:
+        upgraded = await _shake_hands(hop, connection, context)
+        if isinstance(upgraded, Failure):
+            return upgraded
+        # The handshake may have taken the connection down, or an injected reply the session.
+        if not core.is_closed:
+            core.tls_started(upgraded)
+            await connection.step()
+    return core.failure
+
+
+async def _shake_hands(
+    hop: SmartHost, connection: SmtpConnection, context: ssl.SSLContext
+) -> str | Failure:
+    try:
+        return await connection.start_tls(context, hop.host.rstrip("."))
+    except (OSError, ssl.CertificateError, ValueError) as exc:
+        return hop_failure(exc)
+
+
+def _connect_failure(exc: OSError) -> Failure:
+    if isinstance(exc, ConnectionRefusedError):
+        return Failure(FailureKind.CONNECTION_REFUSED)
+    if isinstance(exc, TimeoutError):
+        return Failure(FailureKind.CONNECTION_TIMED_OUT)
+    if exc.errno in _UNREACHABLE:
+        return Failure(FailureKind.UNREACHABLE, exc.strerror or "unreachable")
+    return Failure(FailureKind.UNREACHABLE, exc.strerror or type(exc).__name__)

@@ -1,0 +1,211 @@
+"""The connection to a next hop: moves octets between a transport and ClientProtocol.
+
+One coroutine at a time works with a connection: it waits in step() or drain(). No streams and no
+task: what is read goes to the core in the read callback, and the coroutine is woken only when
+there is something to decide. One timer serves all time limits.
+"""
+
+import asyncio
+import socket
+import ssl
+from typing import cast
+
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.net.tls import describe
+from pillarbox.smtp.client import ClientProtocol
+
+WRITE_BUFFER_OCTETS = 512 * 1024
+"""Above this the content of a large message waits for the next hop."""
+
+
+class SmtpConnection(asyncio.Protocol):
+    """One connection; `core` is set once it may speak."""
+
+    core: ClientProtocol
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._deadline = 0.0
+        self._paused = False
+        self._started = False
+        self._early = b""
+
+    # -- what the event loop calls ------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; each write leaves at once."""
+        # Not asked with isinstance: uvloop's transports do not inherit from asyncio's.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        raw: socket.socket | None = transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_OCTETS)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the core, write its answer, wake who waits."""
+        if not self._started:
+            # A server that greets at once; more than a greeting is not due yet.
+            self._early += data
+            if len(self._early) > WRITE_BUFFER_OCTETS:
+                self._transport.abort()
+            return
+        core = self.core
+        replies = core.replies
+        core.receive(data)
+        if out := core.data_to_send():
+            self._transport.write(out)
+        if not core.is_waiting:
+            self._wake()
+        elif core.replies != replies:
+            # Only a whole reply buys more time: octets that trickle in do not.
+            self._deadline = self._loop.time() + self._timeouts.of(core.phase)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Tell the core; nobody waits any longer."""
+        if self._started:
+            self.core.connection_lost()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """The next hop is slower than the content comes."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The next hop took most of it."""
+        self._paused = False
+        self._wake()
+
+    # -- what the courier calls ---------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction can begin on it."""
+        return self._started and self.core.is_ready and not self._transport.is_closing()
+
+    @property
+    def was_greeted_early(self) -> bool:
+        """Whether the server spoke although it was not yet listened to."""
+        return bool(self._early)
+
+    def start(self, core: ClientProtocol) -> None:
+        """Let `core` speak from now on; it gets what has come already."""
+        self.core = core
+        self._started = True
+        if self._closed.done():
+            core.connection_lost()
+        elif self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    async def start_tls(self, context: ssl.SSLContext, server_name: str) -> str:
+        """Shake hands; gives the description. Raises what the handshake raises."""
+        upgraded = await self._loop.start_tls(
+            self._transport,
+            self,
+            context,
+            server_hostname=server_name,
+            ssl_handshake_timeout=self._timeouts.handshake,
+            ssl_shutdown_timeout=self._timeouts.quit,
+        )
+        if upgraded is None:
+            raise ConnectionResetError
+        self._transport = upgraded
+        upgraded.set_write_buffer_limits(high=WRITE_BUFFER_OCTETS)
+        return describe(upgraded.get_extra_info("ssl_object"))
+
+    async def step(self) -> None:
+        """Write what the core has to say and wait until the next move is ours."""
+        core = self.core
+        if out := core.data_to_send():
+            self._transport.write(out)
+        while core.is_waiting:
+            await self._wait(self._timeouts.of(core.phase))
+        if core.is_closed:
+            self.drop()
+
+    def write(self, octets: bytes) -> None:
+        """Write content. The transport keeps it until the next hop takes it."""
+        self._transport.write(octets)
+
+    async def drain(self) -> None:
+        """Wait until the next hop has taken most of what was written."""
+        core = self.core
+        while self._paused and not core.is_closed:
+            await self._wait(self._timeouts.block)
+        if core.is_closed:
+            self.drop()
+
+    async def close(self) -> None:
+        """Say good-bye where a session stands, and close."""
+        if self.is_open:
+            self.core.quit()
+            await self.step()
+        self._transport.close()
+        try:
+            async with asyncio.timeout(self._timeouts.quit):
+                await self._closed
+        except TimeoutError:
+            self.abort()
+
+    def drop(self) -> None:
+        """Close without waiting, behind the last words of the core if it has some."""
+        if self._transport.is_closing():
+            return
+        if self._started and (out := self.core.data_to_send()):
+            self._transport.write(out)
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once: what was written and not taken is lost."""
+        self._transport.abort()
+        if not self._closed.done():
+            self.connection_lost(None)
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def _wait(self, seconds: float) -> None:
+        if self._closed.done():
+            self.core.connection_lost()
+            return
+        self._deadline = deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer_at > deadline:
+            self._arm(deadline)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _arm(self, deadline: float) -> None:
+        # The timer is not moved for each wait: it fires, finds the limit moved and follows it.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._arm(self._deadline)
+            return
+        self.core.timed_out()
+        self._wake()

@@ -21,7 +21,8 @@ class SpooledRecipient:
     """A recipient with what the queue knows of it.
 
     `lane_id` says in which lane of which hop it stands. `next_attempt_at` is None once the state
-    is final, and while it is held. `last_reply` is what the last attempt was told.
+    is final, and while it is held. `last_reply` is what the last attempt was told. `must_bounce`:
+    an administrator wants it failed, with a DSN where one is due, instead of tried.
     """
 
     recipient: Recipient
@@ -31,6 +32,7 @@ class SpooledRecipient:
     attempts: int = 0
     delay_notified: bool = False
     last_reply: Reply | None = None
+    must_bounce: bool = False
 
 
 @dataclass(slots=True)

@@ -3,6 +3,10 @@ PostgreSQL; the migrations in store/migrations make them, and a test says that b
 
 Ids are 64-bit and made in the process (mail.identifier). Times are milliseconds since 1970 in
 UTC, in columns that end in `_at` or `_until`. Octets are stored as octets.
+
+On SQLite a single id is the rowid itself, and tables of small rows with a key of two or three
+columns have no rowid: one tree for each table that a message passes. `content` keeps its rowid,
+since large rows make a poor tree without one.
 """
 
 from sqlalchemy import (
@@ -18,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -31,8 +36,12 @@ metadata = MetaData(
 )
 
 
-def _id() -> Column[int]:
-    return Column("id", BigInteger, primary_key=True, autoincrement=False)
+_ROWID = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit id that SQLite takes as its rowid (only a column of the type INTEGER is)."""
+
+
+def _id(name: str = "id") -> Column[int]:
+    return Column(name, _ROWID, primary_key=True, autoincrement=False)
 
 
 def _time(name: str, *, nullable: bool = True) -> Column[int]:
@@ -108,6 +117,7 @@ send_as = Table(
     # The key of an address, or "@" and a domain.
     Column("pattern", Text, nullable=False),
     PrimaryKeyConstraint("account_id", "pattern"),
+    sqlite_with_rowid=False,
 )
 
 route = Table(
@@ -162,6 +172,13 @@ message = Table(
     _time("content_until"),
 )
 
+Index(
+    "ix_message_content_until",
+    message.c.content_until,
+    sqlite_where=message.c.content_until.is_not(None),
+    postgresql_where=message.c.content_until.is_not(None),
+)
+
 content = Table(
     "content",
     metadata,
@@ -169,6 +186,15 @@ content = Table(
     Column("number", Integer, nullable=False),
     Column("octets", LargeBinary, nullable=False),
     PrimaryKeyConstraint("message_id", "number"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    # Content that is still coming in has a row here until its message is put, so what a dead
+    # session left behind is found without a look at all content.
+    _id("message_id"),
+    _time("started_at", nullable=False),
 )
 
 recipient = Table(
@@ -188,7 +214,10 @@ recipient = Table(
     # "250 2.0.0 text" of the last attempt, "" before it.
     Column("last_reply", Text, nullable=False),
     _time("finished_at"),
+    # An administrator wants it failed instead of tried.
+    Column("must_bounce", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("message_id", "number"),
+    sqlite_with_rowid=False,
 )
 
 Index(
@@ -213,6 +242,7 @@ attempt = Table(
     Column("remote_host", Text, nullable=False),
     Column("tls", Text, nullable=False),
     PrimaryKeyConstraint("message_id", "recipient_number", "number"),
+    sqlite_with_rowid=False,
 )
 
 lane = Table(
@@ -255,9 +285,3 @@ session = Table(
     Column("cause", Text, nullable=False),
 )
 Index("ix_session_started_at", session.c.started_at)
-Index(
-    "ix_message_content_until",
-    message.c.content_until,
-    sqlite_where=message.c.content_until.is_not(None),
-    postgresql_where=message.c.content_until.is_not(None),
-)

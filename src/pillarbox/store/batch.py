@@ -1,0 +1,188 @@
+"""Work for the group commit, and the batch in which the rows of many pieces of work meet.
+
+A batch sorts rows by statement and runs each statement once, with all of its rows. What every row
+must change (EXACT) is counted; if a count is off, or the database refuses a row, the batch is
+rolled back and taken apart: each piece of work for itself, under a savepoint, with a look at what
+it found (`Work.run_alone`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from pillarbox.store.statements import EXACT, Do, Row, Statements
+
+T = TypeVar("T")
+
+
+class Cursor(Protocol):
+    """What both drivers offer of PEP 249."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that the last statement changed, all its executions together."""
+
+    def execute(self, statement: str, parameters: Row = ..., /) -> Any:
+        """Run a statement once."""
+
+    def executemany(self, statement: str, parameters: list[Row], /) -> Any:
+        """Run a statement once for each row."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows that the last statement gave."""
+
+
+class InexactError(Exception):
+    """A row did not find what it was meant to change."""
+
+
+LaneOwner = tuple[int, str]
+"""The id of a lane and the token of a process that claims to own it."""
+
+
+class Batch:
+    """The rows of some work, by statement."""
+
+    def __init__(self, cursor: Cursor, statements: Statements) -> None:
+        self.cursor = cursor
+        self.statements = statements
+        self._rows: list[list[Row]] = [[] for _ in Do]
+        self._owners: dict[LaneOwner, bool] = {}
+
+    def add(self, do: Do, row: Row) -> None:
+        """Run `do` for this row with the batch."""
+        self._rows[do].append(row)
+
+    def extend(self, do: Do, rows: list[Row]) -> None:
+        """Run `do` for these rows with the batch."""
+        self._rows[do] += rows
+
+    def owns(self, owner: LaneOwner) -> bool:
+        """Whether the lane belongs to this owner, and will until the commit (check_owners)."""
+        return self._owners[owner]
+
+    def fresh(self) -> "Batch":
+        """An empty batch in the same transaction."""
+        batch = Batch(self.cursor, self.statements)
+        batch._owners = self._owners
+        return batch
+
+    def check_owners(self, owners: set[LaneOwner]) -> None:
+        """Look up who owns these lanes, and let nobody take them before the commit."""
+        ids = tuple(sorted({lane_id for lane_id, _ in owners}))
+        marks = ", ".join([self.statements.mark] * len(ids))
+        lock = self.statements.shares_rows
+        self.cursor.execute(f"SELECT id, owner FROM lane WHERE id IN ({marks}){lock}", ids)  # noqa: S608 - marks only
+        found = dict(self.cursor.fetchall())
+        self._owners = {owner: found.get(owner[0]) == owner[1] for owner in owners}
+
+    def run(self) -> None:
+        """Run what was collected. Raises InexactError, or what the driver raises."""
+        cursor = self.cursor
+        texts = self.statements.texts
+        for do, rows in enumerate(self._rows):
+            if not rows:
+                continue
+            if do == Do.UPDATE_MESSAGE:
+                # Two workers may settle recipients of the same messages: they lock them in one
+                # order, so neither waits for the other for ever.
+                rows.sort(key=_last)
+            cursor.executemany(texts[do], rows)
+            if do in EXACT and cursor.rowcount != len(rows):
+                raise InexactError(f"{Do(do).name}: {cursor.rowcount} of {len(rows)} rows")
+
+    def execute(self, do: Do, row: Row) -> int:
+        """Run a statement at once; the number of rows that it changed."""
+        self.cursor.execute(self.statements.texts[do], row)
+        return self.cursor.rowcount
+
+
+def _last(row: Row) -> Any:
+    return row[-1]
+
+
+class Work(Generic[T]):
+    """Something to be written; `future` gets `result` once it is durable."""
+
+    __slots__ = ("future", "result")
+
+    must_be_recorded: ClassVar[bool] = False
+    """Whether the work waits for the store to heal instead of failing."""
+    is_put: ClassVar[bool] = False
+    """Whether it has to be found out what became of it when the answer to its COMMIT was lost
+    (see pillarbox.store.doubt)."""
+
+    def __init__(self, future: "asyncio.Future[T] | None") -> None:
+        self.future = future
+        self.result: T
+
+    @property
+    def size_octets(self) -> int:
+        """Roughly what the work adds to the size of a transaction."""
+        return 0
+
+    @property
+    def puts(self) -> tuple[int, ...]:
+        """The queue ids of the messages that the work brings into the store."""
+        return ()
+
+    @property
+    def lane_owner(self) -> LaneOwner | None:
+        """The lane that has to be owned for the work to count."""
+        return None
+
+    def collect(self, batch: Batch) -> None:
+        """Add the rows of the work to the batch."""
+        raise NotImplementedError
+
+    def run_alone(self, batch: Batch) -> None:
+        """Do the work in a batch of its own, where the common one failed."""
+        self.collect(batch)
+        batch.run()
+
+    def committed(self) -> None:
+        """Called in the writer's thread once the work is durable."""
+
+
+class RowsWork(Work[None]):
+    """Some rows for some statements."""
+
+    __slots__ = ("_octets", "_rows")
+
+    def __init__(
+        self,
+        future: "asyncio.Future[None] | None",
+        rows: tuple[tuple[Do, Row], ...],
+        *,
+        size_octets: int = 0,
+    ) -> None:
+        super().__init__(future)
+        self.result = None
+        self._rows = rows
+        self._octets = size_octets
+
+    @property
+    def size_octets(self) -> int:
+        return self._octets
+
+    def collect(self, batch: Batch) -> None:
+        for do, row in self._rows:
+            batch.add(do, row)
+
+
+class ChangeWork(Work[T]):
+    """A function that changes something, run under a savepoint of its own."""
+
+    __slots__ = ("_change",)
+
+    def __init__(
+        self, future: "asyncio.Future[T] | None", change: Callable[[Connection], T]
+    ) -> None:
+        super().__init__(future)
+        self._change = change
+
+    def run(self, connection: Connection) -> None:
+        """Run the function in the transaction at hand."""
+        self.result = self._change(connection)

@@ -1,0 +1,145 @@
+"""The database: one writer by group commit, a few readers, and word of whether it can be used.
+
+SQLite in one folder, or PostgreSQL; everything above this module is the same on both. The command
+line uses `read_now` and `write_now`, which need no event loop and no writer thread: the locks of
+SQLite and PostgreSQL keep it and a running service apart.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.store import migrate
+from pillarbox.store.batch import ChangeWork, Work
+from pillarbox.store.engine import READERS, Engines, open_engines, transaction
+from pillarbox.store.faults import unavailable
+from pillarbox.store.group_commit import GroupCommit
+
+T = TypeVar("T")
+
+_RESERVE_CHECK_SECONDS = 1.0
+_LEAST_FREE_OCTETS = 1024 * 1024
+"""Below this a disk counts as full also without a reserve."""
+
+
+class Database:
+    """Open with `Database.open`; `close` it, or `close_now` where there is no event loop."""
+
+    def __init__(self, engines: Engines, *, reserve_octets: int) -> None:
+        self._engines = engines
+        self._reserve_octets = max(reserve_octets, _LEAST_FREE_OCTETS)
+        self._commits = GroupCommit(engines)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._reserve_checked_at = 0.0
+        self._is_full = False
+
+    @classmethod
+    def open(cls, url: str, *, reserve_octets: int) -> "Database":
+        """Open `sqlite:///path` or `postgresql+psycopg://…`.
+
+        `reserve_octets`: with less free space than this on SQLite's disk nothing new is taken.
+        Raises ConfigError. Nothing is connected yet, but SQLite's file is there afterwards.
+        """
+        return cls(open_engines(url), reserve_octets=reserve_octets)
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None with PostgreSQL."""
+        return self._engines.file
+
+    @property
+    def trouble(self) -> SpoolTrouble | None:
+        """Why nothing new is taken now; None when all is well. Cheap."""
+        trouble = self._commits.trouble
+        if trouble is not None:
+            return trouble.trouble
+        return SpoolTrouble.FULL if self._is_below_reserve() else None
+
+    def check_room(self) -> None:
+        """Raise SpoolUnavailable if nothing new is taken now."""
+        trouble = self._commits.trouble
+        if trouble is not None:
+            raise SpoolUnavailable(trouble.trouble, trouble.cause)
+        if self._is_below_reserve():
+            raise SpoolUnavailable(SpoolTrouble.FULL, "the disk has less free space than reserved")
+
+    def _is_below_reserve(self) -> bool:
+        file = self._engines.file
+        if file is None:
+            return False
+        now = time.monotonic()
+        if now - self._reserve_checked_at >= _RESERVE_CHECK_SECONDS:
+            self._reserve_checked_at = now
+            facts = os.statvfs(file.parent)
+            self._is_full = facts.f_bavail * facts.f_frsize < self._reserve_octets
+        return self._is_full
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest shape; several processes may do it at once."""
+        with self._translated(), self._engines.writer.connect() as connection:
+            migrate.upgrade(connection)
+
+    def check_revision(self) -> None:
+        """Raise ConfigError unless the tables have the shape that this version knows."""
+        with self._translated(), self._engines.reader.connect() as connection:
+            migrate.check(connection)
+
+    def submit(self, work: Work[Any]) -> None:
+        """Write with the next group commit; the future of the work tells the rest."""
+        self._commits.submit(work)
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in the next group commit, under a savepoint of its own. It runs in the
+        writer's thread and may run twice. Raises what it raises, or SpoolUnavailable."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._commits.submit(ChangeWork(future, change))
+        return await future
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` in a reader thread. Raises what it raises, or SpoolUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self.read_now, query)
+
+    def read_now(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` in this thread."""
+        with self._translated(), self._engines.reader.connect() as connection:
+            return query(connection)
+
+    def write_now(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in a transaction of its own in this thread."""
+        with (
+            self._translated(),
+            self._engines.writer.connect() as connection,
+            transaction(connection),
+        ):
+            return change(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Failures of the database as SpoolUnavailable."""
+        try:
+            yield
+        except DBAPIError as error:
+            trouble = unavailable(error)
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    async def close(self) -> None:
+        """Write what waits, then close every connection."""
+        await asyncio.get_running_loop().run_in_executor(None, self.close_now)
+
+    def close_now(self) -> None:
+        """The same without an event loop."""
+        self._commits.close()
+        self._readers.shutdown()
+        self._engines.dispose()

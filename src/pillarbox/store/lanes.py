@@ -1,0 +1,122 @@
+"""Lanes and who owns them. A lane is leased to one process; the lease is renewed by heartbeat and
+can be taken over when it has ended. Owners are named by a token that a process makes for itself.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.route import lane_id as id_of_lane
+from pillarbox.store.clock import database_now
+from pillarbox.store.database import Database
+from pillarbox.store.schema import lane, recipient
+from pillarbox.store.spool_work import utc_day
+from pillarbox.store.upsert import insert_or_update
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRecord:
+    """A lane of a hop."""
+
+    lane_id: int
+    hop: str
+    number: int
+
+
+class Lanes:
+    """Claims, renews and gives back lanes. All methods raise SpoolUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, hop: str, number: int = 0, *, owner: str, lease_ms: int) -> bool:
+        """Take a lane that is free, whose lease has ended, or that is ours; whether it is ours
+        now. Makes the lane's row if there is none."""
+        return await self._database.write(
+            lambda c: claim(c, hop, number, owner=owner, lease_ms=lease_ms)
+        )
+
+    async def renew(self, *, owner: str, lease_ms: int) -> frozenset[int]:
+        """Renew every lease of an owner; the ids of the lanes that are still its own. A lease
+        that has ended but that nobody took counts."""
+        return await self._database.write(lambda c: renew(c, owner=owner, lease_ms=lease_ms))
+
+    async def release(self, lane_id: int, *, owner: str) -> None:
+        """Give one lane back."""
+        await self._database.write(lambda c: release(c, owner, lane_id=lane_id))
+
+    async def release_owner(self, owner: str) -> None:
+        """Give back all lanes of an owner, also of a process that is known to be dead."""
+        await self._database.write(lambda c: release(c, owner))
+
+    async def waiting(self, *, now: Timestamp, limit: int = 100) -> list[LaneRecord]:
+        """Lanes without a living owner that have mail to be tried now."""
+        return await self._database.read(lambda c: waiting(c, now=now, limit=limit))
+
+    async def usage(self, lane_id: int, *, now: Timestamp) -> int:
+        """How many recipients were tried in this lane on the present day (UTC)."""
+        return await self._database.read(lambda c: usage(c, lane_id, now=now))
+
+
+def insert_lane(connection: Connection, lane_id: int, hop: str, number: int = 0) -> None:
+    """Make the row of a lane if there is none."""
+    row = {"id": lane_id, "hop": hop, "number": number, "owner": "", "lease_until": 0}
+    connection.execute(insert_or_update(connection, lane).values(row).on_conflict_do_nothing())
+
+
+def claim(connection: Connection, hop: str, number: int, *, owner: str, lease_ms: int) -> bool:
+    """See Lanes.claim."""
+    lane_id = id_of_lane(hop, number)
+    insert_lane(connection, lane_id, hop, number)
+    now = database_now(connection)
+    result = connection.execute(
+        update(lane)
+        .where(lane.c.id == lane_id, or_(lane.c.owner == owner, _is_free(now)))
+        .values(owner=owner, lease_until=now + lease_ms)
+    )
+    return result.rowcount == 1
+
+
+def _is_free(now: ColumnElement[int]) -> ColumnElement[bool]:
+    return or_(lane.c.owner == "", lane.c.lease_until < now)
+
+
+def renew(connection: Connection, *, owner: str, lease_ms: int) -> frozenset[int]:
+    """See Lanes.renew."""
+    now = database_now(connection)
+    result = connection.execute(
+        update(lane)
+        .where(lane.c.owner == owner)
+        .values(lease_until=now + lease_ms)
+        .returning(lane.c.id)
+    )
+    return frozenset(result.scalars())
+
+
+def release(connection: Connection, owner: str, *, lane_id: int | None = None) -> None:
+    """See Lanes.release and Lanes.release_owner."""
+    statement = update(lane).where(lane.c.owner == owner).values(owner="", lease_until=0)
+    if lane_id is not None:
+        statement = statement.where(lane.c.id == lane_id)
+    connection.execute(statement)
+
+
+def waiting(connection: Connection, *, now: Timestamp, limit: int) -> list[LaneRecord]:
+    """See Lanes.waiting."""
+    has_mail = exists().where(recipient.c.lane_id == lane.c.id, recipient.c.next_attempt_at <= now)
+    query = (
+        select(lane.c.id, lane.c.hop, lane.c.number)
+        .where(_is_free(database_now(connection)), has_mail)
+        .order_by(lane.c.id)
+        .limit(limit)
+    )
+    return [LaneRecord(*row) for row in connection.execute(query)]
+
+
+def usage(connection: Connection, lane_id: int, *, now: Timestamp) -> int:
+    """See Lanes.usage."""
+    query = select(lane.c.usage_recipients).where(
+        lane.c.id == lane_id, lane.c.usage_day == utc_day(now)
+    )
+    return connection.scalar(query) or 0

@@ -1,0 +1,75 @@
+"""Brings the tables to the shape of store.schema, by Alembic, from within the program.
+
+There is no alembic.ini: the migrations are part of the package, and the connection is given.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from pillarbox.errors import ConfigError, Problem
+from pillarbox.store.engine import transaction
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+_LOCK = 0x50494C4C41520001
+"""Any number, the same in every process: who holds it on PostgreSQL migrates. On SQLite the lock
+of a writing transaction does the same."""
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_revision() -> str:
+    """The revision that this version of Pillarbox knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def upgrade(connection: Connection) -> None:
+    """Run what is missing in one transaction. Raises ConfigError if the tables are newer."""
+    if _current(connection) == newest_revision():
+        return
+    with transaction(connection):
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        current = _current(connection)
+        if current is not None:
+            _check_known(current)
+        command.upgrade(_config(connection), "head")
+
+
+def check(connection: Connection) -> None:
+    """Raise ConfigError unless the tables have the newest shape."""
+    current = _current(connection)
+    if current == newest_revision():
+        return
+    if current is not None:
+        _check_known(current)
+    raise _problem("its tables are not up to date", "start the service once, it migrates them")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _check_known(revision: str) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision not in known:
+        raise _problem(
+            f"its tables have the revision {revision}, which this version does not know",
+            "install the version of Pillarbox that made it, or a newer one",
+        )
+
+
+def _problem(text: str, hint: str) -> ConfigError:
+    return ConfigError([Problem("database_url", text, hint)])

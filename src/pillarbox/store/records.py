@@ -1,0 +1,109 @@
+"""Values that go into the store and come out of it, beside the messages themselves
+(mail.spooled): what an attempt changes, and who may send. Frozen; no SQL, no I/O."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pillarbox.mail.address import Mailbox
+from pillarbox.mail.envelope import RecipientState, Timestamp
+from pillarbox.mail.reply import Reply
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.retry import RetryPolicy
+from pillarbox.route import RouteTable
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRecord:
+    """What becomes of one recipient after an attempt (or without one: expiry, delay notice).
+
+    `attempts` counts the tries including this one. `next_attempt_at` is None when `state` is final
+    and while it is HELD. `reply`, `remote_host` and `tls` go into the trace.
+    """
+
+    number: int
+    state: RecipientState
+    next_attempt_at: Timestamp | None
+    attempts: int
+    reply: Reply
+    remote_host: str = ""
+    tls: str = ""
+    delay_notified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The result of one attempt at one message, recorded in one transaction with its DSNs.
+
+    It counts only while `lane_id` is leased to `owner` and each recipient stands where the attempt
+    found it. `attempt` False: nothing was tried, so no trace row is written and `attempts` of the
+    records is what it was. `keep_content_until` keeps the content after the last recipient is
+    final. `daily_usage`: count the recipients of this attempt against the lane's daily cap.
+    """
+
+    queue_id: int
+    lane_id: int
+    owner: str
+    started_at: Timestamp
+    duration_ms: int
+    finished_at: Timestamp
+    records: tuple[RecipientRecord, ...]
+    keep_content_until: Timestamp | None = None
+    dsns: tuple[SpooledMessage, ...] = ()
+    daily_usage: bool = False
+    attempt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant with all that the service asks of it. None: the limit of the service holds.
+
+    `domains` are lower-case A-labels.
+    """
+
+    tenant_id: int
+    name: str
+    domains: frozenset[str]
+    routes: RouteTable
+    retry: RetryPolicy = RetryPolicy()
+    keep_content_days: int = 0
+    size_limit_octets: int | None = None
+    recipient_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may send. `send_as` holds the keys of the addresses that the account may use, its own
+    included, and "@domain" for every address of a domain. `credential_id` is the credential by
+    which it was found, None if by none."""
+
+    account_id: int
+    tenant: Tenant
+    address: Mailbox
+    credential_id: int | None
+    send_as: frozenset[str]
+
+
+class CredentialKind(StrEnum):
+    """How an account proves itself."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCredential:
+    """One password of an account; the password itself is not known, only its Argon2id hash."""
+
+    credential_id: int
+    label: str
+    password_hash: str = field(repr=False)
+    expires_at: Timestamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRecord:
+    """An account with the passwords of which one has to match. Expired ones are left in:
+    whether one is expired depends on the moment of the login."""
+
+    account: Account
+    credentials: tuple[PasswordCredential, ...]

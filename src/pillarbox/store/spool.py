@@ -1,0 +1,112 @@
+"""The spool: messages come in (`put`), attempts are recorded (`settle`), due mail is handed out.
+
+The only writer of what the queue is; people change it through store.queue. Content above
+INLINE_OCTETS comes in chunk by chunk before its message. Queries are in store.due.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import time_of
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.route import lane_id as id_of_lane
+from pillarbox.store import due
+from pillarbox.store.batch import RowsWork
+from pillarbox.store.database import Database
+from pillarbox.store.records import Settlement
+from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
+from pillarbox.store.statements import Do
+
+
+class Spool:
+    """One for each process, over its database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lanes = NewLanes()
+        self._lane_ids: dict[tuple[str, int], int] = {}
+
+    def lane(self, hop: str, number: int = 0) -> int:
+        """The id of a hop's lane. To be asked for each lane that a message is put into: the first
+        message then makes the lane's row, so that somebody can own it."""
+        key = hop, number
+        lane_id = self._lane_ids.get(key)
+        if lane_id is None:
+            lane_id = self._lane_ids[key] = id_of_lane(hop, number)
+            self._lanes.know(lane_id, hop, number)
+        return lane_id
+
+    def put(self, message: SpooledMessage) -> "asyncio.Future[None]":
+        """Take a message; it is durable once the future is done.
+
+        Content is in `message.content`, or its `message.chunks` chunks were stored before. Raises
+        SpoolUnavailable, or the future does: then the message will never be delivered. Do not
+        give up waiting: an abandoned put may still succeed.
+        """
+        self._database.check_room()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._database.submit(PutWork(future, message, self._lanes))
+        return future
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
+        """Record the result of an attempt, with its DSNs, all or nothing.
+
+        False: the lane is not ours any more, or no recipient stands where the attempt found it;
+        forget them, the store knows better. While the store is away or full the future waits.
+        Raises SpoolUnavailable (BAD, or the store was closed): the attempt will be made again.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._database.submit(SettleWork(future, settlement, self._lanes))
+        return future
+
+    async def store_chunk(self, queue_id: int, number: int, octets: bytes) -> None:
+        """Store one chunk of content before its message; numbers count from 0. Durable on return,
+        so awaiting it is the backpressure. Raises SpoolUnavailable."""
+        self._database.check_room()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        rows = ((Do.INSERT_CONTENT, (queue_id, number, octets)),)
+        if number == 0:
+            rows = (*rows, (Do.INSERT_UPLOAD, (queue_id, time_of(queue_id))))
+        self._database.submit(RowsWork(future, rows, size_octets=len(octets)))
+        await future
+
+    async def discard_chunks(self, queue_id: int) -> None:
+        """Remove the chunks of a message that will not come."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        rows = ((Do.DISCARD_UPLOAD, (queue_id,)), (Do.DISCARD_CONTENT, (queue_id,)))
+        self._database.submit(RowsWork(future, rows))
+        await future
+
+    async def read_chunk(self, queue_id: int, number: int) -> bytes:
+        """One chunk of the content of a message. Raises SpoolUnavailable, also when it is gone."""
+        return await self._database.read(lambda c: due.read_chunk(c, queue_id, number))
+
+    async def load_due(
+        self, lane_id: int, *, now: Timestamp, limit: int, exclude: Collection[int] = ()
+    ) -> list[SpooledMessage]:
+        """Up to `limit` messages of the lane with recipients to be tried now, the longest due
+        first, each with all such recipients, without content. `exclude`: queue ids that are at
+        hand already."""
+        return await self._database.read(
+            lambda c: due.load_due(c, lane_id, now=now, limit=limit, exclude=frozenset(exclude))
+        )
+
+    async def next_due(self, lane_id: int) -> Timestamp | None:
+        """When the next recipient of the lane is due, or was; None if there is none."""
+        return await self._database.read(lambda c: due.next_due(c, lane_id))
+
+    async def older_than(
+        self, lane_id: int, *, received_before: Timestamp, limit: int, unnotified: bool = False
+    ) -> list[SpooledMessage]:
+        """Up to `limit` messages of the lane that came before a moment and wait to be tried, due
+        or not, oldest first. `unnotified`: only recipients without a delay notice."""
+        return await self._database.read(
+            lambda c: due.older_than(
+                c, lane_id, received_before=received_before, limit=limit, unnotified=unnotified
+            )
+        )
+
+    async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
+        """Put open recipients of a message into another lane."""
+        await self._database.write(lambda c: due.move(c, queue_id, numbers, hop=hop, lane_id=lane))

@@ -1,0 +1,213 @@
+"""What the spool hands to the group commit: taking a message, settling an attempt."""
+
+import asyncio
+import datetime
+from collections.abc import Iterable
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.store.batch import Batch, LaneOwner, Work
+from pillarbox.store.records import RecipientRecord, Settlement
+from pillarbox.store.rows import clean, content_rows, message_row, recipient_rows
+from pillarbox.store.statements import Do, Row
+
+
+class NewLanes:
+    """Lanes that this process has used and that may have no row yet."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Row] = {}
+        self._stored: set[int] = set()
+
+    def know(self, lane_id: int, hop: str, number: int) -> None:
+        """The next message for this lane makes its row."""
+        if lane_id not in self._stored:
+            self._rows[lane_id] = (lane_id, hop, number)
+
+    def rows(self, messages: Iterable[SpooledMessage]) -> list[Row]:
+        """The rows that the recipients of these messages need first."""
+        if not self._rows:
+            return []
+        lanes = {spooled.lane_id for message in messages for spooled in message.recipients}
+        return [self._rows[lane_id] for lane_id in sorted(lanes & self._rows.keys())]
+
+    def stored(self, rows: list[Row]) -> None:
+        """These rows are durable now."""
+        for row in rows:
+            self._stored.add(row[0])
+            self._rows.pop(row[0], None)
+
+
+def _collect_message(batch: Batch, message: SpooledMessage) -> None:
+    rows = content_rows(message)
+    if message.content is None:
+        if message.chunks:
+            # Each chunk came before; if they were collected as orphans, this finds no row.
+            batch.add(Do.DELETE_UPLOAD, (message.queue_id,))
+    else:
+        message.chunks = len(rows)
+        batch.extend(Do.INSERT_CONTENT, rows)
+    batch.add(Do.INSERT_MESSAGE, message_row(message))
+    batch.extend(Do.INSERT_RECIPIENT, recipient_rows(message))
+
+
+class PutWork(Work[None]):
+    """One message becomes durable."""
+
+    __slots__ = ("_lane_rows", "_lanes", "message")
+
+    is_put = True
+
+    def __init__(
+        self, future: "asyncio.Future[None] | None", message: SpooledMessage, lanes: NewLanes
+    ) -> None:
+        super().__init__(future)
+        self.result = None
+        self.message = message
+        self._lanes = lanes
+        self._lane_rows: list[Row] = []
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.message.content or b"")
+
+    @property
+    def puts(self) -> tuple[int, ...]:
+        return (self.message.queue_id,)
+
+    def collect(self, batch: Batch) -> None:
+        self._lane_rows = self._lanes.rows((self.message,))
+        batch.extend(Do.INSERT_LANE, self._lane_rows)
+        _collect_message(batch, self.message)
+
+    def committed(self) -> None:
+        if self._lane_rows:
+            self._lanes.stored(self._lane_rows)
+
+
+class SettleWork(Work[bool]):
+    """One attempt is recorded; False if it does not count any more."""
+
+    __slots__ = ("_lane_rows", "_lanes", "_settlement")
+
+    must_be_recorded = True
+
+    def __init__(
+        self, future: "asyncio.Future[bool] | None", settlement: Settlement, lanes: NewLanes
+    ) -> None:
+        super().__init__(future)
+        self._settlement = settlement
+        self._lanes = lanes
+        self._lane_rows: list[Row] = []
+
+    @property
+    def lane_owner(self) -> LaneOwner:
+        return self._settlement.lane_id, self._settlement.owner
+
+    def collect(self, batch: Batch) -> None:
+        self.result = batch.owns(self.lane_owner)
+        if not self.result:
+            return
+        settlement = self._settlement
+        for record in settlement.records:
+            do, row = _record(settlement, record)
+            batch.add(do, row)
+            if settlement.attempt:
+                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record))
+        self._collect_rest(batch, settlement.records)
+
+    def run_alone(self, batch: Batch) -> None:
+        """The same record by record: one that a person or another worker has changed in the
+        meantime does not count, the others do."""
+        self.result = batch.owns(self.lane_owner)
+        settlement = self._settlement
+        counted: list[RecipientRecord] = []
+        for record in settlement.records if self.result else ():
+            do, row = _record(settlement, record)
+            if not batch.execute(do, row) and not self._record_held(batch, record):
+                continue
+            counted.append(record)
+            if settlement.attempt:
+                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record))
+        self.result = bool(counted)
+        if counted:
+            self._collect_rest(batch, counted)
+            batch.run()
+
+    def _record_held(self, batch: Batch, record: RecipientRecord) -> bool:
+        """A recipient that was held or is to be bounced keeps that; the attempt counts."""
+        if record.state.is_final:
+            return False
+        row = _deferred_row(self._settlement, record)
+        return bool(batch.execute(Do.COUNT_ATTEMPT, (row[1], *row[3:])))
+
+    def _collect_rest(self, batch: Batch, records: Iterable[RecipientRecord]) -> None:
+        settlement = self._settlement
+        final = sum(record.state.is_final for record in records)
+        queue_id = settlement.queue_id
+        if final:
+            until = settlement.keep_content_until
+            row = (final, final, settlement.finished_at, until, queue_id)
+            batch.add(Do.UPDATE_MESSAGE, row)
+            if until is None:
+                batch.add(Do.DELETE_CONTENT, (queue_id, queue_id))
+        if settlement.daily_usage:
+            day = utc_day(settlement.started_at)
+            count = len(settlement.records)
+            batch.add(Do.COUNT_USAGE, (day, count, count, day, settlement.lane_id))
+        if settlement.dsns:
+            self._lane_rows = self._lanes.rows(settlement.dsns)
+            batch.extend(Do.INSERT_LANE, self._lane_rows)
+            for dsn in settlement.dsns:
+                _collect_message(batch, dsn)
+
+    def committed(self) -> None:
+        if self._lane_rows:
+            self._lanes.stored(self._lane_rows)
+
+
+def utc_day(moment: Timestamp) -> str:
+    """The day in UTC as YYYY-MM-DD."""
+    return datetime.datetime.fromtimestamp(moment / 1000, datetime.UTC).strftime("%Y-%m-%d")
+
+
+def _record(settlement: Settlement, record: RecipientRecord) -> tuple[Do, Row]:
+    if record.state.is_final:
+        return Do.FINISH_RECIPIENT, (
+            record.state.value,
+            record.attempts,
+            record.delay_notified,
+            clean(str(record.reply)),
+            settlement.finished_at,
+            settlement.queue_id,
+            record.number,
+            record.attempts - settlement.attempt,
+        )
+    return Do.DEFER_RECIPIENT, _deferred_row(settlement, record)
+
+
+def _deferred_row(settlement: Settlement, record: RecipientRecord) -> Row:
+    return (
+        record.state.value,
+        record.attempts,
+        record.next_attempt_at,
+        record.delay_notified,
+        clean(str(record.reply)),
+        settlement.queue_id,
+        record.number,
+        record.attempts - settlement.attempt,
+    )
+
+
+def _attempt_row(settlement: Settlement, record: RecipientRecord) -> Row:
+    return (
+        settlement.queue_id,
+        record.number,
+        record.attempts,
+        settlement.started_at,
+        settlement.duration_ms,
+        record.state.value,
+        clean(str(record.reply)),
+        clean(record.remote_host),
+        clean(record.tls),
+    )

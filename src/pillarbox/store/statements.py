@@ -1,0 +1,230 @@
+"""The statements of the hot path: written once in SQLAlchemy Core, compiled once for the database
+at hand, then run through the driver with plain tuples. That spares most of what a Core statement
+costs each time, and the tables stay described in one place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    Executable,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from pillarbox.store import schema
+
+Row: TypeAlias = tuple[Any, ...]
+"""The parameters of a statement in the order that its member of `Do` tells."""
+
+
+class Do(IntEnum):
+    """The statements of a batch, in the order in which a batch runs them: what others refer to
+    comes first. Each comment names the parameters."""
+
+    INSERT_LANE = 0
+    """id, hop, number; does nothing when the lane is known."""
+    INSERT_MESSAGE = auto()
+    """The columns of the table."""
+    INSERT_CONTENT = auto()
+    """message_id, number, octets."""
+    INSERT_UPLOAD = auto()
+    """message_id, started_at."""
+    INSERT_RECIPIENT = auto()
+    """The columns of the table up to last_reply."""
+    FINISH_RECIPIENT = auto()
+    """state, attempts, delay_notified, last_reply, finished_at; message_id, number, attempts
+    before."""
+    DEFER_RECIPIENT = auto()
+    """state, attempts, next_attempt_at, delay_notified, last_reply; message_id, number, attempts
+    before."""
+    COUNT_ATTEMPT = auto()
+    """attempts, delay_notified, last_reply; message_id, number, attempts before. For a recipient
+    that is held or to be bounced."""
+    INSERT_ATTEMPT = auto()
+    """The columns of the table."""
+    UPDATE_MESSAGE = auto()
+    """Recipients that became final, the same, finished_at, content_until; message_id."""
+    DELETE_CONTENT = auto()
+    """message_id, message_id: only if the message is finished and its content not kept."""
+    DELETE_UPLOAD = auto()
+    """message_id: its content is complete."""
+    DISCARD_UPLOAD = auto()
+    """message_id: its message will not come."""
+    DISCARD_CONTENT = auto()
+    """message_id: whatever became of the message."""
+    COUNT_USAGE = auto()
+    """day, recipients, recipients, day; lane_id."""
+    INSERT_SESSION = auto()
+    """The columns of the table."""
+    TOUCH_CREDENTIAL = auto()
+    """last_used_at; credential_id."""
+
+
+EXACT = frozenset({Do.FINISH_RECIPIENT, Do.DEFER_RECIPIENT, Do.DELETE_UPLOAD})
+"""Statements of which each row must change exactly one row; else the batch is taken apart."""
+
+
+_RECIPIENT_COLUMNS = (
+    *("message_id", "number", "address", "notify", "orcpt", "state", "lane_id", "attempts"),
+    *("next_attempt_at", "delay_notified", "last_reply"),
+)
+
+
+_SETTLED_COLUMNS = {
+    Do.FINISH_RECIPIENT: ("state", "attempts", "delay_notified", "last_reply", "finished_at"),
+    Do.DEFER_RECIPIENT: ("state", "attempts", "next_attempt_at", "delay_notified", "last_reply"),
+    Do.COUNT_ATTEMPT: ("attempts", "delay_notified", "last_reply"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The text of each statement by `Do`, and the mark of a parameter."""
+
+    texts: tuple[str, ...]
+    mark: str
+    shares_rows: str
+    """What a SELECT says at its end so that the rows stay as they are until the commit."""
+
+
+def compile_statements(dialect: Dialect) -> Statements:
+    """Compile every statement for this dialect."""
+    statements = _statements(dialect)
+    texts = tuple(_compile(dialect, *statements[do]) for do in Do)
+    if dialect.name == "sqlite":
+        return Statements(texts, "?", "")
+    return Statements(texts, "%s", " ORDER BY id FOR SHARE")
+
+
+def _compile(dialect: Dialect, statement: Executable, names: Sequence[str]) -> str:
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # on every Core statement
+    assert isinstance(compiled, SQLCompiler)
+    if compiled.positiontup != list(names):
+        raise TypeError(f"parameters are {compiled.positiontup}, not {list(names)}")
+    return str(compiled)
+
+
+_Compilable: TypeAlias = tuple[Executable, list[str]]
+
+
+def _insert(table: Table, *columns: str) -> _Compilable:
+    names = list(columns) or [column.name for column in table.columns]
+    return insert(table).values({name: bindparam(name) for name in names}), names
+
+
+def _insert_lane(dialect: Dialect) -> _Compilable:
+    names = ["id", "hop", "number"]
+    maker = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    statement = maker(schema.lane).values(
+        {name: bindparam(name) for name in names}
+        | {"owner": literal_column("''"), "lease_until": literal_column("0")}
+    )
+    return statement.on_conflict_do_nothing(), names
+
+
+def _settle_recipient(do: Do) -> _Compilable:
+    table = schema.recipient.c
+    names = _SETTLED_COLUMNS[do]
+    values: list[tuple[Any, Any]] = [(table[name], bindparam(name)) for name in names]
+    where = [
+        table.message_id == bindparam("b_message_id"),
+        table.number == bindparam("b_number"),
+        # Who settled it in the meantime has counted another attempt.
+        table.attempts == bindparam("b_attempts"),
+        table.finished_at.is_(None),
+    ]
+    if do is Do.FINISH_RECIPIENT:
+        values.append((table.next_attempt_at, null()))
+    elif do is Do.DEFER_RECIPIENT:
+        # Not while an administrator holds it or wants it bounced.
+        where += [table.next_attempt_at.is_not(None), table.must_bounce.is_(False)]
+    statement = update(schema.recipient).ordered_values(*values).where(*where)
+    return statement, [*names, "b_message_id", "b_number", "b_attempts"]
+
+
+def _update_message() -> _Compilable:
+    table = schema.message.c
+    is_last = table.open_recipients == bindparam("same")
+    finished_at = bindparam("finished_at", type_=BigInteger)
+    until = bindparam("until", type_=BigInteger)
+    statement = update(schema.message).ordered_values(
+        (table.open_recipients, table.open_recipients - bindparam("final")),
+        (table.finished_at, case((is_last, finished_at), else_=table.finished_at)),
+        # Another recipient may have been captured before: then it stays.
+        (table.content_until, func.coalesce(until, table.content_until)),
+    )
+    names = ["final", "same", "finished_at", "until", "b_id"]
+    return statement.where(table.id == bindparam("b_id")), names
+
+
+def _delete_content() -> _Compilable:
+    message = schema.message.c
+    is_over = exists().where(
+        message.id == bindparam("b_id"),
+        message.open_recipients == literal_column("0"),
+        message.content_until.is_(None),
+    )
+    statement = delete(schema.content).where(
+        schema.content.c.message_id == bindparam("b_message_id"), is_over
+    )
+    return statement, ["b_message_id", "b_id"]
+
+
+def _count_usage() -> _Compilable:
+    table = schema.lane.c
+    added = table.usage_recipients + bindparam("added")
+    first = bindparam("first", type_=BigInteger)
+    statement = update(schema.lane).ordered_values(
+        (
+            table.usage_recipients,
+            case((table.usage_day == bindparam("day"), added), else_=first),
+        ),
+        (table.usage_day, bindparam("new_day")),
+    )
+    names = ["day", "added", "first", "new_day", "b_id"]
+    return statement.where(table.id == bindparam("b_id")), names
+
+
+def _touch_credential() -> _Compilable:
+    table = schema.credential
+    statement = update(table).values(last_used_at=bindparam("used_at"))
+    return statement.where(table.c.id == bindparam("b_id")), ["used_at", "b_id"]
+
+
+def _delete_by_message(table: Table) -> _Compilable:
+    return delete(table).where(table.c.message_id == bindparam("b_id")), ["b_id"]
+
+
+def _statements(dialect: Dialect) -> dict[Do, _Compilable]:
+    return {
+        Do.INSERT_LANE: _insert_lane(dialect),
+        Do.INSERT_MESSAGE: _insert(schema.message),
+        Do.INSERT_CONTENT: _insert(schema.content),
+        Do.INSERT_UPLOAD: _insert(schema.upload),
+        Do.INSERT_RECIPIENT: _insert(schema.recipient, *_RECIPIENT_COLUMNS),
+        **{do: _settle_recipient(do) for do in _SETTLED_COLUMNS},
+        Do.INSERT_ATTEMPT: _insert(schema.attempt),
+        Do.UPDATE_MESSAGE: _update_message(),
+        Do.DELETE_CONTENT: _delete_content(),
+        Do.DELETE_UPLOAD: _delete_by_message(schema.upload),
+        Do.DISCARD_UPLOAD: _delete_by_message(schema.upload),
+        Do.DISCARD_CONTENT: _delete_by_message(schema.content),
+        Do.COUNT_USAGE: _count_usage(),
+        Do.INSERT_SESSION: _insert(schema.session),
+        Do.TOUCH_CREDENTIAL: _touch_credential(),
+    }

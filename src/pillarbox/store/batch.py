@@ -7,7 +7,7 @@ it found (`Work.run_alone`).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -24,13 +24,13 @@ class Cursor(Protocol):
     def rowcount(self) -> int:
         """Rows that the last statement changed, all its executions together."""
 
-    def execute(self, statement: str, parameters: Row = ..., /) -> Any:
+    def execute(self, statement: str, parameters: Row = ..., /) -> object:
         """Run a statement once."""
 
-    def executemany(self, statement: str, parameters: list[Row], /) -> Any:
+    def executemany(self, statement: str, parameters: list[Row], /) -> object:
         """Run a statement once for each row."""
 
-    def fetchall(self) -> list[tuple[Any, ...]]:
+    def fetchall(self) -> Sequence[Any]:
         """The rows that the last statement gave."""
 
 
@@ -99,8 +99,9 @@ class Batch:
         return self.cursor.rowcount
 
 
-def _last(row: Row) -> Any:
-    return row[-1]
+def _last(row: Row) -> int:
+    last: int = row[-1]
+    return last
 
 
 class Work(Generic[T]):
@@ -154,7 +155,7 @@ class RowsWork(Work[None]):
     def __init__(
         self,
         future: "asyncio.Future[None] | None",
-        rows: tuple[tuple[Do, Row], ...],
+        rows: Sequence[tuple[Do, Row]],
         *,
         size_octets: int = 0,
     ) -> None:
@@ -165,9 +166,11 @@ class RowsWork(Work[None]):
 
     @property
     def size_octets(self) -> int:
+        """What the caller said."""
         return self._octets
 
     def collect(self, batch: Batch) -> None:
+        """Add the rows."""
         for do, row in self._rows:
             batch.add(do, row)
 

@@ -14,6 +14,7 @@ from typing import Any
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -98,13 +99,14 @@ def _postgresql_engines(url: URL) -> Engines:
     return Engines(writer, reader, None)
 
 
-def _set_up_postgresql_writer(connection: Any, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW synchronous_commit")
-        if cursor.fetchone()[0] in _WEAKER_COMMITS:
-            cursor.execute("SET synchronous_commit = on")
-        cursor.execute("SET default_transaction_isolation = 'read committed'")
-        cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+def _set_up_postgresql_writer(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SHOW synchronous_commit")
+    if cursor.fetchall()[0][0] in _WEAKER_COMMITS:
+        cursor.execute("SET synchronous_commit = on")
+    cursor.execute("SET default_transaction_isolation = 'read committed'")
+    cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+    cursor.close()
 
 
 def _sqlite_engines(url: URL) -> Engines:
@@ -164,7 +166,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _set_up_sqlite_writer(connection: Any, _record: object) -> None:
+def _set_up_sqlite_writer(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
     cursor.execute("PRAGMA journal_mode = WAL")
@@ -176,7 +178,7 @@ def _set_up_sqlite_writer(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _set_up_sqlite_reader(connection: Any, _record: object) -> None:
+def _set_up_sqlite_reader(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA wal_autocheckpoint = 0")
     cursor.execute("PRAGMA query_only = ON")

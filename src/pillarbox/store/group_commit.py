@@ -202,9 +202,7 @@ class GroupCommit:
     def _undo(self, error: Exception) -> Fault:
         """Leave the failed transaction behind."""
         metrics.COMMIT_FAILURES.inc()
-        cause = error.__cause__ if isinstance(error, CommitError) else error
-        assert cause is not None
-        fault = fault_of(cause)
+        fault = fault_of(error.__cause__ or error if isinstance(error, CommitError) else error)
         if fault in (Fault.AWAY, Fault.BAD):
             self._writer.drop()
         else:

@@ -30,9 +30,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 def newest_revision() -> str:
     """The revision that this version of Pillarbox knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return ScriptDirectory.from_config(_config()).get_heads()[0]
 
 
 def upgrade(connection: Connection) -> None:

@@ -11,6 +11,8 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import RouteTable
 
+_USUAL_RETRY = RetryPolicy()
+
 
 @dataclass(frozen=True, slots=True)
 class RecipientRecord:
@@ -64,7 +66,7 @@ class Tenant:
     name: str
     domains: frozenset[str]
     routes: RouteTable
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = _USUAL_RETRY
     keep_content_days: int = 0
     size_limit_octets: int | None = None
     recipient_limit: int | None = None

@@ -16,7 +16,7 @@ from pillarbox.store.batch import RowsWork
 from pillarbox.store.database import Database
 from pillarbox.store.records import Settlement
 from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
-from pillarbox.store.statements import Do
+from pillarbox.store.statements import Do, Row
 
 
 class Spool:
@@ -65,16 +65,19 @@ class Spool:
         so awaiting it is the backpressure. Raises SpoolUnavailable."""
         self._database.check_room()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rows = ((Do.INSERT_CONTENT, (queue_id, number, octets)),)
+        rows: list[tuple[Do, Row]] = [(Do.INSERT_CONTENT, (queue_id, number, octets))]
         if number == 0:
-            rows = (*rows, (Do.INSERT_UPLOAD, (queue_id, time_of(queue_id))))
+            rows.append((Do.INSERT_UPLOAD, (queue_id, time_of(queue_id))))
         self._database.submit(RowsWork(future, rows, size_octets=len(octets)))
         await future
 
     async def discard_chunks(self, queue_id: int) -> None:
         """Remove the chunks of a message that will not come."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rows = ((Do.DISCARD_UPLOAD, (queue_id,)), (Do.DISCARD_CONTENT, (queue_id,)))
+        rows: list[tuple[Do, Row]] = [
+            (Do.DISCARD_UPLOAD, (queue_id,)),
+            (Do.DISCARD_CONTENT, (queue_id,)),
+        ]
         self._database.submit(RowsWork(future, rows))
         await future
 

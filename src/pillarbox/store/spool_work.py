@@ -69,18 +69,22 @@ class PutWork(Work[None]):
 
     @property
     def size_octets(self) -> int:
+        """The content that comes along."""
         return len(self.message.content or b"")
 
     @property
     def puts(self) -> tuple[int, ...]:
+        """This one message."""
         return (self.message.queue_id,)
 
     def collect(self, batch: Batch) -> None:
+        """Add the rows that the usual case needs."""
         self._lane_rows = self._lanes.rows((self.message,))
         batch.extend(Do.INSERT_LANE, self._lane_rows)
         _collect_message(batch, self.message)
 
     def committed(self) -> None:
+        """The lanes have their rows."""
         if self._lane_rows:
             self._lanes.stored(self._lane_rows)
 
@@ -102,9 +106,11 @@ class SettleWork(Work[bool]):
 
     @property
     def lane_owner(self) -> LaneOwner:
+        """Only its owner settles for a lane."""
         return self._settlement.lane_id, self._settlement.owner
 
     def collect(self, batch: Batch) -> None:
+        """Add the rows that the usual case needs."""
         self.result = batch.owns(self.lane_owner)
         if not self.result:
             return
@@ -162,6 +168,7 @@ class SettleWork(Work[bool]):
                 _collect_message(batch, dsn)
 
     def committed(self) -> None:
+        """The lanes have their rows."""
         if self._lane_rows:
             self._lanes.stored(self._lane_rows)
 

@@ -112,10 +112,9 @@ def compile_statements(dialect: Dialect) -> Statements:
 
 
 def _compile(dialect: Dialect, statement: Executable, names: Sequence[str]) -> str:
-    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # on every Core statement
-    assert isinstance(compiled, SQLCompiler)
-    if compiled.positiontup != list(names):
-        raise TypeError(f"parameters are {compiled.positiontup}, not {list(names)}")
+    compiled = statement.compile(dialect=dialect)
+    if not isinstance(compiled, SQLCompiler) or compiled.positiontup != list(names):
+        raise TypeError(f"the parameters of {compiled} are not {list(names)}")
     return str(compiled)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from pillarbox.errors import LocalProtocolError
 from pillarbox.store.batch import Cursor
 from pillarbox.store.engine import begin_statement
 from pillarbox.store.statements import Statements, compile_statements
@@ -53,13 +54,15 @@ class WriterConnection:
     @property
     def connection(self) -> Connection:
         """For statements of SQLAlchemy inside the transaction at hand."""
-        assert self._connection is not None
+        if self._connection is None:
+            raise LocalProtocolError("the writer is not connected")
         return self._connection
 
     @property
     def cursor(self) -> Cursor:
         """For statements of the hot path."""
-        assert self._cursor is not None
+        if self._cursor is None:
+            raise LocalProtocolError("the writer is not connected")
         return self._cursor
 
     def open(self) -> None:

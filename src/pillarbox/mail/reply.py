@@ -55,6 +55,10 @@ class Reply:
         """The octets to send, each line with code, enhanced code (RFC 2034 section 4: on every
         line) and CRLF. What is not printable ASCII becomes "?", long lines are cut at 512."""
         lead = f"{self.enhanced} " if self.enhanced else ""
+        if len(self.lines) == 1:
+            text = f"{self.code} {lead}{self.lines[0]}"
+            if len(text) <= MAX_REPLY_LINE_OCTETS - 2 and text.isascii() and text.isprintable():
+                return f"{text}\r\n".encode("ascii")
         last = len(self.lines) - 1
         parts: list[str] = []
         for index, line in enumerate(self.lines):

@@ -45,7 +45,7 @@ class PlainExchange:
     """PLAIN: one message "authzid NUL authcid NUL password" (RFC 4616 section 2)."""
 
     def start(self) -> Outcome:
-        """An empty challenge (RFC 4616: "a single message from the client")."""
+        """An empty challenge (RFC 4616 2: "The mechanism consists of a single message")."""
         return Challenge(b"")
 
     def answer(self, response: bytes) -> Outcome:

@@ -27,6 +27,7 @@ from pillarbox.smtp.events import (
     ServerEvent,
     StartTls,
 )
+from pillarbox.smtp.server_commands import greeting
 from pillarbox.smtp.server_content import (
     begin_chunks,
     begin_data,
@@ -130,7 +131,7 @@ class ServerProtocol:
                 session.hang_up(Refusal.EARLY_TALK)
             return
         session.advance(Step.BANNER_SENT)
-        session.say(reply(220, "", f"{session.settings.host_name} ESMTP Pillarbox").encode())
+        session.say(greeting(session.settings.host_name))
 
     def set_account(self, login: str, *, size_limit_octets: int, recipient_limit: int) -> None:
         """Whose mail this is, and what that account may send: with accept() of a Login, or with
@@ -159,10 +160,11 @@ class ServerProtocol:
     def abort(self, farewell: Reply) -> None:
         """End the session with this reply at once, whatever is under way: time is up, say."""
         session = self._session
-        if not session.closing:
-            session.awaiting = None
+        if session.closing:
+            return
+        if session.state is not State.TLS:
             session.say(farewell.encode())
-            session.close()
+        session.close()
 
     def receive(self, octets: bytes) -> None:
         """Take octets of the peer. What comes of them shows in `next_event()`."""
@@ -198,7 +200,8 @@ class ServerProtocol:
         while not events:
             if session.awaiting is not None:
                 return None
-            self._say_farewell()
+            if self._farewell is not None:
+                self._say_farewell()
             if not self._input or session.state in _NO_INPUT or not self._read():
                 return events.popleft() if events else None
         return events.popleft()
@@ -267,12 +270,12 @@ class ServerProtocol:
         reader = session.reader
         if isinstance(reader, BdatReader):
             begin_chunks(session, reader)
-            return
-        begin_data(session)
-        if self._has_input():
-            # RFC 2920 3.1: DATA ends its group, so this is not what the client meant as content.
-            session.out.pop()
+        elif self._has_input():
+            # RFC 2920 3.1: DATA ends its group, so nobody knows what these octets are.
+            session.content_open = True
             session.hang_up(Refusal.EARLY_TALK)
+        else:
+            begin_data(session)
 
     def _accept_login(self, answer: Reply | None) -> None:
         session = self._session
@@ -309,11 +312,13 @@ class ServerProtocol:
         """Take a line or a block from the input. False if there is nothing whole."""
         session = self._session
         reader = session.reader
-        if session.discard_octets:
+        if reader is None:
+            if not session.discard_octets:
+                return self._read_line()
             self._input = discard_octets(session, self._take_all())
-        elif session.state is State.DATA and isinstance(reader, DataReader):
+        elif isinstance(reader, DataReader):
             self._input = read_data(session, reader, self._take_all())
-        elif session.state is State.CHUNK and isinstance(reader, BdatReader):
+        elif session.state is State.CHUNK:
             self._input = read_chunk(session, reader, self._take_all())
         else:
             return self._read_line()

@@ -85,7 +85,13 @@ def _anything(_: Session, argument: str) -> str:
     return argument
 
 
-# EHLO and HELO
+# The greeting, EHLO and HELO
+
+
+@lru_cache(64)
+def greeting(host_name: str) -> bytes:
+    """The 220 that opens a session."""
+    return reply(220, "", f"{host_name} ESMTP Pillarbox").encode()
 
 
 def _check_name(_: Session, argument: str) -> str:

@@ -62,8 +62,13 @@ def _run_command(session: Session, line: bytes, *, more: bool) -> None:
         if len(line) + 2 > limit:
             session.refuse(Refusal.LINE_TOO_LONG, limit=limit)
             return
-    text = _decode(session, line)
+    text = _decode(line)
     if text is None:
+        session.refuse(Refusal.SYNTAX, form="text in ASCII or UTF-8")
+        return
+    if not text.isprintable() and _CONTROLS.search(text):
+        if not refuse_tls_handshake(session, line):
+            session.refuse(Refusal.CONTROL_CHARACTER)
         return
     verb, _, argument = text.partition(" ")
     command = COMMANDS.get(verb) or COMMANDS.get(verb.upper() if verb.isascii() else "")
@@ -73,7 +78,7 @@ def _run_command(session: Session, line: bytes, *, more: bool) -> None:
         else:
             session.refuse(Refusal.UNKNOWN_COMMAND)
     elif more and command.ends_group:
-        # RFC 2920 3.1: these "MUST appear as the last command in a group"; what stands behind
+        # RFC 2920 3.1: these "can only appear as the last command in a group"; what stands behind
         # them was not written by a client that waits for replies.
         injected = verb.upper() == "STARTTLS"
         session.hang_up(Refusal.INJECTED_BEFORE_TLS if injected else Refusal.EARLY_TALK)
@@ -87,22 +92,13 @@ def _run_command(session: Session, line: bytes, *, more: bool) -> None:
                 session.close()
 
 
-def _decode(session: Session, line: bytes) -> str | None:
-    """The line as text; None where it was refused."""
+def _decode(line: bytes) -> str | None:
+    """The line as text; None where it is none."""
+    if line.isascii():
+        return line.decode("ascii")
+    # Names in EHLO come in any encoding, and no name is a reason to refuse a client.
+    lenient = line[:5].upper() in (b"EHLO ", b"HELO ")
     try:
-        text = line.decode("ascii")
-        is_clean = text.isprintable()
+        return line.decode("utf-8", "replace" if lenient else "strict")
     except UnicodeDecodeError:
-        # Names in EHLO come in any encoding, and no name is a reason to refuse a client.
-        lenient = line[:5].upper() in (b"EHLO ", b"HELO ")
-        try:
-            text = line.decode("utf-8", "replace" if lenient else "strict")
-        except UnicodeDecodeError:
-            session.refuse(Refusal.SYNTAX, form="text in ASCII or UTF-8")
-            return None
-        is_clean = _CONTROLS.search(text) is None
-    if is_clean:
-        return text
-    if not refuse_tls_handshake(session, line):
-        session.refuse(Refusal.CONTROL_CHARACTER)
-    return None
+        return None

@@ -276,7 +276,7 @@ class Session:
 
     def end_transaction(self) -> None:
         """The transaction is over: nothing of it may reach the next one."""
-        self.abort_content(None)
-        self._forget_transaction()
         if self.state in TRANSACTION:
+            self.abort_content(None)
+            self._forget_transaction()
             self.advance(Step.TRANSACTION_OVER)

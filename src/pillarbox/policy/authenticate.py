@@ -42,7 +42,17 @@ WAITING_HASHES = 256
 _KEY_OCTETS = 32
 _MAX_NAME = 320
 
-Verdict: TypeAlias = Account | Denial
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A login that was right, good for one generation of the directory and until it expires."""
+
+    account: Account
+    generation: int
+    expires_at: Timestamp | None
+
+
+Verdict: TypeAlias = Grant | Denial
 
 
 class Logins(Protocol):
@@ -73,12 +83,11 @@ class Matcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A login whose result is known; it holds for one generation of the directory."""
+    """A login whose result is known; without a grant it is known to be wrong."""
 
     generation: int
     until: float
-    account: Account | None
-    expires_at: Timestamp | None = None
+    grant: Grant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +134,9 @@ class Authenticator:
         known = self._known(attempt.digest)
         if known is None:
             return None
-        if known.account is not None:
+        if known.grant is not None:
             metrics.LOGINS_OK.inc()
-            return known.account
+            return known.grant
         wait = self._limits.repeat(attempt.source, self._clock.seconds())
         if wait > 0:
             return _too_many(wait)
@@ -161,6 +170,28 @@ class Authenticator:
             running.set_result(verdict)
         return verdict
 
+    def is_current(self, grant: Grant) -> bool:
+        """Whether the grant still holds for sure; if not, `renew` it."""
+        if grant.generation != self._directory.generation:
+            return False
+        return grant.expires_at is None or grant.expires_at > self._clock.timestamp()
+
+    async def renew(self, grant: Grant) -> Verdict:
+        """Look whether account and credential of an open session are still good."""
+        generation = self._directory.generation
+        try:
+            record = await self._directory.login(grant.account.address.address)
+        except SpoolUnavailable as error:
+            return Denial(Refusal.SPOOL_AWAY, f"the directory did not answer: {error.cause}")
+        now = self._clock.timestamp()
+        if record is not None:
+            for credential in record.credentials:
+                renewed = _grant(record, credential, generation)
+                is_same = credential.credential_id == grant.account.credential_id
+                if is_same and (renewed.expires_at is None or renewed.expires_at > now):
+                    return renewed
+        return Denial(Refusal.ACCOUNT_OFF, "account or credential were switched off or expired")
+
     async def _decide(self, attempt: _Attempt, tried: Try | None) -> Verdict:
         generation = self._directory.generation
         try:
@@ -173,19 +204,18 @@ class Authenticator:
         position = await asyncio.get_running_loop().run_in_executor(
             self._threads, self._match, hashes, attempt.credentials.password
         )
-        now_ms = self._clock.timestamp()
-        cause = _cause(record, position, now_ms)
+        now = self._clock.timestamp()
+        cause = _cause(record, position, now)
         if cause or record is None or position is None:
-            self._remember(attempt.digest, generation, None, None)
+            self._remember(attempt.digest, generation, None)
             self._once_right.pop(attempt.digest, None)
             return _failed(cause)
-        found = credentials[position]
-        account = replace(record.account, credential_id=found.credential_id)
+        grant = _grant(record, credentials[position], generation)
         self._succeeded(attempt, tried)
-        self._remember(attempt.digest, generation, account, found)
-        self._directory.touch(found.credential_id, now_ms)
+        self._remember(attempt.digest, generation, grant)
+        self._directory.touch(credentials[position].credential_id, now)
         metrics.LOGINS_OK.inc()
-        return account
+        return grant
 
     def _attempt(self, credentials: Credentials, address: str) -> _Attempt:
         try:
@@ -202,20 +232,13 @@ class Authenticator:
             return None
         if known.until < self._clock.seconds():
             return None
-        if known.expires_at is not None and known.expires_at <= self._clock.timestamp():
+        if known.grant is not None and not self.is_current(known.grant):
             return None
         return known
 
-    def _remember(
-        self,
-        digest: bytes,
-        generation: int,
-        account: Account | None,
-        credential: PasswordCredential | None,
-    ) -> None:
+    def _remember(self, digest: bytes, generation: int, grant: Grant | None) -> None:
         until = self._clock.seconds() + self._cache_seconds
-        expires_at = credential.expires_at if credential is not None else None
-        self._results[digest] = _Known(generation, until, account, expires_at)
+        self._results[digest] = _Known(generation, until, grant)
         self._results.move_to_end(digest)
         if len(self._results) > REMEMBERED:
             self._results.popitem(last=False)
@@ -231,6 +254,11 @@ class Authenticator:
     def _give_back(self, tried: Try | None) -> None:
         if tried is not None:
             self._limits.give_back(tried, self._clock.seconds())
+
+
+def _grant(record: LoginRecord, credential: PasswordCredential, generation: int) -> Grant:
+    account = replace(record.account, credential_id=credential.credential_id)
+    return Grant(account, generation, credential.expires_at)
 
 
 def _cause(record: LoginRecord | None, position: int | None, now: Timestamp) -> str:

@@ -98,7 +98,8 @@ class ServerProtocol:
 
     @property
     def refusals(self) -> list[Refusal]:
-        """What was refused by the protocol itself in this session, in order, the first few."""
+        """What was refused in this session, by the protocol itself or noted by the shell, in order,
+        the first few."""
         return self._session.refusals
 
     @property
@@ -140,6 +141,10 @@ class ServerProtocol:
         session.login = login
         session.size_limit_octets = size_limit_octets
         session.recipient_limit = recipient_limit
+
+    def note(self, refusal: Refusal) -> None:
+        """Remember why the shell refuses, for `refusals`."""
+        self._session.note(refusal)
 
     def trust(self) -> None:
         """MAIL is allowed without AUTH: the client's network address is its login."""

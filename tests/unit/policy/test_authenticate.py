@@ -9,7 +9,7 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.policy.authenticate import REMEMBERED, Authenticator, Verdict
+from pillarbox.policy.authenticate import REMEMBERED, Authenticator, Grant, Verdict
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.login_limits import LoginLimits
@@ -99,19 +99,19 @@ def _refusal(verdict: Verdict) -> Refusal | None:
 @pytest.mark.parametrize("username", ["u1@t1.test", "U1@T1.test"])
 async def test_right_password_gets_in(desk: Desk, username: str) -> None:
     """Address and password, the address in any case."""
-    account = await desk.login(username, "right")
+    grant = await desk.login(username, "right")
 
-    assert isinstance(account, Account)
-    assert account.credential_id == 10
+    assert isinstance(grant, Grant)
+    assert grant.account.credential_id == 10
     assert desk.directory.touched == [10]
 
 
 async def test_each_password_of_an_account_gets_in(desk: Desk) -> None:
     """The account tells by which of its credentials it was found; one hash is enough."""
-    account = await desk.login("u1@t1.test", "other device")
+    grant = await desk.login("u1@t1.test", "other device")
 
-    assert isinstance(account, Account)
-    assert account.credential_id == 11
+    assert isinstance(grant, Grant)
+    assert grant.account.credential_id == 11
     assert desk.hashes == 1
 
 
@@ -134,7 +134,7 @@ async def test_refusals_are_alike(desk: Desk, username: str, password: str) -> N
 async def test_verified_login_is_remembered(desk: Desk) -> None:
     """A burst of connections costs one hash."""
     for _ in range(5):
-        assert isinstance(await desk.login("u1@t1.test", "right"), Account)
+        assert isinstance(await desk.login("u1@t1.test", "right"), Grant)
 
     assert desk.hashes == 1
 
@@ -143,7 +143,7 @@ async def test_logins_at_the_same_time_share_a_hash(desk: Desk) -> None:
     """Connections that begin at once wait for one check."""
     verdicts = await asyncio.gather(*(desk.login("u1@t1.test", "right") for _ in range(20)))
 
-    assert all(isinstance(verdict, Account) for verdict in verdicts)
+    assert all(isinstance(verdict, Grant) for verdict in verdicts)
     assert desk.hashes == 1
 
 
@@ -169,7 +169,7 @@ async def test_password_that_expires_is_not_remembered_longer(desk: Desk) -> Non
     """The end of a credential counts also inside the time of the memory."""
     soon = int(desk.now * 1000) + 20
     desk.directory.records["u1@t1.test"] = record("u1@t1.test", "right", expires_at=soon)
-    assert isinstance(await desk.login("u1@t1.test", "right"), Account)
+    assert isinstance(await desk.login("u1@t1.test", "right"), Grant)
 
     desk.now += 1
 
@@ -182,7 +182,7 @@ async def test_repeats_of_a_wrong_password_cost_no_hash(desk: Desk) -> None:
         assert _refusal(await desk.login("u1@t1.test", "wrong")) is Refusal.LOGIN_FAILED
 
     assert desk.hashes == 1
-    assert isinstance(await desk.login("u1@t1.test", "right"), Account)
+    assert isinstance(await desk.login("u1@t1.test", "right"), Grant)
 
 
 @pytest.mark.parametrize("sources", [1, 50])
@@ -199,13 +199,13 @@ async def test_guesses_at_one_account_are_limited(desk: Desk, sources: int) -> N
 async def test_owner_gets_in_during_an_attack(desk: Desk) -> None:
     """From where he logged in before, and with the password that was right before from anywhere,
     even from the address of the attacker."""
-    assert isinstance(await desk.login("u1@t1.test", "right", "192.0.2.1"), Account)
+    assert isinstance(await desk.login("u1@t1.test", "right", "192.0.2.1"), Grant)
     for n in range(500):
         await desk.login("u1@t1.test", f"guess {n}", f"127.0.1.{n % 50}")
     desk.now += 120
 
     for address in ("192.0.2.1", "198.51.100.7", "127.0.1.1"):
-        assert isinstance(await desk.login("u1@t1.test", "right", address), Account)
+        assert isinstance(await desk.login("u1@t1.test", "right", address), Grant)
 
 
 async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
@@ -216,7 +216,7 @@ async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
     assert desk.hashes <= 20
     verdict = await desk.login("u2@t1.test", "right2", "127.0.1.1")
     assert _refusal(verdict) is Refusal.TOO_MANY_FAILURES
-    assert isinstance(await desk.login("u2@t1.test", "right2", "192.0.2.1"), Account)
+    assert isinstance(await desk.login("u2@t1.test", "right2", "192.0.2.1"), Grant)
 
 
 async def test_unknown_accounts_are_limited_like_known_ones(desk: Desk) -> None:
@@ -237,13 +237,48 @@ async def test_directory_that_is_away_costs_no_try(desk: Desk) -> None:
         assert _refusal(verdict) is Refusal.LOGIN_UNAVAILABLE
     desk.directory.failure = None
 
-    assert isinstance(await desk.login("u1@t1.test", "right"), Account)
+    assert isinstance(await desk.login("u1@t1.test", "right"), Grant)
+
+
+async def test_open_session_goes_on_after_other_changes(desk: Desk) -> None:
+    """What is changed elsewhere in the directory does not end a session."""
+    grant = await desk.login("u1@t1.test", "other device")
+    assert isinstance(grant, Grant)
+    assert desk.authenticator.is_current(grant)
+    desk.directory.generation += 1
+    assert not desk.authenticator.is_current(grant)
+
+    renewed = await desk.authenticator.renew(grant)
+
+    assert isinstance(renewed, Grant)
+    assert renewed.account.credential_id == grant.account.credential_id
+    assert desk.authenticator.is_current(renewed)
+
+
+@pytest.mark.parametrize("left", [[], ["right"]])
+async def test_open_session_ends_with_its_credential(desk: Desk, left: list[str]) -> None:
+    """Whose account or password was removed sends nothing more."""
+    grant = await desk.login("u1@t1.test", "other device")
+    assert isinstance(grant, Grant)
+    desk.directory.records["u1@t1.test"] = record("u1@t1.test", *left)
+    desk.directory.generation += 1
+
+    assert _refusal(await desk.authenticator.renew(grant)) is Refusal.ACCOUNT_OFF
+
+
+async def test_open_session_waits_for_a_directory_that_is_away(desk: Desk) -> None:
+    """451 and not 550: the client may try again."""
+    grant = await desk.login("u1@t1.test", "right")
+    assert isinstance(grant, Grant)
+    desk.directory.failure = SpoolUnavailable(SpoolTrouble.AWAY, "gone")
+
+    assert _refusal(await desk.authenticator.renew(grant)) is Refusal.SPOOL_AWAY
 
 
 async def test_memory_of_logins_is_bounded(desk: Desk) -> None:
     """Wrong passwords without end do not fill the memory."""
     for n in range(REMEMBERED + 10):
-        desk.authenticator._remember(n.to_bytes(32), 1, None, None)
+        desk.authenticator._remember(n.to_bytes(32), 1, None)
 
     assert len(desk.authenticator._results) == REMEMBERED
 

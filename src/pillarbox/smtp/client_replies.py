@@ -170,10 +170,9 @@ def to_replies(
 
 def _without(secrets: Secrets, lines: list[bytes]) -> list[bytes]:
     masked = [secrets.mask(line) for line in lines]
-    joined = b"".join(masked)
-    # A secret that was folded over several lines stands in none of them.
-    whole = secrets.mask(joined)
-    return masked if whole == joined else [whole]
+    # A secret that was folded over several lines stands whole in none of them.
+    whole = secrets.mask(b"".join(lines))
+    return masked if whole == b"".join(masked) else [whole]
 
 
 def _clean(line: bytes) -> str:

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     BigInteger,
     Dialect,
-    Executable,
     Table,
+    UpdateBase,
     bindparam,
     case,
     delete,
@@ -111,14 +111,14 @@ def compile_statements(dialect: Dialect) -> Statements:
     return Statements(texts, "%s", " ORDER BY id FOR SHARE")
 
 
-def _compile(dialect: Dialect, statement: Executable, names: Sequence[str]) -> str:
+def _compile(dialect: Dialect, statement: UpdateBase, names: Sequence[str]) -> str:
     compiled = statement.compile(dialect=dialect)
     if not isinstance(compiled, SQLCompiler) or compiled.positiontup != list(names):
         raise TypeError(f"the parameters of {compiled} are not {list(names)}")
     return str(compiled)
 
 
-_Compilable: TypeAlias = tuple[Executable, list[str]]
+_Compilable: TypeAlias = tuple[UpdateBase, list[str]]
 
 
 def _insert(table: Table, *columns: str) -> _Compilable:

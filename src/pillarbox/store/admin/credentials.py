@@ -1,0 +1,201 @@
+"""Credentials of accounts: a password for each device or program, or a network that needs none.
+
+A password is made here and comes back once; only its hash is kept.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+
+from pillarbox.errors import DirectoryError
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.store.admin.accounts import find_account
+from pillarbox.store.admin.ids import directory_id
+from pillarbox.store.generation import Part, moved
+from pillarbox.store.passwords import hash_password, make_password
+from pillarbox.store.records import CredentialKind
+from pillarbox.store.schema import account, credential
+
+_MAX_LABEL = 64
+
+_WIDEST = {4: 8, 6: 32}
+"""The shortest prefix of a network that may send without a login, by version of IP."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialInfo:
+    """A credential as administrators see it. `network` is "" for a password."""
+
+    credential_id: int
+    address: str
+    label: str
+    kind: CredentialKind
+    network: str
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    last_used_at: Timestamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password that was just made: the only time that it is known."""
+
+    credential_id: int
+    password: str = field(repr=False)
+
+
+def add_password(
+    connection: Connection,
+    address: str,
+    label: str,
+    *,
+    now: Timestamp,
+    expires_at: Timestamp | None = None,
+) -> NewPassword:
+    """Give an account one more password. Raises DirectoryError."""
+    account_id = _check(connection, address, label, now=now, expires_at=expires_at)
+    beside = connection.scalars(
+        select(credential.c.password_hash).where(
+            credential.c.account_id == account_id, credential.c.password_hash.is_not(None)
+        )
+    ).all()
+    password = make_password()
+    values = {
+        "kind": CredentialKind.PASSWORD.value,
+        "password_hash": hash_password(password, beside),
+    }
+    credential_id = _insert(connection, account_id, label, now=now, values=values)
+    _set_expiry(connection, credential_id, expires_at)
+    return NewPassword(credential_id, password)
+
+
+def add_network(
+    connection: Connection,
+    address: str,
+    label: str,
+    *,
+    network: str,
+    now: Timestamp,
+    expires_at: Timestamp | None = None,
+) -> int:
+    """Let a network send as an account without a login, on listeners that allow it; the id of the
+    credential. `network`: "192.0.2.17" or "192.0.2.0/24". Raises DirectoryError."""
+    parsed = read_network(network)
+    account_id = _check(connection, address, label, now=now, expires_at=expires_at)
+    values = {"kind": CredentialKind.NETWORK.value, "network": str(parsed)}
+    credential_id = _insert(connection, account_id, label, now=now, values=values)
+    _set_expiry(connection, credential_id, expires_at)
+    return credential_id
+
+
+def set_expiry(
+    connection: Connection, address: str, label: str, *, expires_at: Timestamp | None
+) -> None:
+    """Let a credential end at another moment, or never."""
+    _set_expiry(connection, _find(connection, address, label), expires_at)
+    moved(connection, Part.DIRECTORY)
+
+
+def remove_credential(connection: Connection, address: str, label: str) -> None:
+    """Remove a credential; who uses it can not log in any more. Raises DirectoryError."""
+    credential_id = _find(connection, address, label)
+    connection.execute(delete(credential).where(credential.c.id == credential_id))
+    moved(connection, Part.DIRECTORY)
+
+
+def list_credentials(connection: Connection, address: str | None = None) -> list[CredentialInfo]:
+    """All credentials, or those of one account, by address and label. Raises DirectoryError."""
+    query = select(credential, account.c.address).join(
+        account, account.c.id == credential.c.account_id
+    )
+    if address is not None:
+        query = query.where(account.c.id == find_account(connection, address)["id"])
+    return [
+        CredentialInfo(
+            credential_id=row.id,
+            address=row.address,
+            label=row.label,
+            kind=CredentialKind(row.kind),
+            network=row.network or "",
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in connection.execute(query.order_by(account.c.address_key, credential.c.label))
+    ]
+
+
+def read_network(text: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network":
+    """An address range that an administrator typed. Raises DirectoryError."""
+    try:
+        network = ipaddress.ip_network(text.strip())
+    except ValueError as error:
+        hint = "write an address such as 192.0.2.17 or a range such as 192.0.2.0/24"
+        raise DirectoryError(f"{text!r} is no network: {error} ({hint})") from error
+    if network.prefixlen < _WIDEST[network.version]:
+        raise DirectoryError(
+            f"{network} is too wide: everybody in it could send without a login "
+            f"(at most /{_WIDEST[network.version]})"
+        )
+    return network
+
+
+def _check(
+    connection: Connection,
+    address: str,
+    label: str,
+    *,
+    now: Timestamp,
+    expires_at: Timestamp | None,
+) -> int:
+    """The id of the account, if it can get a credential like this."""
+    if not label.strip() or len(label) > _MAX_LABEL or not label.isprintable():
+        raise DirectoryError(
+            f"{label!r} is no label: say in 1 to {_MAX_LABEL} characters what uses the credential, "
+            "for example 'printer in the hall'"
+        )
+    if expires_at is not None and expires_at <= now:
+        raise DirectoryError("the credential would have ended already: choose a later moment")
+    row = find_account(connection, address)
+    account_id: int = row["id"]
+    is_it = (credential.c.account_id == account_id, credential.c.label == label)
+    if connection.scalar(select(exists().where(*is_it))):
+        raise DirectoryError(f"{row['address']} has a credential {label!r} already")
+    return account_id
+
+
+def _insert(
+    connection: Connection,
+    account_id: int,
+    label: str,
+    *,
+    now: Timestamp,
+    values: dict[str, str],
+) -> int:
+    credential_id = directory_id(now)
+    row = {"id": credential_id, "account_id": account_id, "label": label, "created_at": now}
+    connection.execute(insert(credential).values(row | values))
+    moved(connection, Part.DIRECTORY)
+    return credential_id
+
+
+def _set_expiry(connection: Connection, credential_id: int, expires_at: Timestamp | None) -> None:
+    connection.execute(
+        update(credential).where(credential.c.id == credential_id).values(expires_at=expires_at)
+    )
+
+
+def _find(connection: Connection, address: str, label: str) -> int:
+    row = find_account(connection, address)
+    found: int | None = connection.scalar(
+        select(credential.c.id).where(
+            credential.c.account_id == row["id"], credential.c.label == label
+        )
+    )
+    if found is None:
+        raise DirectoryError(
+            f"{row['address']} has no credential {label!r} (`pillarbox credential list "
+            f"{row['address']}` shows all)"
+        )
+    return found

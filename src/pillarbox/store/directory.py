@@ -1,0 +1,181 @@
+"""The directory as the service reads it: who may log in, and where a tenant's mail goes.
+
+Everything that was read is kept in memory until the generation of the directory moves, so a
+login or a message costs no query. Changes are made by store.admin.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+
+from pillarbox.errors import AddressError
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.store import directory_reading as reading
+from pillarbox.store.batch import RowsWork
+from pillarbox.store.database import Database
+from pillarbox.store.directory_reading import NetworkRecord
+from pillarbox.store.generation import Part, generation
+from pillarbox.store.records import Account, LoginRecord, Tenant
+from pillarbox.store.seal import Seal
+from pillarbox.store.statements import Do
+
+KEPT = 10_000
+"""Accounts and tenants of each kind that are kept in memory."""
+
+UNKNOWN_KEPT = 1_000
+"""User names that do not exist and are remembered as such; guesses must not push out the rest."""
+
+TOUCH_MS = 60_000
+"""`last_used_at` of a credential is written at most this often."""
+
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Directory:
+    """One for each process, over its database."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+        self._generation = 0
+        self._logins: _Cache[str, LoginRecord] = _Cache(KEPT)
+        self._unknown: _Cache[str, None] = _Cache(UNKNOWN_KEPT)
+        self._accounts: _Cache[int, Account | None] = _Cache(KEPT)
+        self._tenants: _Cache[int, Tenant | None] = _Cache(KEPT)
+        self._networks: tuple[NetworkRecord, ...] | None = None
+        self._touched: _Cache[int, Timestamp] = _Cache(KEPT)
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change in the directory, once `refresh` has seen it."""
+        return self._generation
+
+    async def refresh(self) -> bool:
+        """Look whether something was changed, by any process; forget everything if so. To be
+        called about once a second. Raises SpoolUnavailable; what is in memory stays in use."""
+        now = await self._database.read(lambda c: generation(c, Part.DIRECTORY))
+        if now == self._generation:
+            return False
+        self._generation = now
+        for cache in (self._logins, self._unknown, self._accounts, self._tenants):
+            cache.clear()
+        self._networks = None
+        return True
+
+    async def login(self, username: str) -> LoginRecord | None:
+        """The account of a user name (its address) with the hashes of its passwords; None if
+        there is none, or if it or its tenant is switched off. Raises SpoolUnavailable."""
+        try:
+            key = parse_mailbox(username.strip()).key
+        except AddressError:
+            return None
+        found = self._logins.get(key)
+        if found is not None or key in self._unknown:
+            return found
+        before = self._generation
+        found = await self._read(lambda c: reading.read_login(c, key, self._seal))
+        if before == self._generation:
+            if found is None:
+                self._unknown.put(key, None)
+            else:
+                self._logins.put(key, found)
+        return found
+
+    async def network_accounts(self, address: str, *, now: Timestamp) -> tuple[Account, ...]:
+        """The accounts as which this client may send without a login, the narrowest network
+        first. `address` may be IPv4 inside IPv6. Raises SpoolUnavailable."""
+        networks = self._networks
+        if networks is None:
+            before = self._generation
+            networks = await self._read(lambda c: reading.read_networks(c, self._seal))
+            if before == self._generation:
+                self._networks = networks
+        if not networks:
+            return ()
+        client = _plain(address)
+        return tuple(
+            record.account
+            for record in networks
+            if client in record.network and (record.expires_at is None or now < record.expires_at)
+        )
+
+    async def account(self, account_id: int) -> Account | None:
+        """An account by its id, switched off or not; None if it was removed."""
+        return await self._cached(
+            self._accounts, account_id, lambda c: reading.read_account(c, account_id, self._seal)
+        )
+
+    async def tenant(self, tenant_id: int) -> Tenant | None:
+        """A tenant by its id, switched off or not; None if it was removed. Raises SecretError if
+        a password of its routes can not be opened."""
+        return await self._cached(
+            self._tenants, tenant_id, lambda c: reading.read_tenant(c, tenant_id, self._seal)
+        )
+
+    def touch(self, credential_id: int, now: Timestamp) -> None:
+        """Note that a credential was used; nobody waits for it."""
+        last = self._touched.get(credential_id)
+        if last is not None and now - last < TOUCH_MS:
+            return
+        self._touched.put(credential_id, now)
+        row = (now, credential_id)
+        self._database.submit(RowsWork(None, ((Do.TOUCH_CREDENTIAL, row),)))
+
+    async def _cached(
+        self, cache: "_Cache[int, V | None]", key: int, query: Callable[[Connection], V | None]
+    ) -> V | None:
+        if key in cache:
+            return cache.get(key)
+        before = self._generation
+        found = await self._read(query)
+        if before == self._generation:
+            # Else the answer may be older than the change.
+            cache.put(key, found)
+        return found
+
+    async def _read(self, query: Callable[[Connection], V]) -> V:
+        return await self._database.read(query)
+
+
+class _Cache(Generic[K, V]):
+    """A dictionary of bounded size that drops what was not used for the longest time."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
+
+    def get(self, key: K) -> V | None:
+        """The value, None if there is none."""
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._size:
+            self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+
+
+def _plain(address: str) -> IpAddress:
+    """The address without a zone, IPv4 as IPv4 also where it came through an IPv6 socket."""
+    client = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+        return client.ipv4_mapped
+    return client

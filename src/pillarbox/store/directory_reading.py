@@ -1,0 +1,139 @@
+"""The queries behind store.directory."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, RowMapping, select
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.retry import RetryPolicy
+from pillarbox.route import RouteTable
+from pillarbox.store.records import (
+    Account,
+    CredentialKind,
+    LoginRecord,
+    PasswordCredential,
+    Tenant,
+)
+from pillarbox.store.route_rows import route_of
+from pillarbox.store.rows import mailbox_of
+from pillarbox.store.schema import account, credential, domain, route, send_as, tenant
+from pillarbox.store.seal import Seal
+
+IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    """A network that may send as an account without a login."""
+
+    network: IpNetwork
+    account: Account
+    expires_at: Timestamp | None
+
+
+def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | None:
+    """A tenant with its domains and routes. Raises SecretError."""
+    query = select(tenant).where(tenant.c.id == tenant_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    names = connection.scalars(select(domain.c.name).where(domain.c.tenant_id == tenant_id))
+    routes = connection.execute(select(route).where(route.c.tenant_id == tenant_id)).mappings()
+    return Tenant(
+        tenant_id=tenant_id,
+        name=row["name"],
+        domains=frozenset(names),
+        routes=RouteTable([route_of(found, seal) for found in routes]),
+        retry=RetryPolicy(
+            first_seconds=row["retry_first_seconds"],
+            longest_seconds=row["retry_longest_seconds"],
+            give_up_seconds=row["give_up_seconds"],
+            delay_notice_seconds=row["delay_notice_seconds"],
+        ),
+        keep_content_days=row["keep_content_days"],
+        size_limit_octets=row["size_limit_octets"],
+        recipient_limit=row["recipient_limit"],
+    )
+
+
+def read_account(connection: Connection, account_id: int, seal: Seal) -> Account | None:
+    """An account with its tenant and grants."""
+    query = select(account).where(account.c.id == account_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _account(connection, row, seal)
+
+
+def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRecord | None:
+    """An account that may log in, with its passwords."""
+    query = (
+        select(account)
+        .join(tenant, tenant.c.id == account.c.tenant_id)
+        .where(account.c.address_key == address_key)
+        .where(account.c.disabled_at.is_(None), tenant.c.disabled_at.is_(None))
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    found = _account(connection, row, seal)
+    if found is None:
+        return None
+    passwords = connection.execute(
+        select(credential)
+        .where(credential.c.account_id == row["id"])
+        .where(credential.c.kind == CredentialKind.PASSWORD.value)
+        .order_by(credential.c.id)
+    )
+    return LoginRecord(
+        found,
+        tuple(
+            PasswordCredential(one.id, one.label, one.password_hash, one.expires_at)
+            for one in passwords
+        ),
+    )
+
+
+def read_networks(connection: Connection, seal: Seal) -> tuple[NetworkRecord, ...]:
+    """All networks that may send without a login, the narrowest first."""
+    query = (
+        select(
+            credential.c.id.label("credential_id"),
+            credential.c.network,
+            credential.c.expires_at,
+            account,
+        )
+        .join(account, account.c.id == credential.c.account_id)
+        .join(tenant, tenant.c.id == account.c.tenant_id)
+        .where(credential.c.kind == CredentialKind.NETWORK.value)
+        .where(account.c.disabled_at.is_(None), tenant.c.disabled_at.is_(None))
+        .order_by(credential.c.id)
+    )
+    records: list[NetworkRecord] = []
+    for row in connection.execute(query).mappings().all():
+        found = _account(connection, row, seal)
+        if found is not None:
+            owner = replace(found, credential_id=row["credential_id"])
+            network = ipaddress.ip_network(row["network"])
+            records.append(NetworkRecord(network, owner, row["expires_at"]))
+    records.sort(key=lambda record: record.network.prefixlen, reverse=True)
+    return tuple(records)
+
+
+def _account(
+    connection: Connection, row: RowMapping | Mapping[str, Any], seal: Seal
+) -> Account | None:
+    owner = read_tenant(connection, row["tenant_id"], seal)
+    if owner is None:
+        return None
+    patterns = connection.scalars(
+        select(send_as.c.pattern).where(send_as.c.account_id == row["id"])
+    )
+    return Account(
+        account_id=row["id"],
+        tenant=owner,
+        address=mailbox_of(row["address"]),
+        credential_id=None,
+        send_as=frozenset((row["address_key"], *patterns)),
+    )

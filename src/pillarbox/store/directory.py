@@ -88,9 +88,9 @@ class Directory:
                 self._logins.put(key, found)
         return found
 
-    async def network_accounts(self, address: str, *, now: Timestamp) -> tuple[Account, ...]:
-        """The accounts as which this client may send without a login, the narrowest network
-        first. `address` may be IPv4 inside IPv6. Raises SpoolUnavailable."""
+    async def network_accounts(self, address: str, *, now: Timestamp) -> tuple[NetworkRecord, ...]:
+        """The networks around this client that may send without a login, each with its account,
+        the narrowest first. `address` may be IPv4 inside IPv6. Raises SpoolUnavailable."""
         networks = self._networks
         if networks is None:
             before = self._generation
@@ -101,7 +101,7 @@ class Directory:
             return ()
         client = _plain(address)
         return tuple(
-            record.account
+            record
             for record in networks
             if client in record.network and (record.expires_at is None or now < record.expires_at)
         )

@@ -4,7 +4,6 @@ RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TL
 """
 
 import asyncio
-import errno
 import socket
 import ssl
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.errors import ConfigError
 from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.net.connect import connect_failure
 from pillarbox.net.tls import ClientContexts, hop_failure
 from pillarbox.route import SmartHost, TlsMode
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
@@ -35,12 +35,6 @@ _NEXT_ADDRESS = frozenset(
 """Where another address of the same name may do better. Not after a refused login: a second try
 is one more towards a lock-out."""
 
-_UNREACHABLE = frozenset(
-    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
-)
-_NO_SUCH_NAME = frozenset(
-    {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), socket.EAI_FAIL}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +80,7 @@ async def _look_up(hop: SmartHost, seconds: float) -> list[tuple[int, str]] | Fa
     except UnicodeError:
         return Failure(FailureKind.NAME_NOT_FOUND)
     except socket.gaierror as exc:
-        known = exc.errno in _NO_SUCH_NAME
-        return Failure(FailureKind.NAME_NOT_FOUND if known else FailureKind.NAME_LOOKUP_FAILED)
+        return connect_failure(exc)
     found = dict.fromkeys((int(info[0]), str(info[4][0])) for info in infos)
     return list(found)[:MAX_ADDRESSES]
 
@@ -108,7 +101,7 @@ async def _open_at(
                 lambda: connection, address, hop.port, family=family
             )
     except OSError as exc:
-        return _connect_failure(exc)
+        return connect_failure(exc)
     core = ClientProtocol(
         ClientSettings(
             helo_name=settings.helo_name,
@@ -164,12 +157,3 @@ async def _shake_hands(
     except (OSError, ssl.CertificateError, ValueError) as exc:
         return hop_failure(exc)
 
-
-def _connect_failure(exc: OSError) -> Failure:
-    if isinstance(exc, ConnectionRefusedError):
-        return Failure(FailureKind.CONNECTION_REFUSED)
-    if isinstance(exc, TimeoutError):
-        return Failure(FailureKind.CONNECTION_TIMED_OUT)
-    if exc.errno in _UNREACHABLE:
-        return Failure(FailureKind.UNREACHABLE, exc.strerror or "unreachable")
-    return Failure(FailureKind.UNREACHABLE, exc.strerror or type(exc).__name__)

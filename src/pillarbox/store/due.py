@@ -1,6 +1,7 @@
 """What of the spool is to be tried: the queries behind store.spool."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
@@ -95,7 +96,7 @@ def older_than(
 
 
 def _load(
-    connection: Connection, queue_ids: Sequence[int], recipients: Select[tuple[object, ...]]
+    connection: Connection, queue_ids: Sequence[int], recipients: Select[*tuple[Any, ...]]
 ) -> list[SpooledMessage]:
     """These messages in this order, each with what `recipients` finds of it."""
     if not queue_ids:

@@ -109,3 +109,22 @@ class LoginRecord:
 
     account: Account
     credentials: tuple[PasswordCredential, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """What a session did that ended with a refusal.
+
+    `refusals` are names of explain.refusals, blank separated, each once; `cause` is the private
+    reason for the first, for administrators only.
+    """
+
+    session_id: int
+    started_at: Timestamp
+    listener: str
+    remote_address: str
+    helo: str
+    login: str
+    tls: str
+    refusals: str
+    cause: str

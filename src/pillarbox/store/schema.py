@@ -228,6 +228,13 @@ Index(
     postgresql_where=recipient.c.next_attempt_at.is_not(None),
 )
 
+Index(
+    "ix_recipient_held",
+    recipient.c.message_id,
+    sqlite_where=recipient.c.state == text("'held'"),
+    postgresql_where=recipient.c.state == text("'held'"),
+)
+
 attempt = Table(
     "attempt",
     metadata,

@@ -6,14 +6,16 @@ INLINE_OCTETS comes in chunk by chunk before its message. Queries are in store.d
 
 import asyncio
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import time_of
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.route import lane_id as id_of_lane
-from pillarbox.store import due
+from pillarbox.store import due, upkeep
 from pillarbox.store.batch import RowsWork
 from pillarbox.store.database import Database
+from pillarbox.store.generation import Part, generation
 from pillarbox.store.records import Settlement
 from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
 from pillarbox.store.statements import Do, Row
@@ -113,3 +115,29 @@ class Spool:
     async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
         """Put open recipients of a message into another lane."""
         await self._database.write(lambda c: due.move(c, queue_id, numbers, hop=hop, lane_id=lane))
+
+    async def queue_generation(self) -> int:
+        """Moves when a person held, released, retried or bounced mail (store.queue). Then what
+        is in memory and not being tried must be dropped and loaded again."""
+        return await self._database.read(lambda c: generation(c, Part.QUEUE))
+
+    async def prune(self, *, now: Timestamp, trace_days: int) -> int:
+        """Remove content whose time is over, and finished messages and failed sessions that are
+        older than `trace_days`, in many small transactions; the number of rows of messages and
+        sessions that went."""
+        removed = 0
+        for step in upkeep.STEPS:
+            gone = upkeep.STEP_ROWS
+            while gone >= upkeep.STEP_ROWS:
+                gone = await self._database.write(
+                    partial(step, now=now, before=upkeep.trace_limit(now, trace_days))
+                )
+                removed += gone
+        return removed
+
+    async def collect_orphans(self, *, instance: int, since: Timestamp, now: Timestamp) -> int:
+        """Remove content whose message never came: of processes that are gone, of an earlier one
+        with our number (`instance`, ours since `since`), or more than a day old."""
+        return await self._database.write(
+            lambda c: upkeep.collect_orphans(c, instance=instance, since=since, now=now)
+        )

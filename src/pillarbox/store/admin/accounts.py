@@ -93,7 +93,7 @@ def list_accounts(
     for row in connection.execute(select(send_as).order_by(send_as.c.pattern)):
         grants.setdefault(row.account_id, []).append(row.pattern)
     counted = select(credential.c.account_id, func.count()).group_by(credential.c.account_id)
-    counts = dict(row for row in connection.execute(counted).tuples())
+    counts: dict[int, int] = dict(connection.execute(counted).tuples().all())
     return [
         AccountInfo(
             account_id=row.id,

@@ -222,6 +222,14 @@ def _recipients() -> None:
         sqlite_where=is_open,
         postgresql_where=is_open,
     )
+    is_held = sa.text("state = 'held'")
+    op.create_index(
+        "ix_recipient_held",
+        "recipient",
+        ["message_id"],
+        sqlite_where=is_held,
+        postgresql_where=is_held,
+    )
     op.create_table(
         "attempt",
         _big("message_id"),

@@ -1,0 +1,83 @@
+"""What nobody needs any more is removed, a little at a time, so no other work waits for it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Select, delete, select, update
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import INSTANCES
+from pillarbox.store.clock import database_now
+from pillarbox.store.doubt import remove_messages
+from pillarbox.store.due import first_id
+from pillarbox.store.schema import content, message, session, upload
+from pillarbox.store.schema import instance as instances
+
+STEP_ROWS = 200
+"""Messages or sessions in one transaction."""
+
+DAY_MS = 86_400_000
+UPLOAD_MS = DAY_MS
+"""No message takes longer to come in."""
+
+_SEQUENCE_BITS = 12
+
+
+def trace_limit(now: Timestamp, trace_days: int) -> Timestamp:
+    """What ended before this moment goes."""
+    return now - trace_days * DAY_MS
+
+
+def drop_content(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001 - the steps are called alike
+    """Content that a tenant kept, or that was captured, for a time that is over."""
+    is_over = (message.c.content_until <= now, message.c.finished_at.is_not(None))
+    ids = _some(connection, select(message.c.id).where(*is_over))
+    if ids:
+        connection.execute(delete(content).where(content.c.message_id.in_(ids)))
+        connection.execute(update(message).where(message.c.id.in_(ids)).values(content_until=None))
+    return len(ids)
+
+
+def drop_messages(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001
+    """Finished messages that are past the time of the trace, unless their content is kept."""
+    is_over = (
+        message.c.id < first_id(before),
+        message.c.finished_at < before,
+        message.c.content_until.is_(None),
+    )
+    ids = _some(connection, select(message.c.id).where(*is_over))
+    if ids:
+        remove_messages(connection, ids)
+    return len(ids)
+
+
+def drop_sessions(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001
+    """Failed sessions that are past the time of the trace."""
+    ids = _some(connection, select(session.c.id).where(session.c.started_at < before))
+    if ids:
+        connection.execute(delete(session).where(session.c.id.in_(ids)))
+    return len(ids)
+
+
+STEPS = (drop_content, drop_messages, drop_sessions)
+
+
+def _some(connection: Connection, query: Select[int]) -> Sequence[int]:
+    return connection.scalars(query.limit(STEP_ROWS)).all()
+
+
+def collect_orphans(
+    connection: Connection, *, instance: int, since: Timestamp, now: Timestamp
+) -> int:
+    """See Spool.collect_orphans."""
+    is_alive = instances.c.lease_until >= database_now(connection)
+    alive = set(connection.scalars(select(instances.c.number).where(is_alive)))
+    orphans = []
+    for queue_id, started_at in connection.execute(select(upload)):
+        number = queue_id >> _SEQUENCE_BITS & INSTANCES - 1
+        is_our_past = number == instance and started_at < since
+        if number not in alive or is_our_past or started_at < now - UPLOAD_MS:
+            orphans.append(queue_id)
+    if orphans:
+        connection.execute(delete(content).where(content.c.message_id.in_(orphans)))
+        connection.execute(delete(upload).where(upload.c.message_id.in_(orphans)))
+    return len(orphans)

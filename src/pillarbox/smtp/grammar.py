@@ -27,7 +27,7 @@ MAX_SIZE_DIGITS = 20
 # Some devices leave out the angle brackets or put a blank before them. The source route of
 # RFC 5321 4.1.2 ("@a,@b:") is seen and left out; a quoted local part may hold anything.
 _PATH = (
-    r'(?:<(?:@[^<>:",\s]+(?:,@[^<>:",\s]+)*:)?((?:"(?:[^"\\]|\\.)*")?[^<>"\s]*)>|([^<>"\s]+))'
+    r'(?:<(?:@[^<>:",\s]+(?:,@[^<>:",\s]+)*:(?!>))?((?:"(?:[^"\\]|\\.)*")?[^<>"\s]*)>|([^<>"\s]+))'
     r"(?: +(.*))?"
 )
 _FROM = re.compile(rf"FROM: *{_PATH}", re.IGNORECASE)

@@ -263,6 +263,7 @@ class Session:
         if self.closing:
             return
         self.abort_content(None)
+        self._forget_transaction()
         self.closing = True
         self.awaiting = None
         self.advance(Step.CLOSE)

@@ -1,0 +1,93 @@
+"""Refusals: every text fits, says something to do, and has matching codes."""
+
+import re
+import string
+
+import pytest
+
+from pillarbox.explain.refusals import Fact, Refusal
+
+SESSION_ID = "0123456789ABC"
+FACTS: dict[str, Fact] = {
+    "limit": 10**20,
+    "minutes": 60,
+    "text": "x" * 100,
+    "order": "EHLO, AUTH, MAIL, RCPT, then DATA or BDAT",
+    "form": "MAIL FROM:<name@domain>",
+    "parameter": "SMTPUTF8",
+}
+
+every_refusal = pytest.mark.parametrize("refusal", list(Refusal), ids=lambda r: r.name)
+
+
+def _places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@every_refusal
+def test_replies_fit_on_one_line(refusal: Refusal) -> None:
+    """RFC 5321 4.5.3.1.5: 512 octets, with the longest facts and the id at the end."""
+    encoded = refusal.reply(SESSION_ID, **FACTS).encode()
+
+    assert len(encoded) <= 512
+    assert encoded.endswith(b" [0123456789ABC]\r\n")
+    assert encoded.count(b"\r\n") == 1
+    assert b"?" not in encoded
+
+
+@every_refusal
+def test_codes_match(refusal: Refusal) -> None:
+    """The class of code and enhanced code are the same (RFC 2034 section 4)."""
+    value = refusal.value
+
+    assert 400 <= value.code <= 599
+    assert re.fullmatch(r"[45]\.\d{1,3}\.\d{1,3}", value.enhanced)
+    assert value.enhanced[0] == str(value.code)[0]
+
+
+@every_refusal
+def test_texts_are_for_people(refusal: Refusal) -> None:
+    """Text and hint are there, without a full stop before the id, and places have known facts."""
+    value = refusal.value
+
+    assert len(value.text) > 20
+    assert len(value.cause_hint) > 20
+    assert not value.text.endswith(".")
+    assert value.cause_hint.endswith(".")
+    assert _places(value.text) <= set(FACTS)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Refusal.AUTH_NEEDS_ENCRYPTION, ["STARTTLS", "465", "SSL/TLS"]),
+        (Refusal.AUTH_BEFORE_ENCRYPTION, ["STARTTLS", "465", "SSL/TLS"]),
+        (Refusal.AUTH_REQUIRED, ["authentication", "user name", "password"]),
+        (Refusal.LOGIN_FAILED, ["user name", "password"]),
+        (Refusal.SENDER_NOT_ALLOWED, ["sender address", "send-as"]),
+        (Refusal.FROM_NOT_ALLOWED, ["From", "send-as"]),
+        (Refusal.WRONG_PORT, ["465", "STARTTLS"]),
+        (Refusal.UTF8_NOT_ASKED, ["SMTPUTF8"]),
+        (Refusal.BARE_LINE_END, ["CR LF"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Refusal) else "",
+)
+def test_texts_name_the_setting(refusal: Refusal, words: list[str]) -> None:
+    """Each tells which setting of the client to change."""
+    text = refusal.reply(SESSION_ID).text
+
+    assert all(word in text for word in words)
+
+
+def test_a_reply_is_filled_with_facts() -> None:
+    """Places take their facts; facts without a place are left out."""
+    answer = Refusal.SIZE_EXCEEDED.reply(SESSION_ID, limit=1000, other="x")
+
+    assert "at most 1000 octets" in answer.text
+    assert str(answer).startswith("552 5.3.4 ")
+
+
+def test_a_missing_fact_is_our_own_fault() -> None:
+    """A text is never sent with an empty place."""
+    with pytest.raises(KeyError):
+        Refusal.SIZE_EXCEEDED.reply(SESSION_ID)

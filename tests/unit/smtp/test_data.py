@@ -1,0 +1,183 @@
+"""DataReader and BdatReader against plain references, on any content cut in any way."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.smtp.data import BdatReader, DataReader, has_bare_line_end
+from pillarbox.smtp.data_writer import DataWriter
+
+LIMIT = 60
+
+pieces_of_wire = st.sampled_from(
+    [b"\r\n", b"\r", b"\n", b".", b"..", b"\r\n.", b"\r\n.\r\n", b"\x00", b"a", b"word", b"\xff"]
+)
+wires = st.lists(pieces_of_wire, max_size=20).map(b"".join) | st.binary(max_size=60)
+clean_wires = st.lists(
+    st.sampled_from([b"\r\n", b".", b"a", b"..b", b"c.", b"\x00"]), max_size=20
+).map(b"".join)
+block_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=10)
+
+
+def _blocks(octets: bytes, sizes: list[int]) -> list[bytes]:
+    blocks = []
+    turn = 0
+    while octets:
+        size = sizes[turn % len(sizes)]
+        blocks.append(octets[:size])
+        octets = octets[size:]
+        turn += 1
+    return blocks
+
+
+def _is_bare(octets: bytes) -> bool:
+    """Octet by octet: does a CR have no LF behind it, or an LF no CR before it?"""
+    for index, octet in enumerate(octets):
+        if octet == 13 and octets[index + 1 : index + 2] != b"\n":
+            return True
+        if octet == 10 and (index == 0 or octets[index - 1] != 13):
+            return True
+    return False
+
+
+def _reference(wire: bytes) -> tuple[bytes, bytes] | None:
+    """Raw content and what is behind it, by walking line by line; None if DATA does not end."""
+    content = b""
+    rest = wire
+    while True:
+        line, separator, rest = rest.partition(b"\r\n")
+        if not separator:
+            return None
+        if line == b".":
+            return content, rest
+        content += line + separator
+
+
+def _unstuffed(content: bytes) -> bytes:
+    lines = content.split(b"\r\n")
+    return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
+
+
+@given(wires | clean_wires, wires, block_sizes)
+@example(b"\r\n.\r", b"\n", [1])
+@example(b".\r", b"\n.\r\n", [2])
+@settings(max_examples=500)
+def test_reader_equals_the_reference(wire: bytes, behind: bytes, sizes: list[int]) -> None:
+    """Content, end, rest and fault are those of a line by line reading, however it is cut."""
+    wire += b"\r\n.\r\n" + behind
+    reader = DataReader(LIMIT)
+    content = b""
+    blocks = _blocks(wire, sizes)
+    while blocks and not reader.ended:
+        content += reader.feed(blocks.pop(0))
+
+    expected = _reference(wire)
+    assert expected is not None
+    raw, rest = expected
+    assert reader.ended
+    assert reader.rest + b"".join(blocks) == rest
+    if _is_bare(raw):
+        assert reader.fault is Refusal.BARE_LINE_END
+    elif len(_unstuffed(raw)) > LIMIT:
+        assert reader.fault is Refusal.SIZE_EXCEEDED
+    else:
+        assert reader.fault is None
+        assert content == _unstuffed(raw)
+        assert reader.size == len(content)
+
+
+@given(wires, block_sizes)
+def test_reader_does_not_end_without_the_end(wire: bytes, sizes: list[int]) -> None:
+    """What has no CR LF . CR LF never ends DATA."""
+    wire = wire.replace(b".", b"!")
+    reader = DataReader(10_000)
+
+    for block in _blocks(wire, sizes):
+        reader.feed(block)
+
+    assert not reader.ended
+
+
+@given(clean_wires, block_sizes, block_sizes)
+def test_reader_undoes_the_writer(content: bytes, out: list[int], in_: list[int]) -> None:
+    """Dot-stuffing and its undoing give the content back, with a line end at its end."""
+    writer = DataWriter()
+    wire = b"".join([writer.feed(block) for block in _blocks(content, out)]) + writer.end()
+    reader = DataReader(10_000)
+
+    read = b"".join([reader.feed(block) for block in _blocks(wire, in_)])
+
+    assert reader.ended
+    assert reader.rest == b""
+    if not _is_bare(content):
+        line_end = b"" if not content or content.endswith(b"\r\n") else b"\r\n"
+        assert read == content + line_end
+
+
+@given(wires)
+def test_bare_line_ends_are_found(octets: bytes) -> None:
+    """Counting gives the same as looking at each octet."""
+    assert has_bare_line_end(octets) == _is_bare(octets)
+
+
+def test_reader_hands_out_whole_blocks_without_a_copy() -> None:
+    """A block that ends inside a line is handed out as the object that came in."""
+    reader = DataReader(10_000)
+    reader.feed(b"first")
+    block = b"x" * 1000
+
+    assert reader.feed(block) is block
+
+
+def test_reader_forgets_content_that_is_void() -> None:
+    """After a fault nothing is handed out any more, to the very end."""
+    reader = DataReader(10_000)
+
+    read = [reader.feed(b"a\r\n"), reader.feed(b"b\nc"), reader.feed(b"d\r\n"), reader.feed(b".")]
+
+    assert read == [b"a", b"", b"", b""]
+    assert reader.fault is Refusal.BARE_LINE_END
+    assert not reader.ended
+
+
+@given(st.lists(wires, min_size=1, max_size=5), block_sizes, st.booleans())
+@settings(max_examples=300)
+def test_bdat_equals_the_reference(
+    chunks: list[bytes],
+    sizes: list[int],
+    binary: bool,
+) -> None:
+    """The content is the chunks one behind the other, or void for a bare line end or its size."""
+    reader = BdatReader(LIMIT, binary=binary)
+    content = b""
+    for chunk in chunks:
+        reader.begin(len(chunk))
+        for block in _blocks(chunk, sizes):
+            content += reader.feed(block)
+        assert reader.remaining == 0
+    reader.finish()
+
+    whole = b"".join(chunks)
+    faults = set()
+    if len(whole) > LIMIT:
+        faults.add(Refusal.SIZE_EXCEEDED)
+    if not binary and _is_bare(whole):
+        faults.add(Refusal.BARE_LINE_END)
+    if faults:
+        assert reader.fault in faults
+    else:
+        assert reader.fault is None
+        assert content == whole
+        assert reader.size == len(whole)
+
+
+@pytest.mark.parametrize("octets", [b"abcdef", b"abc", b"ab"])
+def test_bdat_gives_back_what_is_behind_the_chunk(octets: bytes) -> None:
+    """Only the octets of the chunk are taken."""
+    reader = BdatReader(LIMIT, binary=False)
+    reader.begin(3)
+
+    assert reader.feed(octets) == octets[:3]
+    assert reader.rest == octets[3:]
+    assert reader.remaining == max(0, 3 - len(octets))

@@ -127,13 +127,6 @@ def decode_xtext(text: str) -> str | None:
     return _HEXCHAR.sub(lambda match: chr(int(match.group(1), 16)), text)
 
 
-def encode_xtext(text: str) -> str:
-    """Xtext for an ASCII text (RFC 3461 section 4)."""
-    return "".join(
-        char if "!" <= char <= "~" and char not in "+=" else f"+{ord(char):02X}" for char in text
-    )
-
-
 def _path_error(argument: str, label: str, refusal: Refusal, form: str) -> CommandError:
     """What to say of an argument that is no path: a bad address, or no path at all."""
     if argument[: len(label)].upper() == label:

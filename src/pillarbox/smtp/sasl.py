@@ -1,5 +1,4 @@
-"""SASL exchanges of AUTH: PLAIN (RFC 4616) and LOGIN, for the side that checks and the side that
-shows credentials.
+"""SASL exchanges of AUTH: PLAIN (RFC 4616) and LOGIN, the server's part.
 
 The exchanges turn responses into `Credentials`; whether those are right is not decided here.
 Framing and limits are those of RFC 4954 section 4.
@@ -115,8 +114,3 @@ def decode_base64(text: str) -> bytes | None:
 def encode_base64(octets: bytes) -> str:
     """Base64 on one line."""
     return binascii.b2a_base64(octets, newline=False).decode("ascii")
-
-
-def plain_response(username: str, password: str) -> bytes:
-    """The message of PLAIN for the side that logs in, before base64."""
-    return b"\x00".join((b"", username.encode(), password.encode()))

@@ -10,7 +10,6 @@ from pillarbox.mail.envelope import Body, Envelope, Notify, Ret
 from pillarbox.smtp.grammar import (
     CommandError,
     decode_xtext,
-    encode_xtext,
     parse_bdat,
     parse_mail,
     parse_rcpt,
@@ -216,13 +215,21 @@ def test_refused_chunks(argument: str) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=50))
-def test_xtext_round_trips(text: str) -> None:
-    """What is encoded is decoded, and is printable on the way."""
-    encoded = encode_xtext(text)
+def test_xtext_is_decoded(text: str) -> None:
+    """RFC 3461 section 4: any ASCII text can be written as xtext, in full or where it must be."""
+    hexadecimal = "".join(f"+{ord(char):02X}" for char in text)
+    sparing = "".join(
+        char if "!" <= char <= "~" and char not in "+=" else f"+{ord(char):02X}" for char in text
+    )
 
-    assert encoded.isprintable()
-    assert " " not in encoded
-    assert decode_xtext(encoded) == text
+    assert decode_xtext(hexadecimal) == text
+    assert decode_xtext(sparing) == text
+
+
+@pytest.mark.parametrize("text", ["+", "+4", "+4g", "+4a", "a=b", "a b", "é", "\x7f"])
+def test_what_is_no_xtext(text: str) -> None:
+    """Blanks, "=", half a code and what is not ASCII have no place in it."""
+    assert decode_xtext(text) is None
 
 
 WORDS = ["FROM:", "TO:", "SIZE=", "ENVID=", "+4", "SMTPUTF8", "ORCPT=rfc822;", "NOTIFY=", "AUTH="]

@@ -67,11 +67,12 @@ def match_password(hashes: Sequence[str], password: str) -> int | None:
     if not hashes:
         _digest(password, bytes(_SALT_OCTETS), _PARAMETERS)
         return None
-    digests: dict[tuple[Parameters, bytes], bytes] = {}
+    digests: dict[str, bytes] = {}
     found: int | None = None
     for position, encoded in enumerate(hashes):
         part = _parse(encoded)
-        key = part.parameters, part.salt
+        # All but the digest: cost and salt.
+        key = encoded.rpartition("$")[0]
         if key not in digests:
             digests[key] = _digest(password, part.salt, part.parameters)
         if hmac.compare_digest(digests[key], part.digest):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.observe.log import log
 from pillarbox.store.batch import Batch, ChangeWork, Work
 from pillarbox.store.faults import Fault, fault_of
 from pillarbox.store.writer_connection import WriterConnection
@@ -83,9 +85,16 @@ class BatchRunner:
             if fault_of(error) is not Fault.WORK:
                 raise
             writer.rollback_to()
-            return error
+            return error if isinstance(work, ChangeWork) else _refusal(error)
         writer.release()
         return None
+
+
+def _refusal(error: Exception) -> SpoolUnavailable:
+    """What those get whose rows the database did not take; all others were taken."""
+    cause = str(error).partition("\n")[0]
+    log.error("store.work_refused", error=type(error).__name__, cause=cause)
+    return SpoolUnavailable(SpoolTrouble.AWAY, cause)
 
 
 def wake(finished: Finished) -> None:

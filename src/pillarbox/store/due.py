@@ -45,15 +45,16 @@ def load_due(
         .where(*is_due)
         .order_by(recipient.c.next_attempt_at, recipient.c.message_id)
     )
-    queue_ids: dict[int, None] = {}
-    result = connection.execution_options(yield_per=1000).scalars(query)
-    for queue_id in result:
-        if queue_id not in exclude:
-            queue_ids[queue_id] = None
-            if len(queue_ids) == limit:
-                break
-    result.close()
-    return _load(connection, list(queue_ids), select(recipient).where(*is_due))
+    wanted: list[int] = []
+    rows = limit + len(exclude)
+    while len(wanted) < limit:
+        found = connection.scalars(query.limit(rows)).all()
+        wanted = [one for one in dict.fromkeys(found) if one not in exclude][:limit]
+        if len(found) < rows:
+            break
+        # Messages with many recipients took the room.
+        rows *= 4
+    return _load(connection, wanted, select(recipient).where(*is_due))
 
 
 def next_due(connection: Connection, lane_id: int) -> Timestamp | None:
@@ -75,11 +76,13 @@ def older_than(
     received_before: Timestamp,
     limit: int,
     unnotified: bool = False,
+    after: int = 0,
 ) -> list[SpooledMessage]:
     """See Spool.older_than. The id of a message tells when it came."""
     waits = [
         recipient.c.lane_id == lane_id,
         recipient.c.next_attempt_at.is_not(None),
+        recipient.c.message_id > after,
         recipient.c.message_id < first_id(received_before),
     ]
     if unnotified:

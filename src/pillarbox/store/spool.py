@@ -102,13 +102,25 @@ class Spool:
         return await self._database.read(lambda c: due.next_due(c, lane_id))
 
     async def older_than(
-        self, lane_id: int, *, received_before: Timestamp, limit: int, unnotified: bool = False
+        self,
+        lane_id: int,
+        *,
+        received_before: Timestamp,
+        limit: int,
+        unnotified: bool = False,
+        after: int = 0,
     ) -> list[SpooledMessage]:
         """Up to `limit` messages of the lane that came before a moment and wait to be tried, due
-        or not, oldest first. `unnotified`: only recipients without a delay notice."""
+        or not, oldest first, from the one behind the queue id `after`. `unnotified`: only
+        recipients without a delay notice."""
         return await self._database.read(
             lambda c: due.older_than(
-                c, lane_id, received_before=received_before, limit=limit, unnotified=unnotified
+                c,
+                lane_id,
+                received_before=received_before,
+                limit=limit,
+                unnotified=unnotified,
+                after=after,
             )
         )
 

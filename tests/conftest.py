@@ -1,0 +1,47 @@
+"""Fixtures for all tests: a real database, SQLite in a file or PostgreSQL from the system."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgresql import PostgresqlMissingError, PostgresqlServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One PostgreSQL server for all tests of this process. Tests that need it fail where the
+    package is missing; they are never skipped."""
+    try:
+        server = PostgresqlServer()
+    except PostgresqlMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test alone."""
+    name = f"test_{next(_numbers)}"
+    yield postgresql_server.create(name)
+    postgresql_server.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database that is not there yet."""
+    folder = tmp_path / "database"
+    folder.mkdir()
+    return f"sqlite:///{folder / 'pillarbox.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

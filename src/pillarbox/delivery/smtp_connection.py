@@ -64,7 +64,7 @@ class SmtpConnection(asyncio.Protocol):
             self._wake()
         elif core.replies != replies:
             # Only a whole reply buys more time: octets that trickle in do not.
-            self._deadline = self._loop.time() + self._timeouts.of(core.phase)
+            self._allow(self._timeouts.of(core.phase))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Tell the core; nobody waits any longer."""
@@ -180,9 +180,7 @@ class SmtpConnection(asyncio.Protocol):
         if self._closed.done():
             self.core.connection_lost()
             return
-        self._deadline = deadline = self._loop.time() + seconds
-        if self._timer is None or self._timer_at > deadline:
-            self._arm(deadline)
+        self._allow(seconds)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -193,8 +191,14 @@ class SmtpConnection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _allow(self, seconds: float) -> None:
+        """The server has so much time from now. The timer is moved only to an earlier moment: it
+        fires, finds that the limit is later by now, and follows it."""
+        self._deadline = deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer_at > deadline:
+            self._arm(deadline)
+
     def _arm(self, deadline: float) -> None:
-        # The timer is not moved for each wait: it fires, finds the limit moved and follows it.
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline

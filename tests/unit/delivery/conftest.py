@@ -1,0 +1,58 @@
+"""What the tests of delivery share: messages, a courier with short patience, certificates."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+import uvloop
+
+from pillarbox.delivery.smtp import SmtpCourier
+from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.net.certificates import CertificateFiles, ensure_certificates
+from pillarbox.net.tls import ClientContexts, server_context
+from pillarbox.route import SmartHost, TlsMode
+
+PATIENT = Timeouts(quit=2)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Each test runs on both loops: uvloop is used where it installs."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    """An authority and a certificate for localhost."""
+    files = CertificateFiles.in_folder(tmp_path_factory.mktemp("certificates"))
+    ensure_certificates(files, ["peer.test"])
+    return files
+
+
+@pytest.fixture
+def peer_tls(certificates: CertificateFiles) -> ssl.SSLContext:
+    """The context of the next hop."""
+    return server_context(certificates.certificate, certificates.key)
+
+
+CourierMaker = Callable[..., SmtpCourier]
+
+
+@pytest.fixture
+async def courier_to(certificates: CertificateFiles) -> AsyncIterator[CourierMaker]:
+    """Makes couriers to a port of this machine; they are closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def make(port: int, *, timeouts: Timeouts = PATIENT, **changes: object) -> SmtpCourier:
+            hop = SmartHost(
+                "localhost", port, TlsMode.NONE, ca_file=str(certificates.ca_certificate)
+            )
+            hop = replace(hop, **changes)  # type: ignore[arg-type] # checked by the class at run time
+            courier = SmtpCourier(hop, SessionSettings("me.test", ClientContexts(), timeouts))
+            stack.push_async_callback(courier.close)
+            return courier
+
+        yield make

@@ -171,12 +171,9 @@ class SessionTrace:
         )
 
 
-def with_protocol(*, extended: bool, tls: bool, login: bool, smtputf8: bool = False) -> str:
+def with_protocol(*, tls: bool, login: bool, smtputf8: bool = False) -> str:
     """The name of the protocol in a Received field (RFC 3848, RFC 6531 4.3)."""
-    name = "UTF8SMTP" if smtputf8 else "ESMTP" if extended else "SMTP"
-    if name == "SMTP":
-        return name
-    return f"{name}{'S' if tls else ''}{'A' if login else ''}"
+    return f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if tls else ''}{'A' if login else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import hashlib
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
@@ -72,13 +72,9 @@ class Logins(Protocol):
         ...
 
 
-class Matcher(Protocol):
-    """Finds which of some hashes a password belongs to, at the price of one hash (also for none
-    at all), and says its position."""
-
-    def __call__(self, hashes: Sequence[str], password: str) -> int | None:
-        """The position in `hashes`, None if the password belongs to none."""
-        ...
+Matcher: TypeAlias = Callable[[Sequence[str], str], int | None]
+"""Finds which of some hashes a password belongs to, at the price of one hash (also for no hashes
+at all): its position, or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,385 @@
+"""One connection: the shell that moves octets between a transport and the protocol core.
+
+Each time octets come it feeds the core, lets the dialogue answer what is asked, and writes all
+replies in one piece (some clients take one TLS record for one reply). Nothing here waits: what
+takes time calls `proceed` when it is done, so a session costs no task of its own. One deadline
+stands at any time; the listener looks at it once a second.
+"""
+
+import asyncio
+import math
+import socket
+import ssl
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from pillarbox.errors import LocalProtocolError
+from pillarbox.explain.refusals import Refusal
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.policy.source import plain_address
+from pillarbox.reception.dialogue import Dialogue
+from pillarbox.reception.handshake import (
+    HandshakeError,
+    agreed,
+    encrypt_socket,
+    encrypt_transport,
+)
+from pillarbox.reception.registry import Admission, Registry
+from pillarbox.reception.services import Door
+from pillarbox.reception.sessions import Story
+from pillarbox.smtp.server import ServerProtocol
+
+BLOCK_OCTETS = 1024
+"""As many octets of content have to come within the data timeout: a client that sends one at a
+time does not hold its session for ever."""
+
+CLOSE_SECONDS = 10.0
+"""A client that does not read the last reply has this time for it."""
+
+LINGER_SECONDS = 0.5
+"""After an error input is thrown away for this long: a connection that is closed while octets
+arrive is reset, and the reset takes the reply with it."""
+
+
+class Connection(asyncio.Protocol):
+    """One client. `deadline` is the time (of the services' clock) at which `expire` is due."""
+
+    __slots__ = (
+        "_core",
+        "_dialogue",
+        "_door",
+        "_early",
+        "_handshake",
+        "_in_round",
+        "_is_closing",
+        "_is_ended",
+        "_is_paused",
+        "_is_shaking",
+        "_is_stopping",
+        "_registry",
+        "_story",
+        "_transport",
+        "_unmeasured",
+        "_write_paused",
+        "deadline",
+        "source",
+    )
+
+    def __init__(self, door: Door, registry: Registry) -> None:
+        self._door = door
+        self._registry = registry
+        self._transport: asyncio.Transport | None = None
+        self._core: ServerProtocol | None = None
+        self._dialogue: Dialogue | None = None
+        self._early = b""
+        self._handshake: asyncio.Task[None] | None = None
+        self._in_round = False
+        self._is_closing = False
+        self._is_ended = False
+        self._is_paused = False
+        self._is_shaking = False
+        self._is_stopping = False
+        self._unmeasured = 0
+        self._write_paused = False
+        self.deadline = math.inf
+        self.source = ""
+        services = door.services
+        now = services.clock.timestamp()
+        self._story = Story(
+            services.ids.next_id(now), door.listener.name, "", now, services.clock.seconds()
+        )
+
+    # What the event loop tells
+
+    def accepted(self, accepted: socket.socket, address: str) -> None:
+        """A client has connected to a listener with TLS from the first octet."""
+        if self._admit(address):
+            self._is_shaking = True
+            self._handshake = self.spawn(self._encrypt_socket(accepted))
+        else:
+            accepted.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected, or has finished its handshake."""
+        # Those of uvloop are not of this class but do the same.
+        self._transport = cast("asyncio.Transport", transport)
+        if self._is_shaking:
+            self._is_shaking = False
+            self._begin(agreed(transport))
+            return
+        peer = transport.get_extra_info("peername")
+        # Without a peer it is gone already.
+        if peer and self._admit(peer[0]):
+            self._begin("")
+        else:
+            self._is_ended = True
+            self._transport.abort()
+
+    def _admit(self, address: str) -> bool:
+        self._story.address = plain_address(address)
+        return self._registry.admit(self, self._story.address) is not Admission.DROPPED
+
+    def data_received(self, data: bytes) -> None:
+        """Octets came."""
+        core = self._core
+        if core is None or self._is_shaking:
+            # Inside TLS, before the end of its handshake has been noticed here.
+            self._early += data
+            return
+        if not core.wants_input:
+            # It keeps these, but no more.
+            self._pause()
+        core.receive(data)
+        if core.in_content:
+            self._unmeasured += len(data)
+        self._round()
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: then it gets no more of them."""
+        self._write_paused = True
+        self._pause()
+
+    def resume_writing(self) -> None:
+        """It has read some."""
+        self._write_paused = False
+        self._update_reading()
+
+    def eof_received(self) -> bool:
+        """The client will send nothing more; nobody would read its replies inside TLS."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end("" if exc is None else f"the connection broke: {type(exc).__name__}")
+
+    # What the listener tells
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        core = self._core
+        if core is None or self._is_closing:
+            self._abort()
+        elif not core.wants_input or self._is_blocked():
+            # It is our turn: the client need not hurry.
+            self._set_deadline()
+        else:
+            core.note(Refusal.TIMEOUT)
+            core.abort(Refusal.TIMEOUT.reply(self._story.text_id))
+            self._round()
+
+    def stop(self) -> None:
+        """The service stops: end the session between two commands."""
+        self._is_stopping = True
+        core = self._core
+        if core is None or self._is_shaking:
+            self._abort()
+        else:
+            core.shutdown(Refusal.SHUTTING_DOWN.reply(self._story.text_id))
+            self._round()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._abort()
+
+    def proceed(self) -> None:
+        """An answer was given, or there is room for content again."""
+        if not self._is_ended:
+            self._round()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run what can not be done at once. Its failure ends the session."""
+        return self._door.spawn(self._guard(work))
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - logged in _fail
+            metrics.TASK_FAILURES.inc()
+            self._fail()
+
+    def _fail(self) -> None:
+        """A fault of ours: say so and end the session, or it would wait for ever."""
+        log.exception("reception.failed", session_id=self._story.text_id)
+        core = self._core
+        if core is None or self._is_shaking:
+            self._abort()
+        else:
+            core.note(Refusal.INTERNAL)
+            core.abort(Refusal.INTERNAL.reply(self._story.text_id))
+            self._round()
+
+    # The session
+
+    def _begin(self, tls: str) -> None:
+        door = self._door
+        self._core = core = ServerProtocol(door.settings, session_id=self._story.text_id, tls=tls)
+        self._dialogue = Dialogue(door, core, self._story, self)
+        if self._registry.is_refused(self):
+            core.note(Refusal.TOO_MANY_SESSIONS)
+            core.abort(Refusal.TOO_MANY_SESSIONS.reply(self._story.text_id))
+            self._round()
+        elif door.listener.network_login:
+            self.spawn(self._find_network())
+        else:
+            self._greet()
+
+    async def _find_network(self) -> None:
+        grant = await self._door.services.networks.find(self._story.address)
+        if self._dialogue is not None and not self._is_ended:
+            if grant is not None:
+                self._dialogue.trust(grant)
+            self._greet()
+
+    def _greet(self) -> None:
+        core = self._core
+        if core is None or core.closing:
+            return
+        core.greet()
+        self._set_deadline()
+        self._round()
+
+    def _round(self) -> None:
+        """Let everything be decided that can be, then write what comes of it."""
+        core, dialogue, transport = self._core, self._dialogue, self._transport
+        if self._in_round or core is None or dialogue is None or transport is None:
+            return
+        self._in_round = True
+        try:
+            while (event := core.next_event()) is not None:
+                dialogue.handle(event)
+        except Exception:  # noqa: BLE001 - logged in _fail
+            self._fail()
+        finally:
+            self._in_round = False
+        out = core.data_to_send()
+        if out:
+            transport.write(out)
+        if core.closing:
+            self._close()
+        elif dialogue.wants_tls:
+            self._begin_tls()
+        else:
+            if out or self._unmeasured >= BLOCK_OCTETS:
+                self._set_deadline()
+            self._update_reading()
+
+    def _set_deadline(self) -> None:
+        self._unmeasured = 0
+        limits = self._door.services.limits
+        in_content = self._core is not None and self._core.in_content
+        self.deadline = self._door.services.clock.seconds() + (
+            limits.data_timeout_seconds if in_content else limits.command_timeout_seconds
+        )
+
+    # Reading
+
+    def _is_blocked(self) -> bool:
+        return self._dialogue is not None and self._dialogue.is_blocked
+
+    def _update_reading(self) -> None:
+        if self._write_paused or self._is_blocked():
+            self._pause()
+        elif self._is_paused and self._core is not None and self._core.wants_input:
+            self._is_paused = False
+            if self._transport is not None and not self._transport.is_closing():
+                self._set_deadline()
+                self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    # TLS
+
+    async def _encrypt_socket(self, accepted: socket.socket) -> None:
+        try:
+            await encrypt_socket(
+                accepted, self, self._context(), timeout_seconds=self._handshake_seconds()
+            )
+        except HandshakeError as error:
+            self._handshake_failed(error)
+        finally:
+            self._handshake = None
+
+    def _begin_tls(self) -> None:
+        """The 220 of STARTTLS was written. RFC 3207 section 4: what follows is the handshake, so
+        nothing is read in plain text from here on."""
+        self._is_shaking = True
+        # The handshake has a timeout of its own.
+        self.deadline = math.inf
+        self._pause()
+        self._handshake = self.spawn(self._encrypt_transport())
+
+    async def _encrypt_transport(self) -> None:
+        transport, core, dialogue = self._transport, self._core, self._dialogue
+        if transport is None or core is None or dialogue is None or self._is_ended:
+            return
+        try:
+            self._transport = secure = await encrypt_transport(
+                transport, self, self._context(), timeout_seconds=self._handshake_seconds()
+            )
+        except HandshakeError as error:
+            self._handshake_failed(error)
+            return
+        finally:
+            self._handshake = None
+        self._is_shaking = self._is_paused = False
+        dialogue.tls_started(agreed(secure))
+        early, self._early = self._early, b""
+        if early:
+            core.receive(early)
+        self._set_deadline()
+        self._round()
+
+    def _context(self) -> ssl.SSLContext:
+        if self._door.certificate is None:
+            raise LocalProtocolError("TLS on a listener without a certificate")
+        return self._door.certificate.context
+
+    def _handshake_seconds(self) -> float:
+        return self._door.services.limits.handshake_timeout_seconds
+
+    def _handshake_failed(self, error: HandshakeError) -> None:
+        metrics.HANDSHAKE_FAILURES.inc()
+        self._story.refusals.append(error.refusal)
+        self._end(error.cause)
+
+    # The end
+
+    def _close(self) -> None:
+        core, transport = self._core, self._transport
+        if self._is_closing or core is None or transport is None:
+            return
+        self._is_closing = True
+        self.deadline = self._door.services.clock.seconds() + CLOSE_SECONDS
+        if not core.refusals or self._is_stopping or transport.is_closing():
+            transport.close()
+            return
+        if self._is_paused:
+            self._is_paused = False
+            transport.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
+
+    def _abort(self) -> None:
+        if self._handshake is not None:
+            self._handshake.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self._end("")
+
+    def _end(self, cause: str) -> None:
+        """Once, however the connection ended."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        story, core = self._story, self._core
+        if self._dialogue is not None:
+            self._dialogue.over()
+        self._registry.remove(self)
+        if core is not None:
+            story.helo, story.login, story.tls = core.helo, core.login, core.tls
+            story.refusals = [*core.refusals, *story.refusals]
+        story.blame(cause)
+        self._door.services.sessions.closed(story)

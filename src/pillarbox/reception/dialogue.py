@@ -1,0 +1,297 @@
+"""What the service decides in a session: an answer to each event of the protocol core.
+
+Most answers come at once, from memory. Those that need a thread, the store or a commit come later
+and call `proceed`; the protocol core waits for them meanwhile. It knows no transport.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from pillarbox.errors import LocalProtocolError
+from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.message import SessionTrace, with_protocol
+from pillarbox.policy.authenticate import Grant, Verdict
+from pillarbox.policy.denial import Denial
+from pillarbox.reception.content import IncomingContent
+from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble
+from pillarbox.reception.services import Door
+from pillarbox.reception.sessions import Story
+from pillarbox.smtp.events import (
+    Closed,
+    Content,
+    ContentAbort,
+    ContentEnd,
+    ContentStart,
+    Credentials,
+    Login,
+    MailFrom,
+    RcptTo,
+    ServerEvent,
+    StartTls,
+)
+from pillarbox.smtp.server import ServerProtocol
+
+
+class Shell(Protocol):
+    """What is asked of the connection."""
+
+    def proceed(self) -> None:
+        """An answer was given, or there is room for content again."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Run what can not be done at once. Its failure ends the session."""
+        ...
+
+
+class Dialogue:
+    """The decisions of one session. `wants_tls` is set when the 220 of STARTTLS is queued."""
+
+    __slots__ = (
+        "_by_network",
+        "_content",
+        "_core",
+        "_door",
+        "_grant",
+        "_is_ending",
+        "_is_over",
+        "_lanes",
+        "_services",
+        "_shell",
+        "_story",
+        "wants_tls",
+    )
+
+    def __init__(self, door: Door, core: ServerProtocol, story: Story, shell: Shell) -> None:
+        self._door = door
+        self._services = door.services
+        self._core = core
+        self._story = story
+        self._shell = shell
+        self._grant: Grant | None = None
+        self._by_network = False
+        self._lanes: list[int] = []
+        self._content: IncomingContent | None = None
+        self._is_ending = False
+        self._is_over = False
+        self.wants_tls = False
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether reading must wait for the store."""
+        return self._content is not None and self._content.is_blocked
+
+    def handle(self, event: ServerEvent) -> None:
+        """Answer one event, now or later."""
+        match event:
+            case Content(octets):
+                self._take(octets)
+            case RcptTo():
+                self._choose_route(event)
+            case MailFrom(envelope):
+                self._open(envelope)
+            case ContentStart():
+                self._core.accept()
+            case ContentEnd():
+                self._finish_content()
+            case Login(credentials):
+                self._log_in(credentials)
+            case StartTls():
+                self._core.accept()
+                # Refused by the core itself where something was pipelined behind it.
+                self.wants_tls = not self._core.closing
+            case ContentAbort():
+                self._discard_content()
+            case Closed():
+                pass
+
+    def tls_started(self, tls: str) -> None:
+        """RFC 3207 4.2: nothing that was known of the client is known any more."""
+        self.wants_tls = False
+        self._core.tls_started(tls)
+
+    def trust(self, grant: Grant) -> None:
+        """The client's network address is its login."""
+        self._core.trust()
+        self._by_network = True
+        self._set_grant(grant)
+
+    def over(self) -> None:
+        """The connection is gone: what is under way comes to nobody."""
+        self._is_over = True
+        self._discard_content()
+
+    # Login
+
+    def _log_in(self, credentials: Credentials) -> None:
+        known = self._services.authenticator.recall(credentials, self._story.address)
+        if known is None:
+            self._shell.spawn(self._check_login(credentials))
+        else:
+            self._end_login(known)
+
+    async def _check_login(self, credentials: Credentials) -> None:
+        verdict = await self._services.authenticator.check(credentials, self._story.address)
+        if self._is_asked():
+            self._end_login(verdict)
+            self._shell.proceed()
+
+    def _end_login(self, verdict: Verdict) -> None:
+        if isinstance(verdict, Denial):
+            self._refuse(verdict)
+            return
+        self._by_network = False
+        self._set_grant(verdict)
+        self._core.accept()
+
+    def _set_grant(self, grant: Grant) -> None:
+        self._grant = grant
+        account = grant.account
+        rules = self._services.rules
+        self._core.set_account(
+            account.address.address,
+            size_limit_octets=rules.size_limit_octets(account),
+            recipient_limit=rules.recipient_limit(account),
+        )
+
+    # The envelope
+
+    def _open(self, envelope: Envelope) -> None:
+        services = self._services
+        trouble = services.health.trouble
+        if trouble is not None:
+            self._refuse(in_trouble(trouble))
+        elif not services.authenticator.is_current(self._granted()):
+            self._shell.spawn(self._renew(envelope))
+        else:
+            self._judge_sender(envelope)
+
+    async def _renew(self, envelope: Envelope) -> None:
+        """Something in the directory has changed since this session logged in."""
+        services = self._services
+        if self._by_network:
+            verdict = await services.networks.renew(self._granted(), self._story.address)
+        else:
+            verdict = await services.authenticator.renew(self._granted())
+        if not self._is_asked():
+            return
+        if isinstance(verdict, Denial):
+            self._refuse(verdict)
+        else:
+            self._set_grant(verdict)
+            self._judge_sender(envelope)
+        self._shell.proceed()
+
+    def _judge_sender(self, envelope: Envelope) -> None:
+        denial = self._services.rules.on_mail(self._granted().account, envelope)
+        if denial is not None:
+            self._refuse(denial)
+            return
+        self._lanes = []
+        self._core.accept()
+
+    def _choose_route(self, event: RcptTo) -> None:
+        services = self._services
+        route = services.rules.on_rcpt(
+            self._granted().account, self._envelope(), event.recipient.forward_path
+        )
+        if isinstance(route, Denial):
+            self._refuse(route)
+            return
+        self._lanes.append(services.intake.lane_of(route.next_hop))
+        self._core.accept()
+
+    # The content
+
+    def _take(self, octets: bytes) -> None:
+        (self._content or self._new_content()).take(octets)
+
+    def _new_content(self) -> IncomingContent:
+        services = self._services
+        content = IncomingContent(
+            services.ids.next_id(services.clock.timestamp()),
+            services.chunks,
+            budget=services.budget,
+            head_limit=services.limits.header_octets,
+            spawn=self._shell.spawn,
+        )
+        content.on_change = self._content_changed
+        self._content = content
+        return content
+
+    def _finish_content(self) -> None:
+        content = self._content or self._new_content()
+        content.finish()
+        if content.is_ready:
+            self._submit(content)
+        else:
+            self._is_ending = True
+
+    def _content_changed(self) -> None:
+        content = self._content
+        if self._is_ending and content is not None and content.is_ready:
+            self._is_ending = False
+            self._submit(content)
+        self._shell.proceed()
+
+    def _submit(self, content: IncomingContent) -> None:
+        # From here on the intake owns the content: it is not ours to throw away any more.
+        self._content = None
+        story = self._story
+        core = self._core
+        envelope = self._envelope()
+        protocol = with_protocol(
+            tls=bool(core.tls), login=core.authenticated, smtputf8=envelope.smtputf8
+        )
+        trace = SessionTrace(core.helo, story.address, self._door.settings.host_name, protocol)
+        self._services.intake.submit(
+            Submitted(
+                account=self._granted().account,
+                session_id=story.session_id,
+                envelope=envelope,
+                recipients=core.recipients,
+                lanes=self._lanes,
+                received_start=trace.received_start(),
+                content=content,
+            ),
+            self._answer_content,
+        )
+
+    def _answer_content(self, answer: Answer) -> None:
+        if isinstance(answer, Accepted):
+            self._story.messages += 1
+        if not self._is_asked():
+            return
+        if isinstance(answer, Accepted):
+            self._core.accept(answer.reply())
+        else:
+            self._refuse(answer)
+        self._shell.proceed()
+
+    def _discard_content(self) -> None:
+        content, self._content = self._content, None
+        if content is not None:
+            content.discard()
+
+    # Answers
+
+    def _is_asked(self) -> bool:
+        """Whether the core still waits for the answer that was being sought."""
+        return not self._is_over and not self._core.closing
+
+    def _refuse(self, denial: Denial) -> None:
+        self._core.note(denial.refusal)
+        self._story.blame(denial.cause)
+        self._core.refuse(denial.reply(self._story.text_id))
+
+    def _granted(self) -> Grant:
+        """The grant of this session: the core asks for nothing of it without one."""
+        if self._grant is None:
+            raise LocalProtocolError("a transaction without a login")
+        return self._grant
+
+    def _envelope(self) -> Envelope:
+        envelope = self._core.envelope
+        if envelope is None:
+            raise LocalProtocolError("no transaction is open")
+        return envelope

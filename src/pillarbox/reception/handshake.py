@@ -1,0 +1,160 @@
+"""Both handshakes, from the first octet and after STARTTLS, and in plain words why one failed."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.net.tls import describe
+
+SHUTDOWN_SECONDS = 5.0
+"""How long a closing session waits for the client's own goodbye (close_notify)."""
+
+_HUNG_UP = "the client hung up during the handshake"
+_NO_TLS = "the client does not speak TLS here: it sent plain text"
+_NOT_TRUSTED = "the client does not trust the certificate of this server"
+
+# By the names that OpenSSL gives to what went wrong.
+_CAUSES: dict[str, tuple[Refusal, str]] = {
+    "HTTP_REQUEST": (Refusal.PLAIN_ON_TLS_PORT, "a web browser or HTTP client: wrong port"),
+    "HTTPS_PROXY_REQUEST": (Refusal.PLAIN_ON_TLS_PORT, "an HTTP proxy request: wrong port"),
+    "WRONG_VERSION_NUMBER": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
+    "PACKET_LENGTH_TOO_LONG": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
+    "RECORD_LAYER_FAILURE": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
+    "UNSUPPORTED_PROTOCOL": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client only speaks a version of TLS or SSL before 1.2: it is too old",
+    ),
+    "VERSION_TOO_LOW": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client only speaks a version of TLS or SSL before 1.2: it is too old",
+    ),
+    "NO_SHARED_CIPHER": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client offers no cipher suite that counts as safe: it is too old",
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": (
+        Refusal.HANDSHAKE_FAILED,
+        f"{_NOT_TRUSTED}: import its CA there, or use a certificate of a public CA",
+    ),
+    "SSLV3_ALERT_BAD_CERTIFICATE": (Refusal.HANDSHAKE_FAILED, _NOT_TRUSTED),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": (
+        Refusal.HANDSHAKE_FAILED,
+        f"{_NOT_TRUSTED}, or connects to a name that is not in it",
+    ),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client finds the certificate of this server expired: look at both clocks too",
+    ),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client did not find a way to encrypt that both sides know",
+    ),
+    "TLSV1_ALERT_PROTOCOL_VERSION": (
+        Refusal.HANDSHAKE_FAILED,
+        "the client does not accept TLS 1.2 or 1.3",
+    ),
+}
+
+
+class HandshakeError(Exception):
+    """The handshake failed: `refusal` names the kind, `cause` says why, for administrators."""
+
+    def __init__(self, refusal: Refusal, cause: str) -> None:
+        super().__init__(cause)
+        self.refusal = refusal
+        self.cause = cause
+
+
+async def encrypt_socket(
+    accepted: socket.socket,
+    protocol: asyncio.Protocol,
+    context: ssl.SSLContext,
+    *,
+    timeout_seconds: float,
+) -> None:
+    """Shake hands as the server on a fresh socket; the protocol is told of its connection when it
+    is encrypted. Raises HandshakeError; the socket is closed then."""
+    loop = asyncio.get_running_loop()
+    with _explained(timeout_seconds):
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            accepted,
+            ssl=context,
+            ssl_handshake_timeout=timeout_seconds,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+    if not agreed(transport):
+        transport.close()
+        raise HandshakeError(Refusal.HANDSHAKE_FAILED, _HUNG_UP)
+
+
+async def encrypt_transport(
+    transport: asyncio.Transport,
+    protocol: asyncio.Protocol,
+    context: ssl.SSLContext,
+    *,
+    timeout_seconds: float,
+) -> asyncio.Transport:
+    """Shake hands as the server on a connection that began in plain text; the new transport.
+
+    The old one must not be reading. Raises HandshakeError; the connection is closed then.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        with _explained(timeout_seconds):
+            secure = await loop.start_tls(
+                transport,
+                protocol,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=timeout_seconds,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+    except BaseException:
+        transport.abort()
+        raise
+    if secure is None or not agreed(secure):
+        transport.abort()
+        raise HandshakeError(Refusal.HANDSHAKE_FAILED, _HUNG_UP)
+    return secure
+
+
+def agreed(transport: asyncio.BaseTransport) -> str:
+    """Version and cipher suite of a connection, "" if it is not encrypted.
+
+    It may not be also where the event loop reports no error: when the client hung up half-way.
+    """
+    connection = transport.get_extra_info("ssl_object")
+    return describe(connection) if connection is not None else ""
+
+
+@contextmanager
+def _explained(timeout_seconds: float) -> Iterator[None]:
+    """What the event loop raises, in plain words."""
+    started = time.monotonic()
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        in_vain = time.monotonic() - started >= timeout_seconds
+        raise HandshakeError(*_explain(error, in_vain=in_vain)) from error
+
+
+def _explain(error: Exception, in_vain: bool) -> tuple[Refusal, str]:
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or ""
+        found = _CAUSES.get(reason)
+        if found is not None:
+            return found
+        words = reason.replace("_", " ").lower() or "no reason given"
+        return Refusal.HANDSHAKE_FAILED, f"TLS says: {words}"
+    if in_vain:
+        return (
+            Refusal.HANDSHAKE_FAILED,
+            "the client did not finish the handshake in time; one that waits for a greeting in"
+            " plain text has STARTTLS set where SSL/TLS is meant",
+        )
+    return Refusal.HANDSHAKE_FAILED, _HUNG_UP

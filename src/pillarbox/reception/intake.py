@@ -1,0 +1,202 @@
+"""From complete content to a durable message: look at the header, compose the prefix, put it.
+
+The one place where responsibility is taken (RFC 5321 4.2.5, 6.1): `done` is told `Accepted` only
+after the commit. It does not know sockets or sessions, so another way of submission could use it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Protocol, TypeAlias
+
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.mail.identifier import IdGenerator, format_id
+from pillarbox.mail.message import Addition, compose_prefix, scan_header
+from pillarbox.mail.reply import Reply, reply
+from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.policy.clock import Clock
+from pillarbox.policy.denial import Denial
+from pillarbox.policy.submission import Submission
+from pillarbox.reception.content import ChunkStore, IncomingContent
+from pillarbox.route import NextHop, hop_key
+from pillarbox.store.records import Account
+
+_CACHED_HOPS = 4096
+
+
+class MessageStore(ChunkStore, Protocol):
+    """What is asked of the spool (store.spool)."""
+
+    def lane(self, hop: str, number: int = 0) -> int:
+        """The id of a hop's lane."""
+        ...
+
+    def put(self, message: SpooledMessage) -> "asyncio.Future[None]":
+        """Take a message; durable once the future is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A complete transaction: what was said, by whom, and the content.
+
+    `lanes` has the lane of each recipient. `received_start` is the Received field up to the queue
+    id (mail.message).
+    """
+
+    account: Account
+    session_id: int
+    envelope: Envelope
+    recipients: list[Recipient]
+    lanes: list[int]
+    received_start: str
+    content: IncomingContent
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The message is durable."""
+
+    message: SpooledMessage
+
+    def reply(self) -> Reply:
+        """The 250 with the queue id."""
+        return reply(250, "2.0.0", f"Queued as {format_id(self.message.queue_id)}")
+
+
+Answer: TypeAlias = Accepted | Denial
+
+
+class Intake:
+    """Takes messages for one process. `on_accepted` hands them to the scheduler."""
+
+    def __init__(
+        self,
+        spool: MessageStore,
+        rules: Submission,
+        *,
+        ids: IdGenerator,
+        host_name: str,
+        on_accepted: Callable[[SpooledMessage], None],
+        clock: Clock,
+    ) -> None:
+        self._spool = spool
+        self._rules = rules
+        self._ids = ids
+        self._host_name = host_name
+        self._on_accepted = on_accepted
+        self._clock = clock
+
+    def lane_of(self, next_hop: NextHop) -> int:
+        """The lane in which mail for a next hop stands."""
+        return self._spool.lane(_hop_key(next_hop))
+
+    def submit(self, submitted: Submitted, done: Callable[[Answer], None]) -> None:
+        """Judge a message and make it durable; `done` is told at once or after the commit."""
+        content = submitted.content
+        begun = self._clock.seconds()
+        message = self._prepare(submitted)
+        if isinstance(message, SpooledMessage):
+            try:
+                future = self._spool.put(message)
+            except SpoolUnavailable as error:
+                message = unavailable(error)
+            else:
+                future.add_done_callback(partial(self._committed, message, content, begun, done))
+                return
+        content.discard()
+        done(message)
+
+    def _prepare(self, submitted: Submitted) -> SpooledMessage | Denial:
+        content = submitted.content
+        if content.failure is not None:
+            return unavailable(content.failure)
+        beginning = content.beginning()
+        if beginning is None:
+            return self._rules.header_too_large()
+        account = submitted.account
+        header = scan_header(beginning)
+        denial = self._rules.on_message(account, header)
+        if denial is not None:
+            return denial
+        now = self._clock.timestamp()
+        author = submitted.envelope.reverse_path or account.address
+        prefix, header_id = compose_prefix(
+            header,
+            Addition(
+                submitted.received_start, content.queue_id, now, self._host_name, author.address
+            ),
+        )
+        return SpooledMessage(
+            queue_id=content.queue_id,
+            tenant_id=account.tenant.tenant_id,
+            account_id=account.account_id,
+            credential_id=account.credential_id,
+            session_id=submitted.session_id,
+            received_at=now,
+            envelope=submitted.envelope,
+            prefix=prefix,
+            size_octets=len(prefix) + content.size,
+            chunks=content.chunks,
+            content=content.inline(),
+            recipients=[
+                SpooledRecipient(recipient, lane_id, now)
+                for recipient, lane_id in zip(submitted.recipients, submitted.lanes, strict=True)
+            ],
+            header_id=header_id,
+        )
+
+    def _committed(
+        self,
+        message: SpooledMessage,
+        content: IncomingContent,
+        begun: float,
+        done: Callable[[Answer], None],
+        future: "asyncio.Future[None]",
+    ) -> None:
+        """The group commit has ended, one way or the other."""
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is not None:
+            content.discard()
+            if not isinstance(error, SpoolUnavailable):
+                log.error("intake.put_failed", queue_id=format_id(message.queue_id), exc_info=error)
+                error = SpoolUnavailable(SpoolTrouble.AWAY, "the message could not be put")
+            done(unavailable(error))
+            return
+        content.release()
+        metrics.ACCEPTED.inc()
+        metrics.ACCEPTED_OCTETS.inc(message.size_octets)
+        metrics.ACCEPT_SECONDS.observe(self._clock.seconds() - begun)
+        log.info(
+            "message.accepted",
+            queue_id=format_id(message.queue_id),
+            session_id=format_id(message.session_id or 0),
+            tenant_id=format_id(message.tenant_id),
+            reverse_path=str(message.envelope.reverse_path or ""),
+            recipients=len(message.recipients),
+            size_octets=message.size_octets,
+            header_id=message.header_id,
+        )
+        self._on_accepted(message)
+        done(Accepted(message))
+
+
+@lru_cache(_CACHED_HOPS)
+def _hop_key(next_hop: NextHop) -> str:
+    return hop_key(next_hop)
+
+
+def unavailable(error: SpoolUnavailable) -> Denial:
+    """The refusal that stands for what is wrong with the spool."""
+    return in_trouble(error.trouble, error.cause)
+
+
+def in_trouble(trouble: SpoolTrouble, cause: str = "") -> Denial:
+    """452 where there is no room, 451 where the database is away or bad."""
+    refusal = Refusal.SPOOL_FULL if trouble is SpoolTrouble.FULL else Refusal.SPOOL_AWAY
+    return Denial(refusal, cause or f"the spool is {trouble.value}")

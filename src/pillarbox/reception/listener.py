@@ -1,0 +1,160 @@
+"""The listeners of one process: they take connections from sockets that others have bound.
+
+`Reception.run` serves until `stop`: then nothing new is accepted, sessions end between two
+commands with 421 4.3.2, and who waits for a commit gets the answer, until a deadline.
+"""
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from pillarbox.config import Limits, Listener
+from pillarbox.errors import ConfigError
+from pillarbox.net.tls import ServerCertificate
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.reception.connection import Connection
+from pillarbox.reception.registry import Registry
+from pillarbox.reception.services import Door, Services
+from pillarbox.reception.tls_server import TlsServer
+from pillarbox.route import TlsMode
+from pillarbox.smtp.server import ServerSettings
+
+BACKLOG = 4096
+"""Connections that wait in the kernel."""
+
+SWEEP_SECONDS = 1.0
+"""Deadlines are looked at this often: none of them needs to be more exact."""
+
+REFRESH_SWEEPS = 5
+"""The files of the certificates are looked at each so many sweeps."""
+
+
+class Server(Protocol):
+    """What takes connections from one socket."""
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
+
+
+class Reception:
+    """All listeners. `certificates` has one for each listener with TLS, by the listener's name."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        services: Services,
+        *,
+        host_name: str,
+        certificates: Mapping[str, ServerCertificate],
+    ) -> None:
+        limits = services.limits
+        self._services = services
+        self._certificates = certificates
+        self._registry = Registry(
+            sessions=limits.sessions, sessions_per_source=limits.sessions_per_address
+        )
+        self._doors = [
+            Door(
+                listener,
+                server_settings(listener, limits, host_name),
+                certificates.get(listener.name),
+                services,
+                self._spawn,
+            )
+            for listener in listeners
+        ]
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    async def run(
+        self, sockets: Mapping[str, socket.socket], ready: asyncio.Event | None = None
+    ) -> None:
+        """Serve on these sockets, by the names of the listeners, until `stop` has ended."""
+        servers: list[Server] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for door in self._doors:
+                    servers.append(await self._open(door, sockets[door.listener.name]))
+                sweeping = tasks.create_task(self._sweep())
+                if ready is not None:
+                    ready.set()
+                await self._stopping.wait()
+                for server in servers:
+                    server.close()
+                await self._drained.wait()
+                sweeping.cancel()
+        finally:
+            self._tasks = None
+            for server in servers:
+                server.close()
+            self._registry.abort()
+
+    async def stop(self, deadline_seconds: float) -> None:
+        """Take no more connections and end the sessions; those that have not ended at the
+        deadline are cut off."""
+        self._stopping.set()
+        self._registry.stop()
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await self._registry.wait_empty()
+        except TimeoutError:
+            log.warning("reception.cut_off", sessions=len(self._registry))
+        self._registry.abort()
+        self._drained.set()
+
+    async def _open(self, door: Door, bound: socket.socket) -> Server:
+        opened = metrics.SESSIONS.labels(door.listener.name)
+
+        def connect() -> Connection:
+            opened.inc()
+            return Connection(door, self._registry)
+
+        if door.listener.tls is TlsMode.TLS:
+            return TlsServer(bound, connect)
+        return await asyncio.get_running_loop().create_server(connect, sock=bound, backlog=BACKLOG)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run what a connection can not do at once."""
+        if self._tasks is None:
+            work.close()
+            return None
+        return self._tasks.create_task(work)
+
+    async def _sweep(self) -> None:
+        sweeps = 0
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._registry.sweep(self._services.clock.seconds())
+            metrics.SESSIONS_OPEN.set(len(self._registry))
+            sweeps += 1
+            if sweeps % REFRESH_SWEEPS == 0:
+                self.refresh_certificates()
+
+    def refresh_certificates(self) -> None:
+        """Take up certificates that were written anew; open sessions keep the old ones."""
+        for name, certificate in self._certificates.items():
+            try:
+                if certificate.refresh():
+                    log.info("reception.certificate_loaded", listener=name)
+            except ConfigError as error:
+                log.error("reception.certificate_unusable", listener=name, cause=str(error))
+
+
+def server_settings(listener: Listener, limits: Limits, host_name: str) -> ServerSettings:
+    """What the protocol core has to know of a listener."""
+    encrypts = listener.tls is not TlsMode.NONE
+    return ServerSettings(
+        host_name=host_name,
+        size_limit_octets=limits.message_octets,
+        recipient_limit=limits.recipients,
+        mail_limit=limits.transactions_per_session,
+        starttls=listener.tls is TlsMode.STARTTLS,
+        require_tls=encrypts and not listener.network_login,
+        error_limit=limits.errors_per_session,
+        login_mechanisms=("PLAIN", "LOGIN") if encrypts else (),
+    )

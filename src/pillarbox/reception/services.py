@@ -1,0 +1,60 @@
+"""What every connection needs, as two values: the services of the process and its own door."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pillarbox.config import Limits, Listener
+from pillarbox.errors import SpoolTrouble
+from pillarbox.mail.identifier import IdGenerator
+from pillarbox.net.tls import ServerCertificate
+from pillarbox.policy.authenticate import Authenticator
+from pillarbox.policy.clock import Clock
+from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.submission import Submission
+from pillarbox.reception.content import ChunkStore, MemoryBudget
+from pillarbox.reception.intake import Intake
+from pillarbox.reception.sessions import SessionLog
+from pillarbox.smtp.server import ServerSettings
+
+
+class Health(Protocol):
+    """What is asked of the database (store.database)."""
+
+    @property
+    def trouble(self) -> SpoolTrouble | None:
+        """Why nothing new is taken now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that all connections of a process share."""
+
+    limits: Limits
+    rules: Submission
+    authenticator: Authenticator
+    networks: NetworkLogins
+    intake: Intake
+    chunks: ChunkStore
+    health: Health
+    sessions: SessionLog
+    budget: MemoryBudget
+    ids: IdGenerator
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the connections of one listener have in common.
+
+    `certificate` is None on a listener without TLS. `spawn` runs a coroutine, which must not fail,
+    in the task group of the listeners.
+    """
+
+    listener: Listener
+    settings: ServerSettings
+    certificate: ServerCertificate | None
+    services: Services
+    spawn: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None] | None"]

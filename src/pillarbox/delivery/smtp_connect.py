@@ -6,7 +6,9 @@ RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TL
 import asyncio
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
@@ -35,15 +37,27 @@ _NEXT_ADDRESS = frozenset(
 """Where another address of the same name may do better. Not after a refused login: a second try
 is one more towards a lock-out."""
 
+Address: TypeAlias = tuple[int, str]
+"""Family (AF_INET, AF_INET6) and the address as text."""
+
+
+async def ask_system(host: str, port: int) -> list[Address]:
+    """The addresses of a host by the system's resolver, in the order of RFC 6724. Raises
+    socket.gaierror, and UnicodeError for what can be no name."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(int(info[0]), str(info[4][0])) for info in infos]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What all sessions of this process have in common. `helo_name` is this host's name."""
+    """What all sessions of this process have in common. `helo_name` is this host's name;
+    `resolve` is how names become addresses."""
 
     helo_name: str
     contexts: ClientContexts
     timeouts: Timeouts
+    resolve: Callable[[str, int], Awaitable[list[Address]]] = ask_system
 
 
 async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnection | Failure:
@@ -52,7 +66,7 @@ async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnect
         context = _context_for(hop, settings)
     except ConfigError as exc:
         return Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text)
-    found = await _look_up(hop, settings.timeouts.connect)
+    found = await _look_up(hop, settings)
     if isinstance(found, Failure):
         return found
     outcome: SmtpConnection | Failure = Failure(FailureKind.NAME_NOT_FOUND)
@@ -69,20 +83,17 @@ def _context_for(hop: SmartHost, settings: SessionSettings) -> ssl.SSLContext | 
     return settings.contexts.get(verify=hop.verify, ca_file=hop.ca_file)
 
 
-async def _look_up(hop: SmartHost, seconds: float) -> list[tuple[int, str]] | Failure:
-    """The addresses of the hop, as (family, address), in the order of RFC 6724."""
-    loop = asyncio.get_running_loop()
+async def _look_up(hop: SmartHost, settings: SessionSettings) -> list[Address] | Failure:
     try:
-        async with asyncio.timeout(seconds):
-            infos = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(settings.timeouts.connect):
+            found = await settings.resolve(hop.host, hop.port)
     except TimeoutError:
         return Failure(FailureKind.NAME_LOOKUP_FAILED)
     except UnicodeError:
         return Failure(FailureKind.NAME_NOT_FOUND)
     except socket.gaierror as exc:
         return connect_failure(exc)
-    found = dict.fromkeys((int(info[0]), str(info[4][0])) for info in infos)
-    return list(found)[:MAX_ADDRESSES]
+    return list(dict.fromkeys(found))[:MAX_ADDRESSES]
 
 
 async def _open_at(
@@ -156,4 +167,3 @@ async def _shake_hands(
         return await connection.start_tls(context, hop.host.rstrip("."))
     except (OSError, ssl.CertificateError, ValueError) as exc:
         return hop_failure(exc)
-

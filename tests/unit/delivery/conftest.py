@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from pillarbox.delivery.smtp import SmtpCourier
-from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.smtp_connect import Address, SessionSettings, ask_system
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.net.tls import ClientContexts, server_context
@@ -46,12 +46,19 @@ async def courier_to(certificates: CertificateFiles) -> AsyncIterator[CourierMak
     """Makes couriers to a port of this machine; they are closed at the end."""
     async with AsyncExitStack() as stack:
 
-        def make(port: int, *, timeouts: Timeouts = PATIENT, **changes: object) -> SmtpCourier:
+        def make(
+            port: int,
+            *,
+            timeouts: Timeouts = PATIENT,
+            resolve: Callable[[str, int], Awaitable[list[Address]]] = ask_system,
+            **changes: object,
+        ) -> SmtpCourier:
             hop = SmartHost(
                 "localhost", port, TlsMode.NONE, ca_file=str(certificates.ca_certificate)
             )
             hop = replace(hop, **changes)  # type: ignore[arg-type] # checked by the class at run time
-            courier = SmtpCourier(hop, SessionSettings("me.test", ClientContexts(), timeouts))
+            settings = SessionSettings("me.test", ClientContexts(), timeouts, resolve)
+            courier = SmtpCourier(hop, settings)
             stack.push_async_callback(courier.close)
             return courier
 

@@ -1,7 +1,8 @@
 """Messages, settlements and databases for tests of the store."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Notify, Recipient, RecipientState, Timestamp
@@ -33,6 +34,12 @@ def new_id(at: Timestamp | None = None) -> int:
     if at is None:
         return _ids.next_id(now_ms())
     return (at - EPOCH) << 22 | _ids.next_id(now_ms()) & 0x3FFFFF
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread or process brings about."""
+    while not condition():  # noqa: ASYNC110 - it has no event to wait on
+        await asyncio.sleep(0.01)
 
 
 def open_database(url: str, *, reserve_octets: int = 0) -> Database:

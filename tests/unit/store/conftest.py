@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.support.storing import HOP, LEASE_MS, OWNER, Queue, open_database
 
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.seal import Seal, new_master_key
-from tests.support.storing import HOP, LEASE_MS, OWNER, Queue, open_database
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pillarbox.mail.envelope import RecipientState
 from tests.support.storing import OTHER_HOP, Queue, make_message, now_ms, record, settlement
+
+from pillarbox.mail.envelope import RecipientState
 
 MINUTE = 60_000
 

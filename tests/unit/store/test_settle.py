@@ -4,12 +4,6 @@ import asyncio
 from typing import Any
 
 from sqlalchemy import Connection, func, select
-
-from pillarbox.mail.envelope import RecipientState
-from pillarbox.store.lanes import Lanes
-from pillarbox.store.queue import Selection, bounce, hold
-from pillarbox.store.schema import attempt, content, message, recipient
-from pillarbox.store.spool import Spool
 from tests.support.storing import (
     HOP,
     LATER,
@@ -24,6 +18,12 @@ from tests.support.storing import (
     record,
     settlement,
 )
+
+from pillarbox.mail.envelope import RecipientState
+from pillarbox.store.lanes import Lanes
+from pillarbox.store.queue import Selection, bounce, hold
+from pillarbox.store.schema import attempt, content, message, recipient
+from pillarbox.store.spool import Spool
 
 DELIVERED = RecipientState.DELIVERED
 DEFERRED = RecipientState.DEFERRED
@@ -117,7 +117,7 @@ async def test_a_batch_counts_only_what_is_owned(queue: Queue) -> None:
         queue.spool.settle(settlement(foreign, owner="worker-two")),
     )
 
-    assert results == [True, False]
+    assert tuple(results) == (True, False)
     assert await queue.due() == [foreign.queue_id]
 
 

@@ -1,10 +1,12 @@
 """store.spool: putting messages and reading them back."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Table, func, select
+from tests.support.storing import HOP, OTHER_HOP, Queue, make_message, new_id, now_ms
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
@@ -12,7 +14,10 @@ from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledRecipient
 from pillarbox.store.schema import content, lane, message, upload
 from pillarbox.store.spool import Spool
-from tests.support.storing import HOP, OTHER_HOP, Queue, make_message, new_id, now_ms
+
+
+def _rows(table: Table) -> Callable[[Connection], int | None]:
+    return lambda connection: connection.scalar(select(func.count()).select_from(table))
 
 
 async def test_a_message_comes_back_as_it_was_put(queue: Queue) -> None:
@@ -109,9 +114,8 @@ async def test_discarded_chunks_are_gone(queue: Queue) -> None:
 
     await queue.spool.discard_chunks(queue_id)
 
-    for table in (content, upload):
-        query = select(func.count()).select_from(table)
-        assert await queue.database.read(lambda c, query=query: c.scalar(query)) == 0
+    assert await queue.database.read(_rows(content)) == 0
+    assert await queue.database.read(_rows(upload)) == 0
 
 
 async def test_a_missing_chunk_is_an_error(queue: Queue) -> None:

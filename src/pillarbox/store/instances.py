@@ -3,7 +3,7 @@ process makes (mail.identifier), so no two processes make the same id."""
 
 import secrets
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.identifier import INSTANCES
@@ -67,3 +67,9 @@ def renew(connection: Connection, *, token: str, lease_ms: int) -> bool:
 def release(connection: Connection, token: str) -> None:
     """See Instances.release."""
     connection.execute(delete(instance).where(instance.c.token == token))
+
+
+def count_living(connection: Connection) -> int:
+    """How many processes hold a number now: 0 means that no service runs."""
+    is_living = instance.c.lease_until >= database_now(connection)
+    return connection.scalar(select(func.count()).where(is_living)) or 0

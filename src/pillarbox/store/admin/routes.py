@@ -94,12 +94,18 @@ def list_routes(connection: Connection, tenant_name: str | None = None) -> list[
     ]
 
 
-def show_route(connection: Connection, route_id: int) -> RouteInfo:
-    """One route. Raises DirectoryError."""
-    for info in list_routes(connection):
-        if info.route.route_id == route_id:
-            return info
-    raise _no_route()
+def show_route(connection: Connection, route_id: int, *, seal: Seal | None = None) -> RouteInfo:
+    """One route; with `seal` the password of its smart host is in it, for a change that keeps it.
+    Raises DirectoryError, SecretError."""
+    query = (
+        select(route, tenant.c.name.label("tenant_name"))
+        .join(tenant, tenant.c.id == route.c.tenant_id)
+        .where(route.c.id == route_id)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise _no_route()
+    return RouteInfo(row["tenant_name"], route_of(row, seal), row["created_at"])
 
 
 def _no_route() -> DirectoryError:

@@ -1,0 +1,24 @@
+"""The command `pillarbox`: reads arguments, calls the parts below, prints. It decides nothing.
+
+Start-up is quick: each noun is its own module, which is imported only when it is used.
+"""
+
+import sys
+
+EX_UNAVAILABLE = 69
+NEEDS_SERVER = (
+    "pillarbox: this is the light library only; the service and its commands come with: "
+    'pip install "pillarbox[server]"\n'
+)
+
+
+def main() -> None:
+    """Entry point of the program. Ends the process with an exit code of sysexits.h."""
+    try:
+        from pillarbox.cli.root import root
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "pillarbox":
+            raise
+        sys.stderr.write(NEEDS_SERVER)
+        sys.exit(EX_UNAVAILABLE)
+    root(prog_name="pillarbox")

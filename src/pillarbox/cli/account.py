@@ -1,0 +1,144 @@
+"""`pillarbox account`: who may send."""
+
+import click
+
+from pillarbox.cli.confirm import confirm
+from pillarbox.cli.context import Cli
+from pillarbox.cli.names import find_account, find_tenant
+from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.mail.identifier import format_id
+from pillarbox.store.admin.accounts import (
+    AccountInfo,
+    add_account,
+    disable_account,
+    list_accounts,
+    remove_account,
+)
+from pillarbox.store.admin.credentials import CredentialInfo, list_credentials
+
+
+@click.group("account")
+def command() -> None:
+    """Who may send: one account for each application or device."""
+
+
+@command.command("list")
+@click.option("--tenant", help="Only those of this tenant.")
+@click.pass_obj
+def list_(cli: Cli, tenant: str | None) -> None:
+    """List all accounts."""
+    with cli.database() as database:
+        name = find_tenant(database, tenant).name if tenant else None
+        accounts = database.read_now(lambda c: list_accounts(c, tenant_name=name))
+    if cli.as_json:
+        print_json([account_record(account) for account in accounts])
+        return
+    print_list(
+        accounts,
+        {
+            "Account": lambda account: account.address,
+            "Tenant": lambda account: account.tenant,
+            "Credentials": lambda account: account.credentials,
+            "Also sends as": lambda account: ", ".join(account.send_as),
+            "State": _state,
+        },
+        empty="There is no account yet (add one: pillarbox account add printer@example.org).",
+    )
+
+
+@command.command("show")
+@click.argument("address")
+@click.pass_obj
+def show(cli: Cli, address: str) -> None:
+    """Show one account with its credentials."""
+    with cli.database() as database:
+        account = find_account(database, address)
+        credentials = database.read_now(lambda c: list_credentials(c, account.address))
+    if cli.as_json:
+        print_json({**account_record(account), "credential_labels": _labels(credentials)})
+        return
+    print_facts(
+        [
+            ("Account", account.address),
+            ("Tenant", account.tenant),
+            ("State", _state(account)),
+            ("Also sends as", ", ".join(account.send_as)),
+            ("Credentials", ", ".join(_labels(credentials))),
+            ("Created", for_people(account.created_at)),
+        ]
+    )
+
+
+@command.command("add")
+@click.argument("address")
+@click.option("--tenant", help="Check that the address is in a domain of this tenant.")
+@click.pass_obj
+def add(cli: Cli, address: str, tenant: str | None) -> None:
+    """Add an account. It belongs to the tenant that has the domain of the address."""
+    with cli.database() as database:
+        name = find_tenant(database, tenant).name if tenant else None
+        database.write_now(lambda c: add_account(c, address, now=now(), tenant_name=name))
+        account = find_account(database, address)
+    if cli.as_json:
+        print_json(account_record(account))
+        return
+    click.echo(
+        f"Added {account.address} to tenant {account.tenant}."
+        f" Give it a password: pillarbox credential add {account.address} --label NAME"
+    )
+
+
+@command.command("change")
+@click.argument("address")
+@click.option("--enable/--disable", "is_enabled", required=True, help="Whether it may log in.")
+@click.pass_obj
+def change(cli: Cli, address: str, is_enabled: bool) -> None:
+    """Switch an account off, or on again. Mail that it has in the queue goes on."""
+    with cli.database() as database:
+        found = find_account(database, address)
+        moment = None if is_enabled else found.disabled_at or now()
+        database.write_now(lambda c: disable_account(c, found.address, disabled_at=moment))
+        account = find_account(database, address)
+    if cli.as_json:
+        print_json(account_record(account))
+    else:
+        click.echo(f"{account.address} is {_state(account)}.")
+
+
+@command.command("remove")
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(cli: Cli, address: str, yes: bool) -> None:
+    """Remove an account with its credentials. Mail that it has in the queue goes on."""
+    with cli.database() as database:
+        account = find_account(database, address)
+        confirm(f"Remove {account.address} and its {account.credentials} credentials?", yes=yes)
+        database.write_now(lambda c: remove_account(c, account.address))
+    if cli.as_json:
+        print_json(account_record(account))
+    else:
+        click.echo(f"Removed {account.address}.")
+
+
+def account_record(account: AccountInfo) -> dict[str, Json]:
+    """An account for programs."""
+    return {
+        "id": format_id(account.account_id),
+        "address": account.address,
+        "tenant": account.tenant,
+        "enabled": account.disabled_at is None,
+        "send_as": account.send_as,
+        "credentials": account.credentials,
+        "created_at": for_programs(account.created_at),
+        "disabled_at": for_programs(account.disabled_at),
+    }
+
+
+def _state(account: AccountInfo) -> str:
+    return "enabled" if account.disabled_at is None else "disabled"
+
+
+def _labels(credentials: list[CredentialInfo]) -> list[str]:
+    return [credential.label for credential in credentials]

@@ -1,0 +1,49 @@
+"""`pillarbox check-config`: read the configuration and say everything that is wrong with it."""
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.output import print_facts, print_json
+from pillarbox.config import Listener
+from pillarbox.net.tls import server_context
+from pillarbox.route import TlsMode
+
+
+@click.command("check-config")
+@click.pass_obj
+def command(cli: Cli) -> None:
+    """Check the configuration, all of it at once.
+
+    Ends with 78 and one line for each problem, or says what holds.
+    """
+    settings = cli.settings()
+    file = cli.find_config()
+    if any(listener.tls is not TlsMode.NONE for listener in settings.listeners):
+        server_context(settings.tls.certificate, settings.tls.key)
+    if cli.as_json:
+        print_json(
+            {
+                "config_file": str(file) if file else None,
+                "host_name": settings.host_name,
+                "data_directory": str(settings.data_directory),
+                "listeners": [
+                    {"name": listener.name, "port": listener.port, "tls": listener.tls.value}
+                    for listener in settings.listeners
+                ],
+            }
+        )
+        return
+    print_facts(
+        [
+            ("Configuration", str(file) if file else "environment only, no file"),
+            ("Host name", settings.host_name),
+            ("Data", str(settings.data_directory)),
+            *(("Listener", _listener(listener)) for listener in settings.listeners),
+            ("Result", "the configuration can be used"),
+        ]
+    )
+
+
+def _listener(listener: Listener) -> str:
+    network = ", network login" if listener.network_login else ""
+    return f"{listener.address} port {listener.port}, {listener.tls.value}{network}"

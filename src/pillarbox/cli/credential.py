@@ -1,0 +1,190 @@
+"""`pillarbox credential`: the passwords and networks by which an account is known."""
+
+import click
+
+from pillarbox.cli.client_card import settings_of
+from pillarbox.cli.context import Cli
+from pillarbox.cli.names import find_account, no_such
+from pillarbox.cli.option_types import MOMENT
+from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import format_id
+from pillarbox.publish.card import render_settings
+from pillarbox.store.admin.credentials import (
+    CredentialInfo,
+    add_network,
+    add_password,
+    list_credentials,
+    remove_credential,
+    set_expiry,
+)
+from pillarbox.store.database import Database
+
+
+@click.group("credential")
+def command() -> None:
+    """Passwords and networks with which an account logs in; one for each device or program."""
+
+
+@command.command("list")
+@click.argument("address", required=False)
+@click.pass_obj
+def list_(cli: Cli, address: str | None) -> None:
+    """List all credentials; with ADDRESS those of one account."""
+    with cli.database() as database:
+        account = find_account(database, address).address if address else None
+        credentials = database.read_now(lambda c: list_credentials(c, account))
+    if cli.as_json:
+        print_json([_record(credential) for credential in credentials])
+        return
+    print_list(
+        credentials,
+        {
+            "Account": lambda credential: credential.address,
+            "Label": lambda credential: credential.label,
+            "Kind": lambda credential: credential.network or credential.kind.value,
+            "Last used": lambda credential: for_people(credential.last_used_at, none="never"),
+            "Expires": _expiry,
+        },
+        empty="There is no credential (add one: pillarbox credential add ADDRESS --label NAME).",
+    )
+
+
+@command.command("show")
+@click.argument("address")
+@click.argument("label")
+@click.pass_obj
+def show(cli: Cli, address: str, label: str) -> None:
+    """Show one credential. Its password is not known: make a new one and remove this."""
+    with cli.database() as database:
+        found = _find(database, find_account(database, address).address, label)
+    if cli.as_json:
+        print_json(_record(found))
+        return
+    print_facts(
+        [
+            ("Account", found.address),
+            ("Label", found.label),
+            ("Kind", found.network or found.kind.value),
+            ("Created", for_people(found.created_at)),
+            ("Last used", for_people(found.last_used_at, none="never")),
+            ("Expires", _expiry(found)),
+        ]
+    )
+
+
+@command.command("add")
+@click.argument("address")
+@click.option("--label", required=True, help="What will use it: 'printer in the hall'.")
+@click.option("--network", help="Instead of a password: who comes from here needs no login.")
+@click.option("--expires", type=MOMENT, help="The last day on which it can be used.")
+@click.pass_obj
+def add(cli: Cli, address: str, label: str, network: str | None, expires: Timestamp | None) -> None:
+    """Give an account one more password; it is made here and shown this once.
+
+    With --network, an address (192.0.2.17) or range (192.0.2.0/24) may send as the account
+    without a login, on listeners that have `network_login = true`.
+    """
+    password = ""
+    with cli.database() as database:
+        account = find_account(database, address).address
+        if network is None:
+            password = database.write_now(
+                lambda c: add_password(c, account, label, now=now(), expires_at=expires)
+            ).password
+        else:
+            database.write_now(
+                lambda c: add_network(
+                    c, account, label, network=network, now=now(), expires_at=expires
+                )
+            )
+        found = _find(database, account, label)
+    if cli.as_json:
+        print_json(_record(found) | ({"password": password} if password else {}))
+    elif password:
+        click.echo(render_settings(settings_of(cli, account, password=password)))
+        click.echo("\nThe password is shown only now.")
+        click.echo(f"Ready examples for programs and devices: pillarbox settings {account}")
+    else:
+        _say_network(cli, found)
+
+
+@command.command("change")
+@click.argument("address")
+@click.argument("label")
+@click.option("--expires", type=MOMENT, help="The last day on which it can be used.")
+@click.option("--never-expires", is_flag=True, help="It can be used until it is removed.")
+@click.pass_obj
+def change(
+    cli: Cli, address: str, label: str, expires: Timestamp | None, never_expires: bool
+) -> None:
+    """Let a credential end at another time, or never."""
+    if (expires is None) is not never_expires:
+        raise click.UsageError("say either --expires or --never-expires")
+    with cli.database() as database:
+        account = find_account(database, address).address
+        _find(database, account, label)
+        database.write_now(lambda c: set_expiry(c, account, label, expires_at=expires))
+        found = _find(database, account, label)
+    if cli.as_json:
+        print_json(_record(found))
+    else:
+        click.echo(f"The credential {label!r} of {account} expires: {_expiry(found)}.")
+
+
+@command.command("remove")
+@click.argument("address")
+@click.argument("label")
+@click.pass_obj
+def remove(cli: Cli, address: str, label: str) -> None:
+    """Remove a credential; who uses it can not log in any more."""
+    with cli.database() as database:
+        account = find_account(database, address).address
+        found = _find(database, account, label)
+        database.write_now(lambda c: remove_credential(c, account, label))
+    if cli.as_json:
+        print_json(_record(found))
+    else:
+        click.echo(f"Removed the credential {label!r} of {account}.")
+
+
+def _find(database: Database, address: str, label: str) -> CredentialInfo:
+    known = database.read_now(lambda c: list_credentials(c, address))
+    for credential in known:
+        if credential.label == label:
+            return credential
+    hint = f"`pillarbox credential list {address}` shows all"
+    labels = [credential.label for credential in known]
+    raise no_such(f"credential of {address} with the label", label, labels, hint)
+
+
+def _say_network(cli: Cli, found: CredentialInfo) -> None:
+    """What was added, and where it works."""
+    click.echo(f"{found.network} may send as {found.address} without a login.")
+    names = [listener.name for listener in cli.settings().listeners if listener.network_login]
+    if names:
+        click.echo(f"It works on the listeners: {', '.join(names)}.")
+    else:
+        click.echo("No listener allows it yet: set network_login = true on one, then restart.")
+
+
+def _expiry(credential: CredentialInfo) -> str:
+    expires_at = credential.expires_at
+    if expires_at is None:
+        return "never"
+    shown = for_people(expires_at)
+    return f"{shown} (expired)" if expires_at <= now() else shown
+
+
+def _record(credential: CredentialInfo) -> dict[str, Json]:
+    return {
+        "id": format_id(credential.credential_id),
+        "account": credential.address,
+        "label": credential.label,
+        "kind": credential.kind.value,
+        "network": credential.network or None,
+        "created_at": for_programs(credential.created_at),
+        "last_used_at": for_programs(credential.last_used_at),
+        "expires_at": for_programs(credential.expires_at),
+    }

@@ -1,0 +1,85 @@
+"""`pillarbox domain`: the domains that a tenant may send from."""
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.names import find_tenant, no_such
+from pillarbox.cli.output import Json, print_json, print_list
+from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.store.admin.tenants import (
+    DomainInfo,
+    add_domain,
+    list_domains,
+    read_domain,
+    remove_domain,
+)
+
+
+@click.group("domain")
+def command() -> None:
+    """Domains that a tenant may send from. A domain belongs to one tenant."""
+
+
+@command.command("list")
+@click.option("--tenant", help="Only those of this tenant.")
+@click.pass_obj
+def list_(cli: Cli, tenant: str | None) -> None:
+    """List all domains."""
+    with cli.database() as database:
+        name = find_tenant(database, tenant).name if tenant else None
+        domains = database.read_now(lambda c: list_domains(c, name))
+    if cli.as_json:
+        print_json([_record(domain) for domain in domains])
+        return
+    print_list(
+        domains,
+        {
+            "Domain": lambda domain: domain.name,
+            "Tenant": lambda domain: domain.tenant,
+            "Since": lambda domain: for_people(domain.created_at),
+        },
+        empty="There is no domain yet (add one: pillarbox domain add example.org).",
+    )
+
+
+@command.command("add")
+@click.argument("domain")
+@click.option("--tenant", help="Whose it is; default: the only tenant.")
+@click.pass_obj
+def add(cli: Cli, domain: str, tenant: str | None) -> None:
+    """Give a domain to a tenant."""
+    with cli.database() as database:
+        owner = find_tenant(database, tenant).name
+        name = database.write_now(lambda c: add_domain(c, owner, domain, now=now()))
+        added = next(d for d in database.read_now(list_domains) if d.name == name)
+    if cli.as_json:
+        print_json(_record(added))
+    else:
+        click.echo(f"Added {name} to tenant {owner}.")
+
+
+@command.command("remove")
+@click.argument("domain")
+@click.pass_obj
+def remove(cli: Cli, domain: str) -> None:
+    """Take a domain from its tenant. No account may have an address in it."""
+    with cli.database() as database:
+        name = read_domain(domain)
+        domains = database.read_now(list_domains)
+        found = next((known for known in domains if known.name == name), None)
+        if found is None:
+            hint = "`pillarbox domain list` shows all"
+            raise no_such("domain", name, [known.name for known in domains], hint)
+        database.write_now(lambda c: remove_domain(c, found.tenant, name))
+    if cli.as_json:
+        print_json(_record(found))
+    else:
+        click.echo(f"Removed {name} from tenant {found.tenant}.")
+
+
+def _record(domain: DomainInfo) -> Json:
+    return {
+        "name": domain.name,
+        "tenant": domain.tenant,
+        "created_at": for_programs(domain.created_at),
+    }

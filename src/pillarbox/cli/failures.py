@@ -1,0 +1,84 @@
+"""Exit codes (sysexits.h) and what the person at the terminal reads when a command fails.
+
+One line for each thing that is wrong, with the fix in it; never a traceback.
+"""
+
+from enum import IntEnum
+
+from pillarbox.errors import (
+    AddressError,
+    ConfigError,
+    DirectoryError,
+    PillarboxError,
+    SecretError,
+    SpoolTrouble,
+    SpoolUnavailable,
+)
+
+
+class ExitCode(IntEnum):
+    """The codes of sysexits.h that Pillarbox uses."""
+
+    USAGE = 64
+    """The command was written wrongly."""
+    DATA = 65
+    """What was given can not be used: no valid address, a name that exists already …"""
+    NO_INPUT = 66
+    """A file that was named can not be read."""
+    NO_SUCH = 67
+    """There is no account, message … of that name."""
+    UNAVAILABLE = 69
+    """Something that is needed is not there: a package, the running service, the database."""
+    SOFTWARE = 70
+    """A fault of Pillarbox."""
+    CANNOT_CREATE = 73
+    """An output file can not be written."""
+    IO_ERROR = 74
+    """Reading or writing failed."""
+    TRY_LATER = 75
+    """Not now; the same command may work in a moment."""
+    NO_PERMISSION = 77
+    """The user may not read or write what is needed."""
+    CONFIG = 78
+    """The configuration is wrong."""
+
+
+class Failure(PillarboxError):
+    """A command can not do what was asked."""
+
+    def __init__(self, code: ExitCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def describe(error: Exception) -> tuple[ExitCode, list[str]]:
+    """Exit code and lines for an error that ended a command."""
+    match error:
+        case Failure(code=code):
+            return code, [str(error)]
+        case ConfigError(problems=problems):
+            return ExitCode.CONFIG, [str(problem) for problem in problems]
+        case SpoolUnavailable(trouble=SpoolTrouble.FULL, cause=cause):
+            return ExitCode.TRY_LATER, [f"the disk is nearly full: {cause}"]
+        case SpoolUnavailable(cause=cause):
+            return ExitCode.TRY_LATER, [f"the database can not be used now: {cause}"]
+        case SecretError():
+            return ExitCode.CONFIG, [str(error)]
+        case AddressError() | DirectoryError() | PillarboxError():
+            return ExitCode.DATA, [str(error)]
+        case PermissionError():
+            hint = "run the command as the user of the service or as root"
+            return ExitCode.NO_PERMISSION, [f"{_file_error(error)} ({hint})"]
+        case FileNotFoundError():
+            return ExitCode.NO_INPUT, [_file_error(error)]
+        case OSError():
+            return ExitCode.IO_ERROR, [_file_error(error)]
+    text = " ".join(str(error).split())
+    hint = "run again with --traceback and report it"
+    return ExitCode.SOFTWARE, [f"internal error: {type(error).__name__}: {text} ({hint})"]
+
+
+def _file_error(error: OSError) -> str:
+    """`path: what is wrong`."""
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename else text

@@ -1,0 +1,232 @@
+"""`pillarbox queue`: mail that waits, why, and what to do with it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.names import find_tenant, read_id
+from pillarbox.cli.output import Json, print_json, print_list
+from pillarbox.cli.times import duration, for_people, for_programs, now
+from pillarbox.cli.waiting import why_waiting
+from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.identifier import format_id
+from pillarbox.store import queue
+from pillarbox.store.database import Database
+from pillarbox.store.instances import count_living
+from pillarbox.store.queue import QueueCount, QueueEntry, Selection
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+_WAITING = (RecipientState.QUEUED, RecipientState.DEFERRED, RecipientState.HELD)
+_NOT_RUNNING = "The service does not run, so nothing is tried: start it with pillarbox serve."
+
+_OPTIONS = (
+    click.option("--tenant", help="Only mail of this tenant."),
+    click.option("--sender", metavar="ADDRESS", help="Only mail from this address."),
+    click.option("--domain", help="Only recipients in this domain."),
+    click.option("--hop", help="Only mail for this next hop, named as `queue count` does."),
+    click.option(
+        "--state",
+        type=click.Choice([state.value for state in _WAITING]),
+        help="Only recipients in this state.",
+    ),
+)
+
+
+def _selecting(function: Command) -> Command:
+    """Add the options that choose recipients, and the ids."""
+    for option in reversed(_OPTIONS):
+        option(function)
+    click.argument("queue_ids", metavar="[ID]...", nargs=-1)(function)
+    return function
+
+
+@click.group("queue")
+def command() -> None:
+    """Mail that waits: why, and what to do with it."""
+
+
+@command.command("list")
+@_selecting
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Lines.")
+@click.pass_context
+def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
+    """List each waiting recipient with its last reply and its next attempt, oldest first."""
+    cli: Cli = ctx.obj
+    with cli.database() as database:
+        selection = _selection(ctx, database)
+        entries = database.read_now(lambda c: queue.list_queue(c, selection, limit=limit + 1))
+        runs = database.read_now(count_living) > 0
+    shown = entries[:limit]
+    if cli.as_json:
+        print_json([_record(entry) for entry in shown])
+        return
+    print_list(
+        shown,
+        {
+            "Message": lambda entry: format_id(entry.queue_id),
+            "Received": lambda entry: for_people(entry.received_at),
+            "From": lambda entry: entry.reverse_path or "<>",
+            "To": lambda entry: entry.address,
+            "State": lambda entry: entry.state.value,
+            "Why it waits": _why,
+            "Last reply": lambda entry: entry.last_reply,
+            "Next attempt": lambda entry: for_people(entry.next_attempt_at),
+        },
+        empty="Nothing waits.",
+    )
+    if len(entries) > limit:
+        click.echo(f"There are more: see --limit, or `pillarbox queue count`. Shown: {limit}.")
+    if shown and not runs:
+        click.echo(_NOT_RUNNING)
+
+
+@command.command("show")
+@click.argument("queue_id", metavar="ID")
+@click.pass_context
+def show(ctx: click.Context, queue_id: str) -> None:
+    """Show one message with all its attempts, as `pillarbox trace` does."""
+    from pillarbox.cli.trace import command as trace
+
+    ctx.invoke(trace, what=queue_id, days=None, limit=1)
+
+
+@command.command("count")
+@click.pass_obj
+def count(cli: Cli) -> None:
+    """Count what waits for each next hop."""
+    moment = now()
+    with cli.database() as database:
+        counts = database.read_now(lambda c: queue.count_queue(c, now=moment))
+        runs = database.read_now(count_living) > 0
+    if cli.as_json:
+        print_json([_count_record(line) for line in counts])
+        return
+    print_list(
+        counts,
+        {
+            "Next hop": lambda line: line.hop,
+            "State": lambda line: line.state.value,
+            "Recipients": lambda line: line.recipients,
+            "Due now": lambda line: line.due,
+            "Oldest": lambda line: duration((moment - line.oldest_at) / 1000),
+        },
+        empty="Nothing waits.",
+    )
+    if counts and not runs:
+        click.echo(_NOT_RUNNING)
+
+
+@command.command("retry")
+@_selecting
+@click.option("--all", "everything", is_flag=True, help="The whole queue.")
+@click.pass_context
+def retry(ctx: click.Context, /, **_: object) -> None:
+    """Try mail now instead of later."""
+    moment = now()
+
+    def try_now(database: Database, selection: Selection) -> int:
+        return database.write_now(lambda c: queue.retry(c, selection, now=moment))
+
+    _change(ctx, "will be tried now", try_now)
+
+
+@command.command("hold")
+@_selecting
+@click.option("--all", "everything", is_flag=True, help="The whole queue.")
+@click.pass_context
+def hold(ctx: click.Context, /, **_: object) -> None:
+    """Keep mail until it is released or bounced."""
+    _change(ctx, "held", lambda d, s: d.write_now(lambda c: queue.hold(c, s)))
+
+
+@command.command("release")
+@_selecting
+@click.option("--all", "everything", is_flag=True, help="The whole queue.")
+@click.pass_context
+def release(ctx: click.Context, /, **_: object) -> None:
+    """Try held mail again, at once."""
+    moment = now()
+    _change(ctx, "released", lambda d, s: d.write_now(lambda c: queue.release(c, s, now=moment)))
+
+
+@command.command("bounce")
+@_selecting
+@click.option("--all", "everything", is_flag=True, help="The whole queue.")
+@click.pass_context
+def bounce(ctx: click.Context, /, **_: object) -> None:
+    """Give mail up; its senders get a report where one is due."""
+    moment = now()
+    _change(ctx, "will bounce", lambda d, s: d.write_now(lambda c: queue.bounce(c, s, now=moment)))
+
+
+def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection], int]) -> None:
+    """Change all that is selected, in transactions of bounded size."""
+    cli: Cli = ctx.obj
+    with cli.database() as database:
+        selection = _selection(ctx, database)
+        if selection == Selection() and not ctx.params["everything"]:
+            raise click.UsageError("say which mail: an ID, an option that selects, or --all")
+        found = database.read_now(lambda c: queue.list_queue(c, selection, limit=1))
+        if not found and selection.queue_ids:
+            hint = "`pillarbox queue list` shows what waits, `pillarbox trace ID` what is done"
+            raise Failure(ExitCode.NO_SUCH, f"nothing of that waits in the queue ({hint})")
+        changed = 0
+        while step := change(database, selection):
+            changed += step
+    if cli.as_json:
+        print_json({"changed": changed})
+    else:
+        click.echo(f"{changed} {'recipient' if changed == 1 else 'recipients'} {what}.")
+
+
+def _selection(ctx: click.Context, database: Database) -> Selection:
+    """What the arguments and options choose."""
+    given = ctx.params
+    state: str | None = given["state"]
+    return Selection(
+        queue_ids=tuple(read_id(text, "queue id") for text in given["queue_ids"]),
+        states=(RecipientState(state),) if state else (),
+        hop=given["hop"] or "",
+        tenant=find_tenant(database, given["tenant"]).name if given["tenant"] else "",
+        sender=given["sender"] or "",
+        domain=(given["domain"] or "").removeprefix("@"),
+    )
+
+
+def _why(entry: QueueEntry) -> str:
+    if entry.must_bounce:
+        return "an administrator bounces it"
+    return why_waiting(entry.state, entry.next_attempt_at, attempts=entry.attempts, now=now())
+
+
+def _record(entry: QueueEntry) -> Json:
+    return {
+        "queue_id": format_id(entry.queue_id),
+        "recipient_number": entry.number,
+        "tenant": entry.tenant or None,
+        "reverse_path": entry.reverse_path,
+        "recipient": entry.address,
+        "state": entry.state.value,
+        "hop": entry.hop,
+        "attempts": entry.attempts,
+        "received_at": for_programs(entry.received_at),
+        "next_attempt_at": for_programs(entry.next_attempt_at),
+        "last_reply": entry.last_reply or None,
+        "why": _why(entry),
+        "bounces": entry.must_bounce,
+        "size_octets": entry.size_octets,
+    }
+
+
+def _count_record(line: QueueCount) -> Json:
+    return {
+        "hop": line.hop,
+        "state": line.state.value,
+        "recipients": line.recipients,
+        "due": line.due,
+        "oldest_at": for_programs(line.oldest_at),
+    }

@@ -1,0 +1,47 @@
+"""`pillarbox readyz`: ask the running service on its loopback endpoint whether it takes mail."""
+
+from http.client import HTTPConnection, HTTPException
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.output import print_json
+
+TIMEOUT_SECONDS = 5.0
+
+
+@click.command("readyz")
+@click.pass_obj
+def command(cli: Cli) -> None:
+    """Ask the running service whether it takes mail.
+
+    Ends with 0 if it does, with 69 if it does not run, with 75 if it runs and takes nothing now.
+    """
+    metrics = cli.settings().metrics
+    if not metrics.address:
+        hint = 'set metrics.address = "127.0.0.1" in the configuration'
+        raise Failure(ExitCode.CONFIG, f"the endpoint is switched off ({hint})")
+    ready, text = _ask(metrics.address, metrics.port)
+    if cli.as_json:
+        print_json({"ready": ready, "text": text})
+    elif ready:
+        click.echo(text)
+    if not ready:
+        raise Failure(ExitCode.TRY_LATER, f"the service is not ready: {text}")
+
+
+def _ask(address: str, port: int) -> tuple[bool, str]:
+    """Whether it is ready, and what it says. Raises Failure when nobody answers."""
+    connection = HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        text = response.read(4096).decode("utf-8", "replace").strip()
+    except (OSError, HTTPException) as error:
+        hint = "start it with: pillarbox serve"
+        text = f"the service does not answer on {address} port {port}: {error} ({hint})"
+        raise Failure(ExitCode.UNAVAILABLE, text) from error
+    finally:
+        connection.close()
+    return response.status == 200, text or response.reason

@@ -1,0 +1,138 @@
+"""The root of the command line: its nouns, the options that all share, the exit codes."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, describe
+
+NOUNS = {
+    "serve": ("serve", "Run the service."),
+    "settings": ("settings", "Show what a client has to enter to send as an account."),
+    "tenant": ("tenant", "Organisations: each has its own domains, accounts and routes."),
+    "domain": ("domain", "Domains that a tenant may send from."),
+    "account": ("account", "Who may send: one account for each application or device."),
+    "credential": ("credential", "Passwords and networks with which an account logs in."),
+    "send-as": ("send_as", "Further sender addresses of an account."),
+    "route": ("route", "Where mail goes from here: smart host, capture or reject."),
+    "queue": ("queue", "Mail that waits: why, and what to do with it."),
+    "capture": ("capture", "Mail that was captured instead of sent."),
+    "trace": ("trace", "What became of a message."),
+    "session": ("session", "Why a login or a connection failed."),
+    "check-config": ("check_config", "Check the configuration, all of it at once."),
+    "readyz": ("readyz", "Ask the running service whether it takes mail."),
+    "version": ("version", "Show the version."),
+}
+"""Name: module of pillarbox.cli (which has a `command`) and the line for the help."""
+
+
+class Root(click.Group):
+    """Loads a noun when it is used, and turns errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of NOUNS."""
+        del ctx
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a noun; None if there is no such noun."""
+        del ctx
+        if cmd_name not in NOUNS:
+            return None
+        module = importlib.import_module(f"pillarbox.cli.{NOUNS[cmd_name][0]}")
+        command: click.Command = module.command
+        _share_options(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of the help, without importing every noun for its line."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in NOUNS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click, with the exit code of sysexits."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _usage(error) from error
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what it raises becomes lines on standard error and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _usage(error) from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            code, lines = describe(error)
+            if ctx.find_root().params["traceback"]:
+                raise
+            for line in lines:
+                click.echo(f"pillarbox: {line}", err=True)
+            raise click.exceptions.Exit(code) from error
+
+
+def _usage(error: click.UsageError) -> click.exceptions.Exit:
+    """Say in one line how the command was written wrongly, and where its help is."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+    else:
+        path = error.ctx.command_path if error.ctx else "pillarbox"
+        text = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"{path}: {text} (see: {path} --help)", err=True)
+    return click.exceptions.Exit(ExitCode.USAGE)
+
+
+def _share_options(command: click.Command) -> None:
+    """Give every command --config and --json, so that they may stand anywhere in the line."""
+    if isinstance(command, click.Group):
+        for member in command.commands.values():
+            _share_options(member)
+    elif _CONFIG not in command.params:
+        command.params += [_CONFIG, _JSON]
+
+
+def _set_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    del param
+    if value is not None:
+        ctx.ensure_object(Cli).config_file = value
+
+
+def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    if value:
+        ctx.ensure_object(Cli).as_json = True
+
+
+_CONFIG = click.Option(
+    ["--config"],
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_set_config,
+    help="The configuration file (default: $PILLARBOX_CONFIG, ./data/pillarbox.toml or"
+    " /etc/pillarbox/pillarbox.toml).",
+)
+_JSON = click.Option(
+    ["--json"], is_flag=True, expose_value=False, callback=_set_json, help="JSON for programs."
+)
+_TRACEBACK = click.Option(["--traceback"], is_flag=True, help="Show where an error arose.")
+
+
+@click.pass_context
+def _begin(ctx: click.Context, traceback: bool) -> None:
+    """What every command shares; a test may bring its own."""
+    del traceback
+    ctx.ensure_object(Cli)
+
+
+root = Root(
+    "pillarbox",
+    callback=_begin,
+    params=[_CONFIG, _JSON, _TRACEBACK],
+    help="Pillarbox takes mail from applications and devices and hands it on.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)

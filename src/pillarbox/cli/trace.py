@@ -1,0 +1,167 @@
+"""`pillarbox trace`: what became of a message, with every attempt."""
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
+from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.cli.waiting import why_waiting
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import format_id, parse_id
+from pillarbox.store.database import Database
+from pillarbox.store.trace import (
+    AttemptTrace,
+    MessageTrace,
+    RecipientTrace,
+    Span,
+    trace_address,
+    trace_header_id,
+    trace_message,
+)
+
+_DAY = 86_400_000
+_WITHIN_DAY = 1000
+"""A message that comes in while we look: the span ends a moment after now."""
+
+
+@click.command("trace")
+@click.argument("what", metavar="MESSAGE|ADDRESS")
+@click.option("--days", type=click.IntRange(1), help="How far back; default: all that is kept.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Messages.")
+@click.pass_obj
+def command(cli: Cli, what: str, days: int | None, limit: int) -> None:
+    """Show what became of a message: by its queue id, its Message-ID, or an address.
+
+    The address is a sender or a recipient; @DOMAIN finds all of a domain. One message is shown
+    with all attempts, several as a list, newest first.
+    """
+    kept = cli.settings().trace_days
+    until = now() + _WITHIN_DAY
+    span = Span(until - (days or kept) * _DAY, until)
+    with cli.database() as database:
+        found = _find(database, what, span, limit)
+    if cli.as_json:
+        print_json([_record(message) for message in found])
+    elif len(found) == 1:
+        _show(found[0])
+    elif found:
+        _list(found)
+    if not found:
+        text = f"nothing is known of {what!r} in the last {days or kept} days"
+        raise Failure(ExitCode.NO_SUCH, f"{text} (a queue id, a Message-ID or an address)")
+
+
+def _find(database: Database, what: str, span: Span, limit: int) -> list[MessageTrace]:
+    """What these words mean: an id has 13 characters, a Message-ID mostly stands in brackets."""
+    text = what.strip()
+    if "@" not in text:
+        try:
+            queue_id = parse_id(text.strip("[]"))
+        except ValueError as error:
+            hint = "write a queue id, a Message-ID or an address"
+            raise Failure(ExitCode.DATA, f"{what!r} can not be looked up ({hint})") from error
+        message = database.read_now(lambda c: trace_message(c, queue_id))
+        return [] if message is None else [message]
+    if not text.startswith("<"):
+        found = database.read_now(lambda c: trace_address(c, text, span=span, limit=limit))
+        if found:
+            return found
+    return database.read_now(lambda c: trace_header_id(c, text, span=span, limit=limit))
+
+
+def _list(messages: list[MessageTrace]) -> None:
+    rows = [(message, recipient) for message in messages for recipient in message.recipients]
+    print_list(
+        rows,
+        {
+            "Message": lambda row: format_id(row[0].queue_id),
+            "Received": lambda row: for_people(row[0].received_at),
+            "From": lambda row: row[0].reverse_path or "<>",
+            "To": lambda row: row[1].address,
+            "State": lambda row: row[1].state.value,
+            "Last reply": lambda row: row[1].last_reply,
+        },
+        empty="",
+    )
+
+
+def _show(message: MessageTrace) -> None:
+    moment = now()
+    print_facts(
+        [
+            ("Message", format_id(message.queue_id)),
+            ("Message-ID", message.header_id),
+            ("Received", for_people(message.received_at)),
+            ("From", message.reverse_path or "<>"),
+            ("Account", message.account),
+            ("Tenant", message.tenant),
+            ("Size", f"{message.size_octets} octets"),
+            ("Session", format_id(message.session_id) if message.session_id else None),
+            ("Finished", for_people(message.finished_at, none="not yet")),
+        ]
+    )
+    for recipient in message.recipients:
+        click.echo(f"\nTo {printable(recipient.address)}: {_state(recipient, moment)}")
+        click.echo(f"  next hop: {printable(recipient.hop) or '-'}")
+        for attempt in recipient.attempts:
+            click.echo(f"  {_attempt(attempt)}")
+
+
+def _state(recipient: RecipientTrace, moment: Timestamp) -> str:
+    if recipient.state.is_final:
+        return f"{recipient.state.value} at {for_people(recipient.finished_at)}"
+    why = why_waiting(
+        recipient.state,
+        recipient.next_attempt_at,
+        attempts=len(recipient.attempts),
+        now=moment,
+    )
+    return f"{recipient.state.value}: {why}"
+
+
+def _attempt(attempt: AttemptTrace) -> str:
+    where = " ".join(filter(None, (attempt.remote_host, attempt.tls and f"({attempt.tls})")))
+    return printable(
+        f"attempt {attempt.number}, {for_people(attempt.started_at)}, {attempt.duration_ms} ms:"
+        f" {attempt.state.value}: {attempt.reply}" + (f" [{where}]" if where else "")
+    )
+
+
+def _record(message: MessageTrace) -> Json:
+    return {
+        "queue_id": format_id(message.queue_id),
+        "message_id": message.header_id or None,
+        "tenant": message.tenant or None,
+        "account": message.account or None,
+        "session_id": format_id(message.session_id) if message.session_id else None,
+        "received_at": for_programs(message.received_at),
+        "finished_at": for_programs(message.finished_at),
+        "reverse_path": message.reverse_path,
+        "size_octets": message.size_octets,
+        "recipients": [_recipient_record(recipient) for recipient in message.recipients],
+    }
+
+
+def _recipient_record(recipient: RecipientTrace) -> Json:
+    return {
+        "number": recipient.number,
+        "recipient": recipient.address,
+        "state": recipient.state.value,
+        "hop": recipient.hop,
+        "next_attempt_at": for_programs(recipient.next_attempt_at),
+        "finished_at": for_programs(recipient.finished_at),
+        "last_reply": recipient.last_reply or None,
+        "attempts": [
+            {
+                "number": attempt.number,
+                "started_at": for_programs(attempt.started_at),
+                "duration_ms": attempt.duration_ms,
+                "state": attempt.state.value,
+                "reply": attempt.reply,
+                "remote_host": attempt.remote_host or None,
+                "tls": attempt.tls or None,
+            }
+            for attempt in recipient.attempts
+        ],
+    }

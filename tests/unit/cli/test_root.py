@@ -1,0 +1,121 @@
+"""The root of the command line: help, exit codes, one-line errors (pillarbox.cli.root)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pillarbox import __version__
+from pillarbox.cli.root import NOUNS, root
+
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+
+
+def test_help_lists_every_noun() -> None:
+    """`pillarbox --help` names all commands."""
+    result = CliRunner().invoke(root, ["--help"])
+
+    assert result.exit_code == 0
+    assert all(f"  {noun} " in result.stdout for noun in NOUNS)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_noun_has_help(noun: str) -> None:
+    """Each noun can be loaded and explains itself."""
+    result = CliRunner().invoke(root, [noun, "--help"])
+
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["quue"], ["--bogus"], ["version", "--bogus"], ["trace"]], ids=" ".join
+)
+def test_wrong_usage_is_one_line_and_64(arguments: list[str]) -> None:
+    """EX_USAGE, with where the help is, and nothing on standard output."""
+    result = CliRunner().invoke(root, arguments)
+
+    assert result.exit_code == EX_USAGE
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "--help" in result.stderr
+
+
+def test_json_and_config_may_stand_anywhere() -> None:
+    """Before the noun or behind it."""
+    before = CliRunner().invoke(root, ["--json", "version"])
+    behind = CliRunner().invoke(root, ["version", "--json"])
+
+    assert json.loads(before.stdout) == json.loads(behind.stdout)
+    assert json.loads(before.stdout)["pillarbox"] == __version__
+
+
+def test_wrong_configuration_is_78_with_all_problems(tmp_path: Path) -> None:
+    """Each problem has its line, with path and hint."""
+    file = tmp_path / "pillarbox.toml"
+    file.write_text('host_name = "a b"\nlog.level = "loud"\n')
+
+    result = CliRunner().invoke(root, ["check-config", "--config", str(file)])
+
+    assert result.exit_code == EX_CONFIG
+    assert result.stderr.splitlines()[0].startswith("pillarbox: host_name: ")
+    assert result.stderr.splitlines()[1].startswith("pillarbox: log.level: ")
+
+
+def test_missing_configuration_is_78(tmp_path: Path) -> None:
+    """A file that was named but is not there is an error, not a default."""
+    result = CliRunner().invoke(root, ["check-config", "--config", str(tmp_path / "no.toml")])
+
+    assert result.exit_code == EX_CONFIG
+    assert "no.toml" in result.stderr
+
+
+def test_configuration_is_found_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PILLARBOX_CONFIG names the file."""
+    monkeypatch.setenv("PILLARBOX_CONFIG", str(tmp_path / "elsewhere.toml"))
+
+    result = CliRunner().invoke(root, ["check-config"])
+
+    assert "elsewhere.toml" in result.stderr
+
+
+def test_missing_certificate_is_said_by_check_config(tmp_path: Path) -> None:
+    """A listener with TLS can not start without its certificate."""
+    file = tmp_path / "pillarbox.toml"
+    file.write_text('host_name = "mail.example.org"\n')
+
+    result = CliRunner().invoke(root, ["check-config", "--config", str(file)])
+
+    assert result.exit_code == EX_CONFIG
+    assert "certificate.pem" in result.stderr
+
+
+def test_without_the_server_extra_the_command_says_what_to_install() -> None:
+    """The light library has no click; the program says how to get the service."""
+    code = "import sys; sys.modules['click'] = None; from pillarbox.cli import main; main()"
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert result.returncode == EX_UNAVAILABLE
+    assert result.stderr.count("\n") == 1
+    assert 'pip install "pillarbox[server]"' in result.stderr
+
+
+def test_start_up_is_light() -> None:
+    """Help and version load neither the database nor the table printer."""
+    code = (
+        "import sys; from pillarbox.cli.root import root;"
+        "root(['version'], standalone_mode=False);"
+        "print(sorted({'sqlalchemy', 'rich', 'pydantic', 'cryptography'} & set(sys.modules)))"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -40,6 +40,7 @@ from pillarbox.store.spool import Spool
 PATIENCE_SECONDS = 20
 HOST_NAME = "mx.test"
 USER = "u1@t1.test"
+MESSAGE = b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n"
 
 
 @dataclass

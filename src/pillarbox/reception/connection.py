@@ -34,6 +34,10 @@ BLOCK_OCTETS = 1024
 """As many octets of content have to come within the data timeout: a client that sends one at a
 time does not hold its session for ever."""
 
+PATIENCE = 2
+"""So many deadlines may pass while the service itself is not done; RFC 5321 4.5.3.2.6: no client
+waits longer than ten minutes."""
+
 CLOSE_SECONDS = 10.0
 """A client that does not read the last reply has this time for it."""
 
@@ -57,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_is_paused",
         "_is_shaking",
         "_is_stopping",
+        "_patience",
         "_registry",
         "_story",
         "_transport",
@@ -80,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_shaking = False
         self._is_stopping = False
+        self._patience = PATIENCE
         self._unmeasured = 0
         self._write_paused = False
         self.deadline = math.inf
@@ -160,9 +166,10 @@ class Connection(asyncio.Protocol):
         core = self._core
         if core is None or self._is_closing:
             self._abort()
-        elif not core.wants_input or self._is_blocked():
+        elif self._is_busy() and self._patience > 0:
             # It is our turn: the client need not hurry.
-            self._set_deadline()
+            self._patience -= 1
+            self.deadline += self._door.services.limits.command_timeout_seconds
         else:
             core.note(Refusal.TIMEOUT)
             core.abort(Refusal.TIMEOUT.reply(self._story.text_id))
@@ -266,6 +273,7 @@ class Connection(asyncio.Protocol):
 
     def _set_deadline(self) -> None:
         self._unmeasured = 0
+        self._patience = PATIENCE
         limits = self._door.services.limits
         in_content = self._core is not None and self._core.in_content
         self.deadline = self._door.services.clock.seconds() + (
@@ -273,6 +281,10 @@ class Connection(asyncio.Protocol):
         )
 
     # Reading
+
+    def _is_busy(self) -> bool:
+        """Whether the client waits for us and not we for it."""
+        return self._core is not None and (not self._core.wants_input or self._is_blocked())
 
     def _is_blocked(self) -> bool:
         return self._dialogue is not None and self._dialogue.is_blocked

@@ -160,7 +160,11 @@ class Intake:
         future: "asyncio.Future[None]",
     ) -> None:
         """The group commit has ended, one way or the other."""
-        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if future.cancelled():
+            # The service is being torn down: nobody knows whether the message is durable.
+            content.release()
+            return
+        error = future.exception()
         if error is not None:
             content.discard()
             if not isinstance(error, SpoolUnavailable):
@@ -182,7 +186,11 @@ class Intake:
             size_octets=message.size_octets,
             header_id=message.header_id,
         )
-        self._on_accepted(message)
+        try:
+            self._on_accepted(message)
+        except Exception:
+            # It is durable all the same, and will be found in the store.
+            log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
         done(Accepted(message))
 
 

@@ -114,6 +114,8 @@ class Reception:
             opened.inc()
             return Connection(door, self._registry)
 
+        # Connections inherit it: a reply must not wait for the acknowledgement of the one before.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if door.listener.tls is TlsMode.TLS:
             return TlsServer(bound, connect)
         return await asyncio.get_running_loop().create_server(connect, sock=bound, backlog=BACKLOG)
@@ -125,12 +127,16 @@ class Reception:
             return None
         return self._tasks.create_task(work)
 
+    def sweep(self) -> None:
+        """End the sessions whose deadline has passed; once a second while running."""
+        self._registry.sweep(self._services.clock.seconds())
+        metrics.SESSIONS_OPEN.set(len(self._registry))
+
     async def _sweep(self) -> None:
         sweeps = 0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self._registry.sweep(self._services.clock.seconds())
-            metrics.SESSIONS_OPEN.set(len(self._registry))
+            self.sweep()
             sweeps += 1
             if sweeps % REFRESH_SWEEPS == 0:
                 self.refresh_certificates()

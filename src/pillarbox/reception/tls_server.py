@@ -60,5 +60,4 @@ class TlsServer:
                 self._loop.call_later(PAUSE_SECONDS, self._resume)
                 return
             accepted.setblocking(False)
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connect().accepted(accepted, peer[0])

@@ -1,0 +1,90 @@
+"""How long the service waits: for clients, and while it is not done itself."""
+
+import asyncio
+from typing import Any
+
+from tests.support.reception import MESSAGE, Client, Site
+
+from pillarbox.reception.connection import PATIENCE
+
+
+async def test_silent_client_is_told_and_closed(site: Site, logged_in: Client) -> None:
+    """421 4.4.2 after five minutes without a command."""
+    site.time.ahead += 299
+    site.reception.sweep()
+    assert (await logged_in.command("NOOP")).startswith("250 ")
+
+    site.time.ahead += 301
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("421 4.4.2 ")
+    assert await logged_in.is_closed()
+    assert (await site.failed_session()).refusals == "TIMEOUT"
+
+
+async def test_slow_command_does_not_put_off_the_end(site: Site, logged_in: Client) -> None:
+    """One octet now and then is no command."""
+    for octet in (b"N", b"O", b"O"):
+        logged_in.send(octet)
+        await logged_in.writer.drain()
+        site.time.ahead += 100
+
+    site.time.ahead += 10
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("421 4.4.2 ")
+
+
+async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Client) -> None:
+    """Less than a kilobyte in three minutes ends the session, and nothing is kept."""
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    logged_in.send(b"From: u1@t1.test\r\n")
+    await logged_in.writer.drain()
+
+    site.time.ahead += 181
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("421 4.4.2 ")
+    assert await logged_in.is_closed()
+    assert site.services.budget.in_use == 0
+
+
+async def test_our_own_slowness_is_not_the_clients_fault(
+    site: Site, logged_in: Client, monkeypatch: Any
+) -> None:
+    """While a commit takes long nobody is thrown out, but not for ever."""
+    put: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def never(_: object) -> "asyncio.Future[None]":
+        put.set_result(None)
+        return asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(site.spool, "put", never)
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    logged_in.send(MESSAGE + b".\r\n")
+    reading = asyncio.ensure_future(logged_in.reply())
+    await put
+
+    for _ in range(PATIENCE):
+        site.time.ahead += 301
+        site.reception.sweep()
+    await asyncio.sleep(0)
+    assert not reading.done()
+    site.time.ahead += 301
+    site.reception.sweep()
+
+    assert (await reading).startswith("421 4.4.2 ")
+
+
+async def test_client_that_hangs_up_leaves_nothing(site: Site, logged_in: Client) -> None:
+    """Content that was never finished is forgotten."""
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    logged_in.send(MESSAGE)
+    await logged_in.close()
+    await site.reception._registry.wait_empty()
+
+    assert site.services.budget.in_use == 0
+    assert site.accepted == []

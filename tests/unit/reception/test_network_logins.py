@@ -1,0 +1,81 @@
+"""Devices that send without a login, by the network that they are in."""
+
+from typing import Any
+
+from tests.support.reception import MESSAGE, USER, Site
+from tests.unit.reception.conftest import Connect
+
+from pillarbox.policy.clock import timestamp
+from pillarbox.store.admin.accounts import add_account, disable_account
+from pillarbox.store.admin.credentials import add_network
+
+
+async def test_device_sends_without_login(site: Site, connect: Connect) -> None:
+    """A client inside the network of an account needs neither TLS nor AUTH where allowed."""
+    await site.change(
+        lambda c: add_network(c, USER, "printer", network="127.0.0.0/8", now=timestamp())
+    )
+    client = await connect("devices")
+    await client.command("EHLO printer")
+
+    assert (await client.message(MESSAGE)).startswith("250 2.0.0 ")
+    assert b"with ESMTP id" in site.accepted[0].prefix
+    assert site.accepted[0].credential_id is not None
+
+
+async def test_device_in_the_network_of_two_accounts_must_log_in(
+    site: Site, connect: Connect
+) -> None:
+    """Nobody can say whose mail it would be."""
+
+    def change(connection: Any) -> None:
+        now = timestamp()
+        add_account(connection, "u2@t1.test", now=now)
+        for address in (USER, "u2@t1.test"):
+            add_network(connection, address, "printer", network="127.0.0.0/8", now=now)
+
+    await site.change(change)
+    client = await connect("devices")
+    await client.command("EHLO printer")
+
+    assert (await client.message(MESSAGE)).startswith("530 5.7.0 ")
+
+
+async def test_narrowest_network_decides(site: Site, connect: Connect) -> None:
+    """One device of a network can have an account of its own."""
+
+    def change(connection: Any) -> None:
+        now = timestamp()
+        add_account(connection, "u2@t1.test", now=now)
+        add_network(connection, "u2@t1.test", "floor", network="127.0.0.0/8", now=now)
+        add_network(connection, USER, "printer", network="127.0.0.1/32", now=now)
+
+    await site.change(change)
+    client = await connect("devices")
+    await client.command("EHLO printer")
+
+    assert (await client.message(MESSAGE)).startswith("250 2.0.0 ")
+
+
+async def test_network_of_an_account_does_not_count_elsewhere(site: Site, connect: Connect) -> None:
+    """Where network logins are not allowed the network is worth nothing."""
+    await site.change(
+        lambda c: add_network(c, USER, "printer", network="127.0.0.0/8", now=timestamp())
+    )
+    client = await connect("submissions")
+    await client.command("EHLO printer")
+
+    assert (await client.message(MESSAGE)).startswith("530 5.7.0 ")
+
+
+async def test_device_whose_network_was_removed_sends_no_more(site: Site, connect: Connect) -> None:
+    """The open session of a device ends with its credential."""
+    await site.change(
+        lambda c: add_network(c, USER, "printer", network="127.0.0.0/8", now=timestamp())
+    )
+    client = await connect("devices")
+    await client.command("EHLO printer")
+    await client.message(MESSAGE)
+    await site.change(lambda c: disable_account(c, USER, disabled_at=timestamp()))
+
+    assert (await client.message(MESSAGE)).startswith("550 5.7.1 ")

@@ -41,7 +41,7 @@ def claim(connection: Connection, *, token: str, lease_ms: int) -> int:
     while free:
         number = free.pop(secrets.randbelow(len(free)))
         values = {"token": token, "lease_until": now + lease_ms}
-        result = connection.execute(
+        taken = connection.scalar(
             insert_or_update(connection, instance)
             .values({"number": number} | values)
             .on_conflict_do_update(
@@ -49,8 +49,9 @@ def claim(connection: Connection, *, token: str, lease_ms: int) -> int:
                 set_=values,
                 where=instance.c.lease_until < now,
             )
+            .returning(instance.c.number)
         )
-        if result.rowcount == 1:
+        if taken is not None:
             return number
     raise SpoolUnavailable(SpoolTrouble.AWAY, f"all {INSTANCES} numbers of processes are taken")
 

@@ -1,0 +1,81 @@
+"""A TCP proxy that breaks a connection at the moment of a COMMIT."""
+
+import asyncio
+from contextlib import suppress
+from enum import Enum, auto
+
+
+class Cut(Enum):
+    """What happens to the next COMMIT."""
+
+    NEVER = auto()
+    BEFORE = auto()
+    """It does not reach the server."""
+    AFTER = auto()
+    """The server carries it out; its answer does not reach the client."""
+
+
+class CuttingProxy:
+    """Passes everything on between a client and `port` until told to cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cut = Cut.NEVER
+        self.is_reachable = True
+        self.port = 0
+
+    async def __aenter__(self) -> "CuttingProxy":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        if self.is_reachable:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            back = asyncio.ensure_future(_pass_on(far_reader, writer))
+            with suppress(OSError, asyncio.CancelledError):
+                await self._forward(reader, far_reader, far_writer, back)
+            back.cancel()
+            far_writer.close()
+        writer.close()
+        self._tasks.discard(task)
+
+    async def _forward(
+        self,
+        reader: asyncio.StreamReader,
+        far_reader: asyncio.StreamReader,
+        far_writer: asyncio.StreamWriter,
+        back: "asyncio.Task[None]",
+    ) -> None:
+        """Client to server, until somebody closes or the cut is made."""
+        while octets := await reader.read(65536):
+            if b"COMMIT" in octets and self.cut is not Cut.NEVER:
+                cut, self.cut = self.cut, Cut.NEVER
+                self.is_reachable = False
+                if cut is Cut.AFTER:
+                    back.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await back
+                    far_writer.write(octets)
+                    await far_reader.read(65536)
+                return
+            far_writer.write(octets)
+            await far_writer.drain()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while octets := await reader.read(65536):
+            writer.write(octets)
+            await writer.drain()

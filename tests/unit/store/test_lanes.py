@@ -1,0 +1,103 @@
+"""store.lanes: each lane has one owner at a time."""
+
+import asyncio
+
+from pillarbox.route import lane_id
+from pillarbox.store.database import Database
+from pillarbox.store.lanes import LaneRecord, Lanes
+from tests.support.storing import HOP, LEASE_MS, OTHER_HOP, Queue, now_ms, open_database
+
+GONE = -1_000
+"""A lease that has ended when it begins."""
+
+
+async def test_a_free_lane_is_claimed(database: Database) -> None:
+    """Whoever comes first has it."""
+    lanes = Lanes(database)
+
+    assert await lanes.claim(HOP, owner="one", lease_ms=LEASE_MS)
+    assert not await lanes.claim(HOP, owner="two", lease_ms=LEASE_MS)
+    assert await lanes.claim(HOP, owner="one", lease_ms=LEASE_MS)
+
+
+async def test_lanes_of_one_hop_have_different_owners(database: Database) -> None:
+    """The caps of a hop are divided among its lanes."""
+    lanes = Lanes(database)
+
+    assert await lanes.claim(HOP, 0, owner="one", lease_ms=LEASE_MS)
+    assert await lanes.claim(HOP, 1, owner="two", lease_ms=LEASE_MS)
+
+
+async def test_only_one_of_many_gets_a_lane(database_url: str) -> None:
+    """Also when all ask in the same moment."""
+    databases = [open_database(database_url) for _ in range(4)]
+
+    claims = await asyncio.gather(
+        *(
+            Lanes(database).claim(HOP, owner=f"worker {number}", lease_ms=LEASE_MS)
+            for number, database in enumerate(databases)
+        )
+    )
+
+    assert sorted(claims) == [False, False, False, True]
+    for database in databases:
+        await database.close()
+
+
+async def test_a_lease_that_has_ended_can_be_taken_over(database: Database) -> None:
+    """A dead worker's lanes find another one."""
+    lanes = Lanes(database)
+    await lanes.claim(HOP, owner="one", lease_ms=GONE)
+
+    assert await lanes.claim(HOP, owner="two", lease_ms=LEASE_MS)
+    assert await lanes.renew(owner="one", lease_ms=LEASE_MS) == frozenset()
+
+
+async def test_renewal_tells_what_is_still_ours(database: Database) -> None:
+    """A lease that ended unnoticed by others goes on."""
+    lanes = Lanes(database)
+    await lanes.claim(HOP, owner="one", lease_ms=GONE)
+    await lanes.claim(OTHER_HOP, owner="one", lease_ms=LEASE_MS)
+
+    renewed = await lanes.renew(owner="one", lease_ms=LEASE_MS)
+
+    assert renewed == {lane_id(HOP), lane_id(OTHER_HOP)}
+    assert not await lanes.claim(HOP, owner="two", lease_ms=LEASE_MS)
+
+
+async def test_lanes_are_given_back(database: Database) -> None:
+    """One by one, or all of an owner."""
+    lanes = Lanes(database)
+    for hop in (HOP, OTHER_HOP):
+        await lanes.claim(hop, owner="one", lease_ms=LEASE_MS)
+
+    await lanes.release(lane_id(HOP), owner="one")
+    assert await lanes.claim(HOP, owner="two", lease_ms=LEASE_MS)
+    assert not await lanes.claim(OTHER_HOP, owner="two", lease_ms=LEASE_MS)
+
+    await lanes.release_owner("one")
+    assert await lanes.claim(OTHER_HOP, owner="two", lease_ms=LEASE_MS)
+
+
+async def test_nobody_gives_back_what_is_not_his(database: Database) -> None:
+    """The token decides."""
+    lanes = Lanes(database)
+    await lanes.claim(HOP, owner="one", lease_ms=LEASE_MS)
+
+    await lanes.release(lane_id(HOP), owner="two")
+
+    assert not await lanes.claim(HOP, owner="two", lease_ms=LEASE_MS)
+
+
+async def test_lanes_with_mail_and_without_owner_are_found(queue: Queue) -> None:
+    """Mail of a dead worker is not forgotten; owned and empty lanes are nobody's concern."""
+    lanes = Lanes(queue.database)
+    other = queue.spool.lane(OTHER_HOP)
+    await queue.put(lanes=(queue.lane,))
+    await queue.put(lanes=(other,))
+    await lanes.claim("empty", owner="", lease_ms=GONE)
+
+    found = await lanes.waiting(now=now_ms() + 1)
+
+    assert found == [LaneRecord(other, OTHER_HOP, 0)]
+    assert await lanes.waiting(now=now_ms() - 60_000) == []

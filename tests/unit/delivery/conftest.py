@@ -1,6 +1,7 @@
 """What the tests of delivery share: messages, a courier with short patience, certificates."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -8,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 import uvloop
+from tests.support.outgoing import attempt, message, states
 
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import Address, SessionSettings, ask_system
 from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.mail.envelope import RecipientState
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.net.tls import ClientContexts, server_context
 from pillarbox.route import SmartHost, TlsMode
@@ -63,3 +66,27 @@ async def courier_to(certificates: CertificateFiles) -> AsyncIterator[CourierMak
             return courier
 
         yield make
+
+
+async def failure_at(
+    courier_to: CourierMaker, port: int, *, timeouts: Timeouts | None = None, **changes: object
+) -> str:
+    """Code, enhanced code and text of the failure of the hop."""
+    courier = courier_to(port, timeouts=timeouts or Timeouts(quit=2), **changes)
+    result = await attempt(courier, message(recipients=2))
+    assert states(result) == {0: RecipientState.DEFERRED, 1: RecipientState.DEFERRED}
+    assert result.hop_failure is not None
+    assert {outcome.reply for outcome in result.outcomes} == {result.hop_failure}
+    assert {outcome.remote_host for outcome in result.outcomes} == {""}
+    assert not courier.is_open
+    return str(result.hop_failure)
+
+
+def resolver(*addresses: str) -> Callable[[str, int], Awaitable[list[Address]]]:
+    """Every name has these addresses."""
+
+    async def resolve(host: str, port: int) -> list[Address]:
+        del host, port
+        return [(socket.AF_INET, address) for address in addresses]
+
+    return resolve

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from pillarbox.mail.address import Mailbox
+
 
 class TlsMode(StrEnum):
     """How a connection is secured."""
@@ -95,12 +97,29 @@ def lane_id(hop: str, number: int = 0) -> int:
     return int.from_bytes(digest) >> 1
 
 
+def route_domain(path: Mailbox | None) -> str:
+    """The domain of a path as routes know it: "" for the null reverse-path, and for an address
+    literal, which only routes for everything match."""
+    if path is None:
+        return ""
+    domain = path.domain_key
+    return "" if domain.startswith("[") else domain
+
+
 class RouteTable:
     """The routes of one tenant, made once, asked for every recipient."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._by_pattern = {(r.recipient_domain, r.sender_domain): r for r in routes}
         self._empty = not routes
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RouteTable):
+            return NotImplemented
+        return self._by_pattern == other._by_pattern
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._by_pattern))
 
     def choose(self, sender_domain: str, recipient_domain: str) -> Route | None:
         """The route for this pair of domains (lower-case A-labels; "" for the null reverse-path).

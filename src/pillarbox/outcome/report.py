@@ -11,7 +11,7 @@ from pillarbox.mail.dsn_words import Action
 from pillarbox.mail.envelope import Notify, Recipient, Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.outcome.settle import Judgement, Tried
-from pillarbox.route import CAPTURE_ROUTE, Reject, hop_key
+from pillarbox.route import CAPTURE_ROUTE, Reject, hop_key, route_domain
 
 
 def needed_octets(message: SpooledMessage) -> int:
@@ -72,7 +72,7 @@ class Reporter:
         )
         # RFC 3461 section 6.1: no DSN about a DSN, so NOTIFY is NEVER where it is given at all.
         recipient = Recipient(0, to, Notify.NEVER)
-        lane_id = self._lane_of(self._hop(tried, to.domain_key))
+        lane_id = self._lane_of(self._hop(tried, route_domain(to)))
         return SpooledMessage(
             queue_id=dsn_id,
             tenant_id=message.tenant_id,

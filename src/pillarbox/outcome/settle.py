@@ -76,6 +76,12 @@ def wants_report(notify: Notify, occasion: Notify) -> bool:
     return bool(notify & occasion) and not notify & Notify.NEVER
 
 
+def is_notice_time(tenant: Tenant, message: SpooledMessage, now: Timestamp) -> bool:
+    """Whether the moment of the delay notice has come for those who want one."""
+    notice_at = delay_notice_at(tenant.retry, message.received_at)
+    return notice_at is not None and now >= notice_at
+
+
 def judge(tried: Tried, rand: float) -> Judgement:
     """Decide on each recipient. `rand` (0 to 1) is the jitter of all of them, so that they come
     back together."""
@@ -138,7 +144,7 @@ def _record(
         if at is None:
             state = RecipientState.EXPIRED
         else:
-            notified = notified or _is_delay_due(tried, spooled)
+            notified = notified or is_notice_time(tried.tenant, tried.message, tried.finished_at)
     return RecipientRecord(
         number=outcome.number,
         state=state,
@@ -170,17 +176,6 @@ def _try_again_at(
     return notice_at
 
 
-def _is_delay_due(tried: Tried, spooled: SpooledRecipient) -> bool:
-    """Whether this is the moment for the one delay notice of a recipient."""
-    notice_at = delay_notice_at(tried.tenant.retry, tried.message.received_at)
-    return (
-        notice_at is not None
-        and tried.finished_at >= notice_at
-        and tried.message.envelope.reverse_path is not None
-        and wants_report(spooled.recipient.notify, Notify.DELAY)
-    )
-
-
 def _reported(
     tried: Tried, spooled: SpooledRecipient, outcome: RecipientOutcome, record: RecipientRecord
 ) -> ReportedRecipient | None:
@@ -203,6 +198,8 @@ def _reported(
             action = Action.FAILED
         case _:
             if record.delay_notified is spooled.delay_notified:
+                return None
+            if not wants_report(notify, Notify.DELAY):
                 return None
             action = Action.DELAYED
     return ReportedRecipient(

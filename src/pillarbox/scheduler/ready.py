@@ -135,6 +135,12 @@ class ReadyQueue:
         """Give back an attempt that was taken but not tried: it is the next of its credential."""
         self._line(attempt).appendleft(attempt)
         self._length += 1
+        # What it was charged is given back.
+        turns = self._tenants[attempt.message.tenant_id]
+        flow = turns.flow(attempt.message.credential_id)
+        cost = cost_octets(attempt)
+        turns.credit = min(turns.credit + cost, QUANTUM_OCTETS)
+        flow.credit = min(flow.credit + cost, QUANTUM_OCTETS)
 
     def take(self) -> Attempt | None:
         """Remove and return the attempt whose turn it is; None when there is none."""

@@ -1,0 +1,352 @@
+"""A lane: the connections to one next hop, how many there are, and when they may be used.
+
+Each connection is one long-lived task that makes one attempt after the other; there is no task
+and no timer for a message. Connections are opened as mail waits and close when they are idle.
+Where attempts come from and go to is the scheduler's (`LaneSource`).
+"""
+
+import asyncio
+from collections import deque
+
+from pillarbox.delivery.attempt import Attempt, FinishedAttempt
+from pillarbox.delivery.courier import AttemptResult, Courier
+from pillarbox.delivery.lane_source import LaneSource, LaneTools
+from pillarbox.delivery.pacing import GateState
+from pillarbox.delivery.permits import Permits, Wait
+from pillarbox.errors import SpoolUnavailable
+from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
+from pillarbox.mail.reply import Reply
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.route import HopCaps, NextHop
+
+INTERNAL_FAILURE = Reply(451, "4.3.0", ("The attempt failed on our side; it is tried again",))
+
+_TURN_MESSAGES = 20
+"""A connection that others wait for gives way after so many messages."""
+
+_BREATH_MESSAGES = 16
+"""After so many attempts a connection lets others run, also if its courier never waits."""
+
+_FAULT_PAUSE_SECONDS = 1.0
+"""After an error of ours in a connection."""
+
+_LONG_SECONDS = 60.0
+"""Mail that has to wait for longer is left to the store."""
+
+_UNTIL_ONE_ENDS = float("inf")
+
+
+class _Connection:
+    """One connection and its task."""
+
+    __slots__ = ("courier", "hop", "served")
+
+    def __init__(self) -> None:
+        self.courier: Courier | None = None
+        self.hop: NextHop | None = None
+        self.served = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.courier is not None and self.courier.is_open
+
+    async def close(self) -> None:
+        """End the session; the next attempt begins another one."""
+        courier, self.courier = self.courier, None
+        self.served = 0
+        if courier is not None:
+            try:
+                await courier.close()
+            except Exception:
+                log.exception("delivery.close_failed")
+
+
+class Lane:
+    """The connections of one next hop."""
+
+    def __init__(self, hop: str, caps: HopCaps, source: LaneSource, tools: LaneTools) -> None:
+        self.hop = hop
+        self.permits = Permits(caps)
+        self._source = source
+        self._tools = tools
+        self._connections: set[_Connection] = set()
+        self._idle: deque[tuple[asyncio.Future[bool], float]] = deque()
+        self._reaper: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        self._is_stopping = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is tried for long, so that no mail has to be at hand."""
+        now = self._tools.monotonic()
+        if self.permits.gate.state(now) is GateState.CLOSED:
+            return True
+        return _LONG_SECONDS < self._not_before - now < _UNTIL_ONE_ENDS
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether one attempt is wanted, to see whether the next hop is back."""
+        return self.permits.gate.state(self._tools.monotonic()) is GateState.PROBING
+
+    def set_caps(self, caps: HopCaps) -> None:
+        """Obey these caps from now on."""
+        if caps is not self.permits.caps and caps != self.permits.caps:
+            self.permits.set_caps(caps)
+            self._not_before = 0.0
+
+    def wake(self) -> None:
+        """There is something to take: bring one connection to it."""
+        if self._tools.monotonic() < self._not_before or self._is_stopping:
+            return
+        while self._idle:
+            # The one that rested least: the others can close.
+            future, _ = self._idle.pop()
+            if not future.done():
+                future.set_result(True)
+                return
+        self._grow()
+
+    def wake_all(self) -> None:
+        """There is much to take, or a reason to wait is gone."""
+        self._not_before = 0.0
+        for _ in range(min(self._source.waiting, len(self._idle) + 1)):
+            self.wake()
+
+    def stop(self) -> None:
+        """Begin nothing more; connections close when their attempt ends."""
+        self._is_stopping = True
+        self._tools.slots.forget(self._grow)
+        for timer in (self._timer, self._reaper):
+            if timer is not None:
+                timer.cancel()
+        self._end_idle()
+
+    # How many connections.
+
+    def _grow(self) -> None:
+        """Open one more connection if mail waits, the hop has not enough, and it lets us in: at
+        most as many at once as there are already, so a hop that hangs holds up one."""
+        count = len(self._connections)
+        if count >= self.permits.concurrency.limit or not self._source.waiting:
+            return
+        tools = self._tools
+        now = tools.monotonic()
+        is_shaky = self.permits.gate.state(now) is not GateState.OPEN
+        if self._is_stopping or now < self._not_before or (count and is_shaky):
+            return
+        opened = sum(connection.is_open for connection in self._connections)
+        if count - opened >= max(opened, 1) or not tools.slots.take(self._grow):
+            return
+        connection = _Connection()
+        self._connections.add(connection)
+        metrics.CONNECTIONS_OPEN.inc()
+        tools.spawn(self._run(connection))
+
+    async def _run(self, connection: _Connection) -> None:
+        """The task of a connection."""
+        try:
+            await self._serve(connection)
+        except Exception:
+            log.exception("delivery.connection_failed", next_hop=self.hop)
+            metrics.TASK_FAILURES.inc()
+            self._hold_until(self._tools.monotonic() + _FAULT_PAUSE_SECONDS)
+        finally:
+            self._connections.discard(connection)
+            metrics.CONNECTIONS_OPEN.dec()
+            try:
+                await connection.close()
+            finally:
+                self._tools.slots.give_back()
+        self.wake()
+
+    # One connection.
+
+    async def _serve(self, connection: _Connection) -> None:
+        """Make attempts until this connection is not needed any more."""
+        made = 0
+        while True:
+            attempt = self._next()
+            if attempt is None:
+                if not await self._rest(connection):
+                    return
+                continue
+            if not await self._make(connection, attempt):
+                return
+            made += 1
+            if self._source.waiting:
+                self._grow()
+            if made % _BREATH_MESSAGES == 0:
+                await asyncio.sleep(0)
+            if connection.served >= self.permits.caps.messages_per_connection:
+                await connection.close()
+            if self._is_too_many(made):
+                return
+
+    def _is_too_many(self, made: int) -> bool:
+        """Whether a connection has to end: the hop wants fewer, or other lanes need its slot."""
+        count = len(self._connections)
+        if count > self.permits.concurrency.limit:
+            return True
+        return self._tools.slots.is_wanted and (count > 1 or made >= _TURN_MESSAGES)
+
+    async def _rest(self, connection: _Connection) -> bool:
+        """Wait for mail with the session open; False when it is time to end."""
+        if self._is_stopping or not connection.is_open or self._is_too_many(0):
+            return False
+        tools = self._tools
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._idle.append((future, tools.monotonic()))
+        if self._reaper is None:
+            self._reaper = tools.call_at(tools.monotonic() + tools.idle_seconds, self._reap)
+        return await future
+
+    def _reap(self) -> None:
+        """End the connections that have rested long enough. One timer for the lane."""
+        self._reaper = None
+        tools = self._tools
+        limit = tools.monotonic() - tools.idle_seconds
+        while self._idle:
+            future, since = self._idle[0]
+            if since > limit and not future.done():
+                self._reaper = tools.call_at(since + tools.idle_seconds, self._reap)
+                return
+            self._idle.popleft()
+            if not future.done():
+                future.set_result(False)
+
+    def _end_idle(self) -> None:
+        while self._idle:
+            future, _ = self._idle.pop()
+            if not future.done():
+                future.set_result(False)
+
+    # One attempt.
+
+    def _next(self) -> Attempt | None:
+        """The next attempt, if the hop may be given one now."""
+        tools = self._tools
+        now = tools.monotonic()
+        if self._is_stopping or now < self._not_before:
+            return None
+        answer = self.permits.ask(now, tools.wall())
+        if isinstance(answer, Wait):
+            self._hold_until(answer.until)
+            if self.is_closed:
+                self._source.shut(None)
+            return None
+        attempt = self._source.take(answer)
+        if attempt is not None:
+            self.permits.begin(len(attempt.recipients))
+        return attempt
+
+    def _end(self, attempt: Attempt, started_at: Timestamp, *, counts: bool) -> None:
+        now = self._tools.monotonic()
+        self.permits.end(now, started_at, len(attempt.recipients), counts=counts)
+        if self._not_before == _UNTIL_ONE_ENDS:
+            self._not_before = 0.0
+
+    async def _make(self, connection: _Connection, attempt: Attempt) -> bool:
+        """Make one attempt; whether the connection can go on."""
+        tools = self._tools
+        started_at, begun = tools.wall(), tools.monotonic()
+        try:
+            courier = await self._courier(connection, attempt.next_hop)
+            content = self._source.content(attempt)
+            result = await courier.attempt(attempt.message, attempt.recipients, content)
+        except SpoolUnavailable:
+            self._end(attempt, started_at, counts=False)
+            self._source.abandon(attempt)
+            return True
+        except Exception:
+            log.exception("delivery.attempt_failed", next_hop=self.hop)
+            metrics.TASK_FAILURES.inc()
+            result = _deferred(attempt)
+        connection.served += 1
+        failure = result.hop_failure
+        self._end(attempt, started_at, counts=failure is None)
+        if failure is not None and self._refuses_only_more(connection):
+            self._source.put_back(attempt)
+            return False
+        duration_ms = int((tools.monotonic() - begun) * 1000)
+        self._source.finish(FinishedAttempt(attempt, result, started_at, duration_ms))
+        if failure is not None:
+            self._shut(failure)
+            return False
+        self._went_through(result)
+        return True
+
+    async def _courier(self, connection: _Connection, next_hop: NextHop) -> Courier:
+        """The courier of a connection; another one if the way to the hop has changed."""
+        if next_hop is not connection.hop and next_hop != connection.hop:
+            await connection.close()
+            connection.hop = next_hop
+        if connection.courier is None:
+            connection.courier = self._tools.courier_for(next_hop)
+        return connection.courier
+
+    # What the next hop's answers mean for the lane.
+
+    def _refuses_only_more(self, connection: _Connection) -> bool:
+        """Whether the hop refused this connection while it kept others: it wants no more."""
+        opened = sum(other.is_open for other in self._connections if other is not connection)
+        if opened:
+            self.permits.concurrency.refuse_more_than(opened)
+        return opened > 0
+
+    def _shut(self, failure: Reply) -> None:
+        """The hop can not be reached: nothing more until a probe."""
+        tools = self._tools
+        gate = self.permits.gate
+        metrics.CONNECTION_FAILURES.inc()
+        if gate.state(tools.monotonic()) is not GateState.CLOSED:
+            pause = round(gate.fail(tools.monotonic(), tools.rand()), 1)
+            reply = str(failure)
+            log.warning("delivery.hop_closed", next_hop=self.hop, reply=reply, pause_seconds=pause)
+        self._source.shut(failure)
+        self._end_idle()
+        self._hold_until(gate.closed_until)
+
+    def _went_through(self, result: AttemptResult) -> None:
+        tools = self._tools
+        if self.permits.gate.succeed():
+            log.info("delivery.hop_opened", next_hop=self.hop)
+            self.wake_all()
+        if result.throttled:
+            count = len(self._connections)
+            self.permits.concurrency.throttle(tools.monotonic(), tools.rand(), connections=count)
+        else:
+            self.permits.concurrency.succeed()
+
+    def _hold_until(self, when: float) -> None:
+        """Take nothing before this moment; one timer for the lane."""
+        self._not_before = when
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if when != _UNTIL_ONE_ENDS and not self._is_stopping:
+            self._timer = self._tools.call_at(when, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._tools.monotonic() < self._not_before:
+            # The clock of the loop is coarser than the moment.
+            self._hold_until(self._not_before)
+            return
+        self._not_before = 0.0
+        if not self._source.waiting:
+            self._source.want()
+        self.wake_all()
+
+
+def _deferred(attempt: Attempt) -> AttemptResult:
+    """Unknown failure: every recipient is tried again."""
+    numbers = [each.recipient.number for each in attempt.recipients]
+    state = RecipientState.DEFERRED
+    return AttemptResult([RecipientOutcome(one, state, INTERNAL_FAILURE) for one in numbers])

@@ -1,0 +1,62 @@
+"""What a lane works with: where its attempts come from and go to, and what all lanes share."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pillarbox.delivery.attempt import Attempt, FinishedAttempt, WallClock
+from pillarbox.delivery.courier import ContentSource, CourierFactory
+from pillarbox.delivery.slots import ConnectionSlots
+from pillarbox.mail.reply import Reply
+
+
+class LaneSource(Protocol):
+    """The scheduler's side of a lane."""
+
+    @property
+    def waiting(self) -> int:
+        """How many attempts could be taken now."""
+        ...
+
+    def take(self, most_recipients: int) -> Attempt | None:
+        """The next attempt, with at most so many recipients; None: nothing may start now."""
+        ...
+
+    def put_back(self, attempt: Attempt) -> None:
+        """The attempt was not made; it is the next one."""
+        ...
+
+    def abandon(self, attempt: Attempt) -> None:
+        """The attempt was not made, as its content could not be read."""
+        ...
+
+    def finish(self, finished: FinishedAttempt) -> None:
+        """The attempt was made."""
+        ...
+
+    def shut(self, reason: Reply | None) -> None:
+        """What is in memory is not needed for long. `reason`: the next hop can not be reached."""
+        ...
+
+    def want(self) -> None:
+        """A pause is over and nothing is at hand; mail is wanted from the store."""
+        ...
+
+    def content(self, attempt: Attempt) -> ContentSource:
+        """Where to read the content of an attempt that is not in memory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    """What all lanes of a worker share. `monotonic` is the clock of the event loop."""
+
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    monotonic: Callable[[], float]
+    call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    wall: WallClock
+    rand: Callable[[], float]
+    courier_for: CourierFactory
+    slots: ConnectionSlots
+    idle_seconds: float

@@ -1,0 +1,188 @@
+"""When a next hop may be given more: its caps, its back-off, and how many connections it likes.
+
+Data structures without I/O. `now` is a monotonic time in seconds; only the day of the daily cap
+is told by the time of day. All caps hold for the lane, and a hop's lane has one owner, so they
+hold exactly.
+"""
+
+from collections import deque
+from enum import Enum, auto
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.retry import backoff_seconds
+
+FIRST_CLOSED_SECONDS = 15.0
+LONGEST_CLOSED_SECONDS = 600.0
+"""A next hop that can not be reached is probed after the first, then after doubled pauses."""
+
+FIRST_THROTTLED_SECONDS = 2.0
+LONGEST_THROTTLED_SECONDS = 60.0
+"""The pause after a next hop asked for less, doubled each time until it takes mail again."""
+
+_WINDOW_SECONDS = 60.0
+_DAY_MS = 86_400_000
+
+
+class MinuteWindow:
+    """Never more than `limit` messages in any 60 seconds, as the next hop sees them.
+
+    When exactly it counts a message is unknown: somewhere between begin and end of the attempt.
+    So a message counts from its begin until 60 seconds after its end.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._ends: deque[float] = deque()
+        self._running = 0
+
+    def fill(self, now: float) -> None:
+        """Count a full window: nobody knows what was sent up to now."""
+        self._ends.extend([now] * self.limit)
+
+    def wait_seconds(self, now: float) -> float:
+        """How long until one more may begin: 0 is at once, infinity until a running one ends."""
+        ends = self._ends
+        while ends and ends[0] + _WINDOW_SECONDS <= now:
+            ends.popleft()
+        if self._running + len(ends) < self.limit:
+            return 0.0
+        return ends[0] + _WINDOW_SECONDS - now if ends else float("inf")
+
+    def begin(self) -> None:
+        """One begins."""
+        self._running += 1
+
+    def end(self, now: float, *, counts: bool) -> None:
+        """One has ended; it `counts` unless the next hop never saw it."""
+        self._running -= 1
+        if counts:
+            self._ends.append(now)
+
+
+class DailyBudget:
+    """At most `limit` recipients on one day (UTC)."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._day = 0
+        self._used = 0
+
+    def load(self, now: Timestamp, used: int) -> None:
+        """What the store has counted on the present day."""
+        self._day = now // _DAY_MS
+        self._used = used
+
+    def room(self, now: Timestamp) -> int:
+        """How many more recipients may be tried now."""
+        day = now // _DAY_MS
+        if day > self._day:
+            self._day = day
+            self._used = 0
+        return max(self.limit - self._used, 0)
+
+    def reserve(self, recipients: int) -> None:
+        """They are about to be tried."""
+        self._used += recipients
+
+    def give_back(self, started_at: Timestamp, recipients: int) -> None:
+        """The next hop never saw them."""
+        if started_at // _DAY_MS == self._day:
+            self._used -= recipients
+
+    def wait_seconds(self, now: Timestamp) -> float:
+        """How long until the next day."""
+        return ((now // _DAY_MS + 1) * _DAY_MS - now) / 1000
+
+
+class GateState(Enum):
+    """Whether a next hop is given mail."""
+
+    OPEN = auto()
+    CLOSED = auto()
+    """It can not be reached; nothing is tried until the pause is over."""
+    PROBING = auto()
+    """The pause is over: one attempt shows whether it is back."""
+
+
+class Gate:
+    """The back-off of a next hop that can not be reached."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._closed_until = 0.0
+        self._is_closed = False
+
+    def state(self, now: float) -> GateState:
+        """How it stands now."""
+        if not self._is_closed:
+            return GateState.OPEN
+        return GateState.CLOSED if now < self._closed_until else GateState.PROBING
+
+    @property
+    def closed_until(self) -> float:
+        """The end of the pause."""
+        return self._closed_until
+
+    def fail(self, now: float, rand: float) -> float:
+        """The hop could not be reached: close for a time, which is returned."""
+        self._failures += 1
+        self._is_closed = True
+        pause = backoff_seconds(
+            self._failures, first=FIRST_CLOSED_SECONDS, longest=LONGEST_CLOSED_SECONDS, rand=rand
+        )
+        self._closed_until = now + pause
+        return pause
+
+    def succeed(self) -> bool:
+        """The hop answers; whether it was closed before."""
+        was_closed = self._is_closed
+        self._is_closed = False
+        self._failures = 0
+        return was_closed
+
+
+class Concurrency:
+    """How many connections a next hop is given: halved when it asks for less, then one more after
+    so many successes as there are connections, up to `cap`."""
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self.limit = cap
+        self.paused_until = 0.0
+        self._successes = 0
+        self._throttles = 0
+
+    def set_cap(self, cap: int) -> None:
+        """The cap was changed by an administrator."""
+        if cap != self.cap:
+            self.limit = cap if self.limit >= self.cap else min(self.limit, cap)
+            self.cap = cap
+
+    def throttle(self, now: float, rand: float, *, connections: int) -> None:
+        """The hop asked for less while it had so many connections: halve them, and pause."""
+        self._successes = 0
+        if now < self.paused_until:
+            # Other connections hear the same; it is one request.
+            return
+        self._throttles += 1
+        self.limit = max(min(self.limit, connections) // 2, 1)
+        self.paused_until = now + backoff_seconds(
+            self._throttles,
+            first=FIRST_THROTTLED_SECONDS,
+            longest=LONGEST_THROTTLED_SECONDS,
+            rand=rand,
+        )
+
+    def refuse_more_than(self, connections: int) -> None:
+        """The hop refused a further connection while these were open."""
+        self._successes = 0
+        self.limit = max(min(self.limit, connections), 1)
+
+    def succeed(self) -> None:
+        """An attempt went through."""
+        self._throttles = 0
+        if self.limit < self.cap:
+            self._successes += 1
+            if self._successes >= self.limit:
+                self._successes = 0
+                self.limit += 1

@@ -1,0 +1,74 @@
+"""Whose lanes are ours, and until when.
+
+A lease is renewed long before it ends. It ends here, by the monotonic clock and counted from
+before the question, sooner than in the store: no attempt begins that another owner might make.
+"""
+
+from collections.abc import Callable, Iterable
+
+from pillarbox.delivery.attempt import WallClock
+from pillarbox.errors import SpoolUnavailable
+from pillarbox.observe.log import log
+from pillarbox.scheduler.lane_queue import LaneQueue, Ownership
+from pillarbox.scheduler.stores import LaneStore
+
+LEASE_SECONDS = 15.0
+RENEW_SECONDS = 5.0
+MARGIN_SECONDS = 2.0
+"""So much sooner a lease ends for us than for others."""
+
+
+class Leases:
+    """Claims and renews lanes for one owner."""
+
+    def __init__(
+        self, lanes: LaneStore, owner: str, *, monotonic: Callable[[], float], wall: WallClock
+    ) -> None:
+        self._lanes = lanes
+        self._owner = owner
+        self._monotonic = monotonic
+        self._wall = wall
+
+    async def claim(self, queue: LaneQueue) -> bool:
+        """Make a lane ours if nobody has it. Raises SpoolUnavailable."""
+        asked_at = self._monotonic()
+        if not await self._lanes.claim(
+            queue.hop, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
+        ):
+            return False
+        now = self._wall()
+        used = await self._lanes.usage(queue.lane_id, now=now)
+        queue.lane.permits.inherit(self._monotonic(), now, used)
+        queue.claimed_at = self._monotonic()
+        queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
+        queue.ownership = Ownership.OURS
+        return True
+
+    async def renew(self, queues: Iterable[LaneQueue]) -> list[LaneQueue]:
+        """Renew all leases; those that were lost. Raises SpoolUnavailable: then they run out."""
+        asked_at = self._monotonic()
+        held = await self._lanes.renew(owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000))
+        lost = []
+        for queue in queues:
+            if queue.ownership is not Ownership.OURS or queue.claimed_at >= asked_at:
+                continue
+            if queue.lane_id in held:
+                queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
+                queue.lane.wake_all()
+            else:
+                lost.append(queue)
+        return lost
+
+    async def release(self, queue: LaneQueue) -> None:
+        """Give a lane back that is not needed."""
+        try:
+            await self._lanes.release(queue.lane_id, owner=self._owner)
+        except SpoolUnavailable:
+            log.info("scheduler.release_failed", next_hop=queue.hop)
+
+    async def release_all(self) -> None:
+        """Give all lanes back."""
+        try:
+            await self._lanes.release_owner(self._owner)
+        except SpoolUnavailable:
+            log.warning("scheduler.release_failed", next_hop="all")

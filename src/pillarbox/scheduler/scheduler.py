@@ -1,0 +1,368 @@
+"""The scheduler of a worker: brings accepted mail to the lanes that the worker owns.
+
+`offer` is called right after a message was committed. All else runs in the tasks of `run`: leases
+are kept, what did not fit into memory is loaded, and what other processes changed is followed.
+The scheduler holds no promise itself: at any moment everything is in the store.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pillarbox.delivery.attempt import WallClock
+from pillarbox.delivery.courier import CourierFactory
+from pillarbox.delivery.lane_source import LaneTools
+from pillarbox.delivery.slots import ConnectionSlots
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.outcome.report import Reporter
+from pillarbox.scheduler.lane_queue import LaneQueue, Ownership, QueueTools
+from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
+from pillarbox.scheduler.loader import LOADERS, Loader
+from pillarbox.scheduler.memory import Memory
+from pillarbox.scheduler.recorder import Recorder, RecorderTools
+from pillarbox.scheduler.stores import LaneStore, QueueStore, TenantStore
+from pillarbox.scheduler.tenants import Tenants, Way
+from pillarbox.scheduler.walk import WALK_SECONDS, Walk
+from pillarbox.store.records import Tenant
+
+TICK_SECONDS = 1.0
+QUIET_SECONDS = 60.0
+"""A lane without mail is given back after this time."""
+
+ORPHAN_SECONDS = 5.0
+"""So often lanes without a living owner are looked for."""
+
+_UNROUTED = 1000
+"""Accepted messages whose tenant has to be read first."""
+
+_SETTLE_SECONDS = 10.0
+"""At the end: how long to wait for results to become durable."""
+
+
+def wall_clock() -> Timestamp:
+    """The time of day."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """`owner` is the token under which this worker owns lanes. `content_octets` of accepted mail
+    are kept in memory until they are delivered; more is read from the store again."""
+
+    host_name: str
+    owner: str
+    connections: int = 500
+    idle_seconds: float = 5.0
+    ready_messages: int = 1000
+    content_octets: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStores:
+    """Where mail and its rules are. `trouble`: why the spool takes nothing now."""
+
+    spool: QueueStore
+    lanes: LaneStore
+    directory: TenantStore
+    trouble: Callable[[], SpoolTrouble | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerMeans:
+    """What it works with: couriers, ids for DSNs, the time of day, chance."""
+
+    courier_for: CourierFactory
+    next_id: Callable[[Timestamp], int]
+    wall: WallClock = wall_clock
+    rand: Callable[[], float] = field(default=random.random)
+
+
+class Scheduler:
+    """One for each worker; made inside its event loop."""
+
+    def __init__(
+        self, settings: SchedulerSettings, stores: SchedulerStores, means: SchedulerMeans
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._stores = stores
+        self._wall = means.wall
+        self._queues: dict[int, LaneQueue] = {}
+        self._limbo: dict[int, dict[int, int]] = {}
+        self._connections: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._is_draining = False
+        self._ended = asyncio.Event()
+        self._unrouted: list[SpooledMessage] = []
+        self._has_unrouted = asyncio.Event()
+        self._queue_generation: int | None = None
+        self._tenants = Tenants(stores.directory, stores.spool.lane)
+        self._leases = Leases(stores.lanes, settings.owner, monotonic=loop.time, wall=means.wall)
+        self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
+        reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane)
+        self._recorder = Recorder(
+            RecorderTools(stores.spool, reporter, stores.trouble, self.offer, means.rand)
+        )
+        self._tools = self._make_tools(settings, means)
+
+    def _make_tools(self, settings: SchedulerSettings, means: SchedulerMeans) -> QueueTools:
+        lane_tools = LaneTools(
+            spawn=self._spawn,
+            monotonic=self._loop.time,
+            call_at=self._loop.call_at,
+            wall=means.wall,
+            rand=means.rand,
+            courier_for=means.courier_for,
+            slots=ConnectionSlots(settings.connections),
+            idle_seconds=settings.idle_seconds,
+        )
+        return QueueTools(
+            spool=self._stores.spool,
+            tenants=self._tenants,
+            recorder=self._recorder,
+            memory=Memory(settings.content_octets),
+            lane_tools=lane_tools,
+            wall=means.wall,
+            owner=settings.owner,
+            ready_limit=settings.ready_messages,
+            load=self._loader.request,
+        )
+
+    # New mail.
+
+    def offer(self, message: SpooledMessage) -> None:
+        """Take a message that was just committed into its lanes; the hot path."""
+        if self._is_draining or self._group is None:
+            return
+        tenant = self._tenants.at_hand(message.tenant_id)
+        if tenant is None:
+            # Above the bound it is left to the store, where it is found when its lane is loaded.
+            if len(self._unrouted) < _UNROUTED:
+                self._unrouted.append(message)
+                self._has_unrouted.set()
+            else:
+                self._leave(message.recipients)
+            return
+        recipients = message.recipients
+        way = self._tenants.way(tenant, message, recipients[0].recipient)
+        if len(recipients) == 1:
+            self._place(message, recipients, tenant, way)
+            return
+        groups: dict[Way | None, list[SpooledRecipient]] = {way: [recipients[0]]}
+        for spooled in recipients[1:]:
+            way = self._tenants.way(tenant, message, spooled.recipient)
+            groups.setdefault(way, []).append(spooled)
+        for way, group in groups.items():
+            self._place(message, group, tenant, way)
+
+    def _place(
+        self,
+        message: SpooledMessage,
+        recipients: list[SpooledRecipient],
+        tenant: Tenant,
+        way: Way | None,
+    ) -> None:
+        lane_id = recipients[0].lane_id
+        if way is None or way.lane_id != lane_id:
+            # The routes have changed since it was accepted; the loader moves it.
+            self._leave(recipients)
+            return
+        queue = self._queues.get(lane_id)
+        if queue is None:
+            queue = self._open(way)
+        queue.offer(message, recipients, tenant, way)
+
+    def _leave(self, recipients: list[SpooledRecipient]) -> None:
+        """Leave recipients to the store."""
+        for spooled in recipients:
+            queue = self._queues.get(spooled.lane_id)
+            if queue is not None:
+                queue.has_backlog = True
+
+    async def _route_late(self) -> None:
+        """Task: read the tenants of messages that were offered before they were at hand."""
+        while True:
+            await self._has_unrouted.wait()
+            self._has_unrouted.clear()
+            messages, self._unrouted = self._unrouted, []
+            for message in messages:
+                try:
+                    tenant = await self._tenants.get(message.tenant_id)
+                except SpoolUnavailable:
+                    tenant = None
+                if tenant is None or self._tenants.at_hand(message.tenant_id) is None:
+                    self._leave(message.recipients)
+                else:
+                    self.offer(message)
+
+    # Lanes.
+
+    def _open(self, way: Way) -> LaneQueue:
+        """The queue of a way's lane; a new one is to be claimed."""
+        return self._queues.get(way.lane_id) or self._open_hop(way.lane_id, way.hop)
+
+    def _open_hop(self, lane_id: int, hop: str) -> LaneQueue:
+        known = self._limbo.pop(lane_id, None)
+        queue = self._queues[lane_id] = LaneQueue(lane_id, hop, self._tools, known=known)
+        self._loader.request(queue)
+        return queue
+
+    def _drop(self, queue: LaneQueue) -> None:
+        """Forget a lane that is not ours; what is under way is remembered until it is settled."""
+        if queue.ownership is Ownership.OURS:
+            log.warning("scheduler.lane_lost", next_hop=queue.hop)
+        queue.lose()
+        if self._queues.get(queue.lane_id) is queue:
+            del self._queues[queue.lane_id]
+        if queue.known:
+            self._limbo[queue.lane_id] = queue.known
+
+    def _spawn(self, connection: Coroutine[Any, Any, None]) -> None:
+        if self._group is None:
+            connection.close()
+            return
+        task = self._group.create_task(connection)
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    # The tasks.
+
+    async def run(self) -> None:
+        """Schedule until `drain` has ended."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            tasks = [
+                group.create_task(self._tick_always()),
+                group.create_task(self._watch_always()),
+                group.create_task(self._renew_always()),
+                group.create_task(self._route_late()),
+                group.create_task(self._recorder.run()),
+                *(group.create_task(self._loader.run(self._tools)) for _ in range(LOADERS)),
+            ]
+            await self._ended.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, let attempts end for so long, record all results, give the lanes
+        back; then `run` ends."""
+        self._is_draining = True
+        for queue in self._queues.values():
+            queue.lane.stop()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=seconds)
+        for task in list(self._connections):
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._recorder.wait_until_idle()
+        await self._leases.release_all()
+        self._ended.set()
+
+    async def _tick_always(self) -> None:
+        """Task: what has to be looked at once a second."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._tick()
+
+    def _tick(self) -> None:
+        self._recorder.retry_failed()
+        is_open = self._recorder.is_open
+        now, wall = self._loop.time(), self._wall()
+        for queue in list(self._queues.values()):
+            if queue.due_at is not None and queue.due_at <= wall:
+                queue.has_backlog = True
+            self._plan_walk(queue, now, wall)
+            if queue.has_backlog or queue.walks or queue.ownership is Ownership.WANTED:
+                self._loader.request(queue)
+            if is_open and queue.waiting:
+                queue.lane.wake_all()
+        metrics.READY_MESSAGES.set(self._tools.memory.ready)
+        metrics.LANES_OWNED.set(len(self._queues))
+
+    def _plan_walk(self, queue: LaneQueue, now: float, wall: Timestamp) -> None:
+        """Mail that waits in the store for long is looked at from time to time."""
+        if queue.walks or now - queue.walked_at < WALK_SECONDS:
+            return
+        is_closed = queue.lane.is_closed
+        if not is_closed and not queue.has_backlog:
+            return
+        queue.walked_at = now
+        if is_closed and not queue.is_surveyed:
+            # Whose mail it is shows by looking at all of it, once.
+            queue.is_surveyed = True
+            queue.walks = [Walk(wall)]
+            return
+        notice = self._tenants.shortest_notice_seconds
+        if notice is not None:
+            queue.walks.append(Walk(wall - notice * 1000, unnotified=True))
+        queue.walks.append(Walk(wall - self._tenants.shortest_give_up_seconds * 1000))
+
+    async def _renew_always(self) -> None:
+        """Task: keep the leases."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                lost = await self._leases.renew(list(self._queues.values()))
+            except SpoolUnavailable:
+                continue
+            for queue in lost:
+                self._drop(queue)
+
+    async def _watch_always(self) -> None:
+        """Task: follow what people and other processes have changed."""
+        orphans_at = -math.inf
+        while True:
+            try:
+                await self._follow_changes()
+                if self._loop.time() >= orphans_at:
+                    orphans_at = self._loop.time() + ORPHAN_SECONDS
+                    for record in await self._stores.lanes.waiting(now=self._wall()):
+                        if record.lane_id not in self._queues and not self._is_draining:
+                            self._open_hop(record.lane_id, record.hop)
+                await self._give_back_quiet()
+            except SpoolUnavailable:
+                # The leases run out by themselves; everything is looked at again.
+                pass
+            except Exception:
+                log.exception("scheduler.watch_failed")
+                metrics.TASK_FAILURES.inc()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _follow_changes(self) -> None:
+        if await self._tenants.refresh():
+            # Mail may belong to other lanes now, also mail that waits for long.
+            for queue in self._queues.values():
+                queue.walks = [Walk(self._wall(), is_urgent=True)]
+                self._loader.request(queue)
+        generation = await self._stores.spool.queue_generation()
+        if generation != self._queue_generation:
+            if self._queue_generation is not None:
+                for queue in self._queues.values():
+                    queue.drop_memory()
+                    queue.walks = [Walk(self._wall(), is_urgent=True)]
+                    self._loader.request(queue)
+            self._queue_generation = generation
+
+    async def _give_back_quiet(self) -> None:
+        """Give lanes back that have had no mail for a time."""
+        now = self._loop.time()
+        soon = self._wall() + int(QUIET_SECONDS * 1000)
+        for queue in list(self._queues.values()):
+            if queue.is_busy or (queue.due_at is not None and queue.due_at <= soon):
+                queue.quiet_since = math.inf
+            elif queue.quiet_since == math.inf:
+                queue.quiet_since = now
+            elif now - queue.quiet_since >= QUIET_SECONDS:
+                queue.lose()
+                del self._queues[queue.lane_id]
+                await self._leases.release(queue)

@@ -1,0 +1,97 @@
+"""What the scheduler asks of the store and the directory (pillarbox.store)."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.store.lanes import LaneRecord
+from pillarbox.store.records import Settlement, Tenant
+
+
+class QueueStore(Protocol):
+    """The spool: store.spool.Spool."""
+
+    def lane(self, hop: str, number: int = 0) -> int:
+        """The id of a hop's lane, whose row the next message makes."""
+        ...
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
+        """Record a result; whether it counted."""
+        ...
+
+    async def read_chunk(self, queue_id: int, number: int) -> bytes:
+        """A piece of content."""
+        ...
+
+    async def load_due(
+        self, lane_id: int, *, now: Timestamp, limit: int, exclude: Collection[int] = ()
+    ) -> list[SpooledMessage]:
+        """Messages to be tried now."""
+        ...
+
+    async def next_due(self, lane_id: int) -> Timestamp | None:
+        """When the next recipient of a lane is due."""
+        ...
+
+    async def older_than(
+        self,
+        lane_id: int,
+        *,
+        received_before: Timestamp,
+        limit: int,
+        unnotified: bool = False,
+        after: int = 0,
+    ) -> list[SpooledMessage]:
+        """Messages that came before a moment and wait, by queue id, from the one behind `after`."""
+        ...
+
+    async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
+        """Put recipients into another lane."""
+        ...
+
+    async def queue_generation(self) -> int:
+        """Moves when somebody changed what is queued."""
+        ...
+
+
+class LaneStore(Protocol):
+    """Who owns which lane: store.lanes.Lanes."""
+
+    async def claim(self, hop: str, number: int = 0, *, owner: str, lease_ms: int) -> bool:
+        """Take a lane; whether it is ours."""
+        ...
+
+    async def renew(self, *, owner: str, lease_ms: int) -> frozenset[int]:
+        """Renew all leases; the lanes that are still ours."""
+        ...
+
+    async def release(self, lane_id: int, *, owner: str) -> None:
+        """Give one lane back."""
+        ...
+
+    async def release_owner(self, owner: str) -> None:
+        """Give all lanes back."""
+        ...
+
+    async def waiting(self, *, now: Timestamp, limit: int = 100) -> list[LaneRecord]:
+        """Lanes without an owner that have mail to be tried now."""
+        ...
+
+    async def usage(self, lane_id: int, *, now: Timestamp) -> int:
+        """Recipients tried on this day."""
+        ...
+
+
+class TenantStore(Protocol):
+    """The directory: store.directory.Directory."""
+
+    @property
+    def generation(self) -> int:
+        """Moves with every change."""
+        ...
+
+    async def tenant(self, tenant_id: int) -> Tenant | None:
+        """A tenant; None if it is gone."""
+        ...

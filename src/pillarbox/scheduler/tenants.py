@@ -1,0 +1,118 @@
+"""The tenants whose mail is at hand, and the route of each recipient, without a query.
+
+A message is routed when it enters a ready queue. Each change of the directory moves `version`:
+what was routed before is routed again when its turn comes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pillarbox.errors import SecretError
+from pillarbox.mail.envelope import Recipient
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.observe.log import log
+from pillarbox.retry import RetryPolicy
+from pillarbox.route import CAPTURE_ROUTE, HopCaps, NextHop, Reject, Route, hop_key, route_domain
+from pillarbox.scheduler.stores import TenantStore
+from pillarbox.store.records import Tenant
+
+_CACHED_WAYS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a recipient's mail goes: the next hop, what it allows, its name and its lane."""
+
+    next_hop: NextHop
+    caps: HopCaps
+    hop: str
+    lane_id: int
+
+
+class Tenants:
+    """A cache over the directory that answers at once. `lane_of` gives the id of a hop's lane."""
+
+    def __init__(self, directory: TenantStore, lane_of: Callable[[str], int]) -> None:
+        self._directory = directory
+        self._lane_of = lane_of
+        self._tenants: dict[int, Tenant] = {}
+        self._ways: dict[tuple[int, str, str, bool], Way | None] = {}
+        self._generation = directory.generation
+        self.version = 0
+
+    def at_hand(self, tenant_id: int) -> Tenant | None:
+        """A tenant that was asked for before; None: ask `get`."""
+        return self._tenants.get(tenant_id)
+
+    async def get(self, tenant_id: int) -> Tenant | None:
+        """A tenant; None if it is gone or can not be read. Raises SpoolUnavailable."""
+        tenant = self._tenants.get(tenant_id)
+        if tenant is not None:
+            return tenant
+        version = self.version
+        try:
+            tenant = await self._directory.tenant(tenant_id)
+        except SecretError as error:
+            # Its mail waits; the message of the error names what an administrator has to mend.
+            log.error("scheduler.tenant_unreadable", tenant_id=tenant_id, cause=str(error))
+            return None
+        if tenant is not None and version == self.version:
+            self._tenants[tenant_id] = tenant
+        return tenant
+
+    async def refresh(self) -> bool:
+        """Follow the directory; whether routes have changed. Raises SpoolUnavailable."""
+        generation = self._directory.generation
+        if generation == self._generation:
+            return False
+        old = self._tenants
+        self._tenants = {}
+        self._ways.clear()
+        self.version += 1
+        self._generation = generation
+        is_changed = False
+        for tenant_id, tenant in old.items():
+            new = await self.get(tenant_id)
+            is_changed |= new is None or new.routes != tenant.routes
+        return is_changed
+
+    def way(self, tenant: Tenant, message: SpooledMessage, recipient: Recipient) -> Way | None:
+        """The way of a recipient now; None where the tenant has routes and none matches.
+
+        A DSN of ours that nobody would take is captured.
+        """
+        is_dsn = message.account_id is None
+        sender = route_domain(message.envelope.reverse_path)
+        key = (tenant.tenant_id, sender, route_domain(recipient.forward_path), is_dsn)
+        try:
+            return self._ways[key]
+        except KeyError:
+            route = tenant.routes.choose(key[1], key[2])
+            if is_dsn and (route is None or isinstance(route.next_hop, Reject)):
+                route = CAPTURE_ROUTE
+            way = None if route is None else self._way(route)
+            if len(self._ways) >= _CACHED_WAYS:
+                self._ways.clear()
+            if self._tenants.get(tenant.tenant_id) is tenant:
+                self._ways[key] = way
+            return way
+
+    def _way(self, route: Route) -> Way:
+        hop = hop_key(route.next_hop)
+        return Way(route.next_hop, route.caps, hop, self._lane_of(hop))
+
+    @property
+    def shortest_notice_seconds(self) -> int | None:
+        """The earliest delay notice of all tenants at hand; None if none wants one."""
+        seconds = [
+            tenant.retry.delay_notice_seconds
+            for tenant in self._tenants.values()
+            if tenant.retry.delay_notice_seconds is not None
+        ]
+        return min(seconds, default=None)
+
+    @property
+    def shortest_give_up_seconds(self) -> int:
+        """The earliest end of all tenants at hand."""
+        seconds = [tenant.retry.give_up_seconds for tenant in self._tenants.values()]
+        return min(seconds, default=RetryPolicy().give_up_seconds)

@@ -59,6 +59,13 @@ class Site:
     accepted: list[SpooledMessage]
     time: "Time"
     hashes: list[str] = field(default_factory=list)
+    running: "asyncio.Task[None] | None" = None
+
+    async def open_sessions(self, count: int) -> None:
+        """Wait until so many sessions are open."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self.reception._registry) != count:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
 
     def client_context(self) -> ssl.SSLContext:
         """A client's context that trusts the certificate of the site."""
@@ -123,13 +130,12 @@ async def running_site(
     ready = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(site.reception.run(sockets, ready))
+            site.running = tasks.create_task(site.reception.run(sockets, ready))
             await ready.wait()
             try:
                 yield site
             finally:
                 await site.reception.stop(1)
-                await running
     finally:
         site.services.authenticator.close()
         await database.close()

@@ -52,52 +52,39 @@ class Reception:
     ) -> None:
         limits = services.limits
         self._services = services
+        self._host_name = host_name
         self._certificates = certificates
         self._registry = Registry(
             sessions=limits.sessions, sessions_per_source=limits.sessions_per_address
         )
-        self._doors = [
-            Door(
-                listener,
-                server_settings(listener, limits, host_name),
-                certificates.get(listener.name),
-                services,
-                self._spawn,
-            )
-            for listener in listeners
-        ]
+        self._doors = {listener.name: self._door(listener) for listener in listeners}
         self._tasks: asyncio.TaskGroup | None = None
-        self._stopping = asyncio.Event()
+        self._servers: list[Server] = []
         self._drained = asyncio.Event()
 
     async def run(
         self, sockets: Mapping[str, socket.socket], ready: asyncio.Event | None = None
     ) -> None:
         """Serve on these sockets, by the names of the listeners, until `stop` has ended."""
-        servers: list[Server] = []
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                for door in self._doors:
-                    servers.append(await self._open(door, sockets[door.listener.name]))
+                for name, door in self._doors.items():
+                    self._servers.append(await self._open(door.listener, sockets[name]))
                 sweeping = tasks.create_task(self._sweep())
                 if ready is not None:
                     ready.set()
-                await self._stopping.wait()
-                for server in servers:
-                    server.close()
                 await self._drained.wait()
                 sweeping.cancel()
         finally:
             self._tasks = None
-            for server in servers:
-                server.close()
+            self._close_servers()
             self._registry.abort()
 
     async def stop(self, deadline_seconds: float) -> None:
         """Take no more connections and end the sessions; those that have not ended at the
         deadline are cut off."""
-        self._stopping.set()
+        self._close_servers()
         self._registry.stop()
         try:
             async with asyncio.timeout(deadline_seconds):
@@ -106,6 +93,11 @@ class Reception:
             log.warning("reception.cut_off", sessions=len(self._registry))
         self._registry.abort()
         self._drained.set()
+
+    def _close_servers(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers = []
 
     async def _open(self, door: Door, bound: socket.socket) -> Server:
         opened = metrics.SESSIONS.labels(door.listener.name)

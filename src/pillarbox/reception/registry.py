@@ -55,6 +55,11 @@ class Registry:
     def __len__(self) -> int:
         return len(self._members)
 
+    def change_limits(self, *, sessions: int, sessions_per_source: int) -> None:
+        """New limits for connections that are yet to come."""
+        self._sessions = sessions
+        self._sessions_per_source = sessions_per_source
+
     def admit(self, member: Member, address: str) -> Admission:
         """Count a new connection; what is to become of it."""
         source = source_of(address)

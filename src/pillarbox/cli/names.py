@@ -14,15 +14,20 @@ from pillarbox.store.database import Database
 SHOWN = 3
 """Names that an error suggests at most."""
 
+_ALIKE = 0.7
+"""How similar a name must be, from 0 to 1: one letter wrong in a short one."""
+
 
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Known names that look like this one, the most similar first."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+    by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
     folded = name.casefold()
-    found = get_close_matches(folded, by_folded, SHOWN, 0.6)
+    found = get_close_matches(folded, by_folded, SHOWN, _ALIKE)
     if not found:
-        # "printer" for printer@example.org.
-        found = [candidate for candidate in sorted(by_folded) if folded and folded in candidate]
+        # "printr" for printer@example.org.
+        local_parts = {candidate: candidate.partition("@")[0] for candidate in by_folded}
+        close = get_close_matches(folded, local_parts.values(), SHOWN, _ALIKE)
+        found = [candidate for candidate, local in local_parts.items() if local in close]
     return [by_folded[candidate] for candidate in found[:SHOWN]]
 
 

@@ -70,9 +70,9 @@ class HostPortType(click.ParamType[HostPort]):
         if isinstance(value, HostPort):
             return value
         if value.startswith("["):
-            host, _, rest = value[1:].partition("]")
+            host, bracket, rest = value[1:].partition("]")
             port = rest.removeprefix(":")
-            is_well_formed = rest == "" or rest.startswith(":")
+            is_well_formed = bool(bracket) and bool(rest) == bool(port) == rest.startswith(":")
         else:
             host, colon, port = value.partition(":")
             is_well_formed = bool(colon) == bool(port)

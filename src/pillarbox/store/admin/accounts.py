@@ -45,7 +45,7 @@ def add_account(
     if owner is None:
         raise DirectoryError(
             f"no tenant has the domain {mailbox.domain_key}: "
-            f"add it first (`pillarbox domain add TENANT {mailbox.domain_key}`)"
+            f"add it first (`pillarbox domain add {mailbox.domain_key}`)"
         )
     if connection.scalar(select(exists().where(account.c.address_key == mailbox.key))):
         raise DirectoryError(f"there is an account {mailbox.address} already")
@@ -93,7 +93,7 @@ def list_accounts(
     for row in connection.execute(select(send_as).order_by(send_as.c.pattern)):
         grants.setdefault(row.account_id, []).append(row.pattern)
     counted = select(credential.c.account_id, func.count()).group_by(credential.c.account_id)
-    counts: dict[int, int] = dict(connection.execute(counted).tuples().all())
+    counts: dict[int, int] = dict(connection.execute(counted).all())
     return [
         AccountInfo(
             account_id=row.id,
@@ -186,5 +186,5 @@ def _no_account(address: str) -> DirectoryError:
 def _foreign_domain(domain_name: str, tenant_name: str) -> DirectoryError:
     return DirectoryError(
         f"the domain {domain_name} is not one of tenant {tenant_name!r}: add it first "
-        f"(`pillarbox domain add {tenant_name} {domain_name}`), or use an address in another one"
+        f"(`pillarbox domain add {domain_name} --tenant {tenant_name}`), or use another address"
     )

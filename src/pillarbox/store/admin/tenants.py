@@ -120,7 +120,7 @@ def list_tenants(connection: Connection, name: str | None = None) -> list[Tenant
     for row in connection.execute(select(domain).order_by(domain.c.name)):
         domains.setdefault(row.tenant_id, []).append(row.name)
     counted = select(account.c.tenant_id, func.count()).group_by(account.c.tenant_id)
-    accounts: dict[int, int] = dict(connection.execute(counted).tuples().all())
+    accounts: dict[int, int] = dict(connection.execute(counted).all())
     return [
         _tenant_info(row, domains.get(row.id, ()), accounts.get(row.id, 0))
         for row in connection.execute(query)

@@ -1,0 +1,67 @@
+"""A service's configuration and database, and a way to run commands on them."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.support.storing import open_database
+
+from pillarbox.cli.root import root
+from pillarbox.store.database import Database
+from pillarbox.store.seal import new_master_key
+
+CONFIG = """
+host_name = "mail.example.org"
+data_directory = "."
+master_key = "{key}"
+metrics.port = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An installed service that does not run. `database` is the store that its commands use."""
+
+    config_file: Path
+    database: Database
+
+    def run(self, *arguments: str, stdin: str | None = None) -> Result:
+        """Run a command; what it wrote and its exit code."""
+        words = ["--config", str(self.config_file), *arguments]
+        return CliRunner().invoke(root, words, input=stdin)
+
+    def do(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run a command that succeeds; what it wrote."""
+        result = self.run(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command that succeeds with --json; what it wrote."""
+        return json.loads(self.do(*arguments, "--json"))
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service with an empty directory."""
+    file = tmp_path / "pillarbox.toml"
+    key = base64.b64encode(new_master_key()).decode()
+    file.write_text(CONFIG.format(key=key))
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    yield Service(file, database)
+    database.close_now()
+
+
+@pytest.fixture
+def office(service: Service) -> Service:
+    """A service with the tenant default, its domain example.org and the account
+    printer@example.org."""
+    service.do("tenant", "add", "default")
+    service.do("domain", "add", "example.org")
+    service.do("account", "add", "printer@example.org")
+    return service

@@ -1,0 +1,35 @@
+"""Values of options (pillarbox.cli.option_types)."""
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pillarbox.cli.option_types import HOST_PORT, LIMIT, HostPort, Limit
+
+
+@given(st.text() | st.text("[]:1a.", max_size=12))
+def test_host_and_port_never_raise_another_error(text: str) -> None:
+    """Whatever is typed is a host with a port, or a usage error."""
+    try:
+        found = HOST_PORT.convert(text, None, None)
+    except click.BadParameter:
+        return
+    assert found.host
+    assert found.port is None or found.port >= 0
+
+
+@given(st.ip_addresses(v=6), st.integers(1, 65535))
+def test_ipv6_literals_stand_in_brackets(address: object, port: int) -> None:
+    """RFC 3986 section 3.2.2, as in every program that takes host and port."""
+    assert HOST_PORT.convert(f"[{address}]:{port}", None, None) == HostPort(str(address), port)
+    assert HOST_PORT.convert(f"[{address}]", None, None) == HostPort(str(address), None)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "nix", "²"])
+def test_limit_is_a_number_or_none(text: str) -> None:
+    """A usage error for everything else."""
+    assert LIMIT.convert("none", None, None) == Limit(None)
+    assert LIMIT.convert("5", None, None) == Limit(5)
+    with pytest.raises(click.BadParameter):
+        LIMIT.convert(text, None, None)

@@ -1,0 +1,177 @@
+"""Routes by command (pillarbox.cli.route)."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Service
+
+from pillarbox.config import load
+from pillarbox.route import SmartHost
+from pillarbox.store.admin.routes import list_routes, show_route
+from pillarbox.store.seal import Seal
+
+EX_USAGE = 64
+EX_DATA = 65
+EX_NO_INPUT = 66
+EX_NO_SUCH = 67
+
+RELAY = ("route", "add", "--smarthost", "relay.example:587")
+LOGIN = ("--user", "app", "--password-file", "-")
+
+
+def _password(service: Service) -> str:
+    """The opened password of the only route."""
+    seal = Seal(load(service.config_file).master_key)
+    [info] = service.database.read_now(list_routes)
+    route_id = info.route.route_id
+    opened = service.database.read_now(lambda c: show_route(c, route_id, seal=seal))
+    assert isinstance(opened.route.next_hop, SmartHost)
+    return opened.route.next_hop.password
+
+
+def test_smart_host_with_login_and_limits(office: Service) -> None:
+    """The route of the README; its password is read from standard input and never shown."""
+    limits = ("--connections", "3", "--per-minute", "30", "--per-day", "10000")
+    shown = office.do(*RELAY, *LOGIN, *limits, stdin="s3cret\n")
+
+    [route] = office.json("route", "list")
+    assert route["next_hop"] == {
+        "kind": "smarthost",
+        "host": "relay.example",
+        "port": 587,
+        "tls": "starttls",
+        "verify": True,
+        "username": "app",
+        "ca_file": None,
+    }
+    assert (route["connections"], route["messages_per_minute"]) == (3, 30)
+    assert route["recipients_per_day"] == 10_000
+    assert _password(office) == "s3cret"
+    assert "s3cret" not in shown + office.do("route", "list") + office.do(
+        "route", "show", route["id"]
+    )
+
+
+def test_password_file_counts_to_its_first_line_end(office: Service, tmp_path: Path) -> None:
+    """An editor's line end is no part of a password; blanks are."""
+    file = tmp_path / "secret"
+    file.write_text(" s3cret \n# a note\n")
+
+    office.do(*RELAY, "--user", "app", "--password-file", str(file))
+
+    assert _password(office) == " s3cret "
+
+
+def test_missing_password_file_is_66(office: Service) -> None:
+    """EX_NOINPUT, with the name of the file."""
+    result = office.run(*RELAY, "--user", "app", "--password-file", "/nowhere/secret")
+
+    assert result.exit_code == EX_NO_INPUT
+    assert "/nowhere/secret" in result.stderr
+
+
+def test_without_a_terminal_the_password_is_not_asked_for(office: Service) -> None:
+    """A script gets an error instead of hanging."""
+    result = office.run(*RELAY, "--user", "app")
+
+    assert result.exit_code == EX_USAGE
+    assert "--password-file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("relay.example", ("relay.example", 587, "starttls")),
+        ("relay.example:465", ("relay.example", 465, "tls")),
+        ("192.0.2.1:25", ("192.0.2.1", 25, "starttls")),
+        ("[2001:db8::1]:2525", ("2001:db8::1", 2525, "starttls")),
+    ],
+)
+def test_encryption_follows_from_the_port(
+    office: Service, host: str, expected: tuple[str, int, str]
+) -> None:
+    """Never in the clear unless that is asked for."""
+    hop = office.json("route", "add", "--smarthost", host)["next_hop"]
+
+    assert (hop["host"], hop["port"], hop["tls"]) == expected
+
+
+@pytest.mark.parametrize("host", [":587", "relay.example:", "relay:x", "[::1", "[::1]587"])
+def test_smart_host_that_can_not_be_read_is_64(office: Service, host: str) -> None:
+    """A usage error, not a route."""
+    assert office.run("route", "add", "--smarthost", host).exit_code == EX_USAGE
+
+
+def test_password_never_goes_in_the_clear(office: Service) -> None:
+    """A login over an unencrypted connection is refused."""
+    result = office.run(*RELAY, *LOGIN, "--tls", "none", stdin="s3cret\n")
+
+    assert result.exit_code == EX_DATA
+    assert "STARTTLS" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--capture", "--reject", "No"],
+        ["--capture", "--tls", "none"],
+        ["--smarthost", "a.example", "--password-file", "-"],
+    ],
+    ids=["nothing", "two", "capture with TLS", "password without user"],
+)
+def test_route_goes_one_way(office: Service, options: list[str]) -> None:
+    """One next hop, and only options that mean something with it."""
+    assert office.run("route", "add", *options, stdin="x\n").exit_code == EX_USAGE
+
+
+def test_capture_and_reject_for_some_domains(office: Service) -> None:
+    """Patterns by sender and recipient are shown as they were given."""
+    office.do("route", "add", "--to", "*.Example.com", "--capture")
+    office.do("route", "add", "--from", "example.org", "--to", "bad.example", "--reject", "No mail")
+
+    routes = office.json("route", "list")
+
+    assert [(r["from"], r["to"], r["next_hop"]) for r in routes] == [
+        ("", "*.example.com", {"kind": "capture"}),
+        ("example.org", "bad.example", {"kind": "reject", "text": "No mail"}),
+    ]
+
+
+def test_change_keeps_the_rest_and_the_password(office: Service) -> None:
+    """One limit changes; host, login and password stay."""
+    route_id = office.do(*RELAY, *LOGIN, "--json", stdin="s3cret\n").split('"id": "')[1][:13]
+
+    changed = office.json("route", "change", route_id, "--per-minute", "5")
+
+    assert changed["messages_per_minute"] == 5
+    assert changed["next_hop"]["username"] == "app"
+    assert _password(office) == "s3cret"
+
+
+def test_change_to_another_login_needs_its_password(office: Service) -> None:
+    """The password of one user is not tried with another."""
+    route_id = office.json("route", "add", "--smarthost", "relay.example")["id"]
+
+    refused = office.run("route", "change", route_id, "--user", "app")
+    office.do("route", "change", route_id, *LOGIN, stdin="other\n")
+
+    assert refused.exit_code == EX_USAGE
+    assert _password(office) == "other"
+
+
+def test_removed_route_is_gone(office: Service) -> None:
+    """By its id, in any case; a second time it is unknown."""
+    route_id = office.json("route", "add", "--capture")["id"]
+
+    office.do("route", "remove", route_id.lower())
+
+    assert office.run("route", "show", route_id).exit_code == EX_NO_SUCH
+    assert office.run("route", "show", "nonsense").exit_code == EX_DATA
+
+
+def test_same_pattern_twice_is_refused(office: Service) -> None:
+    """The first route is named, not silently replaced."""
+    office.do("route", "add", "--capture")
+
+    assert office.run("route", "add", "--reject", "No").exit_code == EX_DATA

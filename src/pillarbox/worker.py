@@ -5,53 +5,15 @@ that is ready writes one line to the status pipe; it ends when the life pipe clo
 its supervisor is gone.
 """
 
-import json
 import os
 import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Self
 
+from pillarbox.app.life import run_worker
+from pillarbox.app.order import WorkerOrder
 from pillarbox.config import load
 from pillarbox.errors import ConfigError
 from pillarbox.observe import log as logging
 from pillarbox.observe.log import log
-
-READY = b"ready\n"
-"""What a worker writes to the status pipe when all listeners take connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOrder:
-    """What a supervisor tells a worker.
-
-    `sockets` are the descriptors of the listening sockets by the names of the listeners. `token`
-    owns lanes and the instance number in the store; `dead_tokens` are those of workers that died
-    without giving theirs back.
-    """
-
-    config_file: str
-    number: int
-    token: str
-    dead_tokens: tuple[str, ...]
-    sockets: dict[str, int]
-    life_descriptor: int
-    status_descriptor: int
-
-    def to_text(self) -> str:
-        """The order as one argument of the command line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read what `to_text` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "dead_tokens": tuple(fields["dead_tokens"])})
-
-    @property
-    def config_path(self) -> Path | None:
-        """None: the environment alone configures."""
-        return Path(self.config_file) if self.config_file else None
 
 
 def main() -> int:
@@ -63,11 +25,8 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return os.EX_CONFIG
     logging.configure(settings.log.level, settings.log.format)
-    # Only now: the supervisor imports this module too and stays small without the service.
-    from pillarbox import app
-
     try:
-        return app.run(order, settings)
+        return run_worker(order, settings)
     except Exception:
         log.exception("worker.crashed")
         return os.EX_SOFTWARE

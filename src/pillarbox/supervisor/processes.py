@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.observe.log import log
 from pillarbox.supervisor import exits
-from pillarbox.worker import READY, WorkerOrder
 
 RUNS_WELL_SECONDS = 60.0
 """A worker that ran for this long died by accident: its successor starts at once."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pillarbox.app.order import WorkerOrder
 from pillarbox.supervisor import exits
 from pillarbox.supervisor.processes import (
     LONGEST_PAUSE_SECONDS,
@@ -18,7 +19,6 @@ from pillarbox.supervisor.processes import (
     describe_exit,
     end_workers,
 )
-from pillarbox.worker import WorkerOrder
 
 
 @pytest.fixture

@@ -1,0 +1,187 @@
+"""The life of a worker: start, ready, reload, drain, end. What it runs is built in app.parts."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+
+import uvloop
+
+from pillarbox.app.order import READY, WorkerOrder
+from pillarbox.app.parts import Parts, build
+from pillarbox.app.reload import Reloading
+from pillarbox.app.upkeep import Upkeep
+from pillarbox.config import Settings
+from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
+from pillarbox.observe import metrics
+from pillarbox.observe.endpoint import Endpoint, Readiness
+from pillarbox.observe.log import log
+from pillarbox.store.database import Database
+
+LEAVE_SECONDS = 10.0
+"""What is left after draining (the number, the database) may take this long."""
+
+YOUNG_OBJECTS = 10_000
+"""The collector of garbage looks after so many new objects: mail makes hardly any cycles."""
+
+
+def run_worker(order: WorkerOrder, settings: Settings) -> int:
+    """Run one worker until it is told to end; the exit code is one of sysexits.h."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(order, settings))
+    except (ConfigError, SecretError) as error:
+        log.error("worker.can_not_start", cause=str(error))
+        return os.EX_CONFIG
+    except SpoolUnavailable as error:
+        log.error("worker.can_not_start", cause=f"the database: {error.cause}")
+        return os.EX_TEMPFAIL
+
+
+async def _run(order: WorkerOrder, settings: Settings) -> int:
+    # Sockets come first: without a word the supervisor would wait for a worker that failed.
+    sockets = {name: socket.socket(fileno=number) for name, number in order.sockets.items()}
+    database = Database.open(settings.database_url, reserve_octets=settings.disk_reserve_octets)
+    try:
+        database.migrate()
+        parts = await build(order, settings, database)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
+        return await _Life(order, settings, parts, sockets).run()
+    finally:
+        await database.close()
+
+
+@dataclass(slots=True)
+class _Life:
+    """One worker that has all its parts."""
+
+    order: WorkerOrder
+    settings: Settings
+    parts: Parts
+    sockets: dict[str, socket.socket]
+    exit_code: int = os.EX_OK
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> int:
+        """Serve until SIGTERM, the end of the supervisor, or a cause to give up."""
+        reloading = Reloading(
+            self.order.config_path,
+            self.settings,
+            self.parts.reception,
+            self.parts.services_for,
+        )
+        self._take_signals(reloading)
+        endpoint = Endpoint(self._readiness)
+        if self.order.number == 0 and self.settings.metrics.address:
+            await endpoint.start(self.settings.metrics.address, self.settings.metrics.port)
+        upkeep = self._upkeep()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                beside = [
+                    tasks.create_task(upkeep.follow()),
+                    tasks.create_task(upkeep.keep_number()),
+                    tasks.create_task(upkeep.prune()),
+                    tasks.create_task(self._say_ready()),
+                ]
+                tasks.create_task(self.parts.scheduler.run())
+                tasks.create_task(self.parts.reception.run(self.sockets, self.ready))
+                await self.ending.wait()
+                await self._drain()
+                for task in beside:
+                    task.cancel()
+        finally:
+            await endpoint.close()
+            await self._leave()
+        return self.exit_code
+
+    def give_up(self, cause: str) -> None:
+        """End the worker; the supervisor starts another one from what is durable."""
+        log.error("worker.gives_up", cause=cause)
+        self.exit_code = os.EX_TEMPFAIL
+        self.ending.set()
+
+    def _upkeep(self) -> Upkeep:
+        parts = self.parts
+        return Upkeep(
+            database=parts.database,
+            directory=parts.directory,
+            instances=parts.instances,
+            spool=parts.spool,
+            clock=parts.clock,
+            token=self.order.token,
+            instance=parts.instance,
+            trace_days=self.settings.trace_days,
+            give_up=self.give_up,
+        )
+
+    async def _say_ready(self) -> None:
+        """Tell the supervisor once all listeners take connections."""
+        await self.ready.wait()
+        os.write(self.order.status_descriptor, READY)
+        os.close(self.order.status_descriptor)
+        log.info("worker.serves", number=self.order.number, instance=self.parts.instance)
+
+    def _take_signals(self, reloading: Reloading) -> None:
+        """The supervisor hands on SIGTERM and SIGHUP. SIGINT from the keyboard comes to all
+        processes; the supervisor makes a SIGTERM of it."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.ending.set)
+        loop.add_signal_handler(signal.SIGHUP, reloading.reload)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_reader(self.order.life_descriptor, self._supervisor_died)
+
+    def _supervisor_died(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.order.life_descriptor)
+        log.error("worker.supervisor_died")
+        self.exit_code = os.EX_UNAVAILABLE
+        self.ending.set()
+
+    async def _drain(self) -> None:
+        """Sessions end with 421 4.3.2, attempts may end, lanes are given back."""
+        metrics.DRAINING.set(1)
+        seconds = self.settings.drain_seconds
+        log.info("worker.draining", number=self.order.number, drain_seconds=seconds)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.parts.reception.stop(seconds))
+            tasks.create_task(self.parts.scheduler.drain(seconds))
+
+    async def _leave(self) -> None:
+        """Give the number back."""
+        self.parts.authenticator.close()
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self.parts.instances.release(self.order.token)
+        except (SpoolUnavailable, TimeoutError):
+            log.warning("instance.not_released", number=self.parts.instance)
+
+    def _readiness(self) -> Readiness:
+        problems = []
+        if self.ending.is_set():
+            problems.append("draining: the service ends")
+        elif not self.ready.is_set():
+            problems.append("starting: the listeners are not open yet")
+        trouble = self.parts.database.trouble
+        if trouble is not None:
+            problems.append(f"spool: {_TROUBLE[trouble]}")
+        return Readiness(problems, {name: _end(bound) for name, bound in self.sockets.items()})
+
+
+_TROUBLE = {
+    SpoolTrouble.FULL: "full: the disk has less free space than disk_reserve_octets",
+    SpoolTrouble.AWAY: "away: the database does not answer",
+    SpoolTrouble.BAD: "bad: a write failed; the worker starts again",
+}
+
+
+def _end(bound: socket.socket) -> str:
+    """Address and port of a listening socket."""
+    try:
+        address, port = bound.getsockname()[:2]
+    except OSError:
+        return "closed"
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

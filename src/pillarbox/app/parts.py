@@ -1,0 +1,178 @@
+"""Builds a worker out of its parts: the only place that knows all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pillarbox.app.order import WorkerOrder
+from pillarbox.app.upkeep import INSTANCE_LEASE_MS
+from pillarbox.config import Delivery, Limits, Settings
+from pillarbox.delivery.factory import Couriers
+from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.mail.identifier import IdGenerator
+from pillarbox.net.tls import ClientContexts, ServerCertificate
+from pillarbox.policy.authenticate import Authenticator
+from pillarbox.policy.clock import Clock
+from pillarbox.policy.login_limits import LoginLimits
+from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.submission import Submission
+from pillarbox.reception.content import MemoryBudget
+from pillarbox.reception.intake import Intake
+from pillarbox.reception.listener import Reception
+from pillarbox.reception.services import Services
+from pillarbox.reception.sessions import SessionLog
+from pillarbox.route import TlsMode
+from pillarbox.scheduler.scheduler import (
+    Scheduler,
+    SchedulerMeans,
+    SchedulerSettings,
+    SchedulerStores,
+)
+from pillarbox.store.database import Database
+from pillarbox.store.directory import Directory
+from pillarbox.store.instances import Instances
+from pillarbox.store.lanes import Lanes
+from pillarbox.store.passwords import match_password
+from pillarbox.store.seal import Seal
+from pillarbox.store.sessions import Sessions
+from pillarbox.store.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker consists of. `instance` is its number in the store."""
+
+    database: Database
+    directory: Directory
+    instances: Instances
+    instance: int
+    spool: Spool
+    authenticator: Authenticator
+    scheduler: Scheduler
+    reception: Reception
+    services_for: Callable[[Limits], Services]
+    clock: Clock
+
+
+async def build(order: WorkerOrder, settings: Settings, database: Database) -> Parts:
+    """Claim a number and put everything together; nothing runs yet.
+
+    Raises SpoolUnavailable, ConfigError (certificate), SecretError (master key).
+    """
+    clock = Clock()
+    seal = Seal(settings.master_key or None)
+    directory = Directory(database, seal)
+    instances, lanes, spool = Instances(database), Lanes(database), Spool(database)
+    for token in order.dead_tokens:
+        await lanes.release_owner(token)
+        await instances.release(token)
+    instance = await instances.claim(token=order.token, lease_ms=INSTANCE_LEASE_MS)
+    ids = IdGenerator(instance)
+    await directory.refresh()
+    stores = SchedulerStores(spool, lanes, directory, lambda: database.trouble)
+    scheduler = _scheduler(settings, order.token, stores, ids)
+    authenticator = _authenticator(settings, directory, clock)
+    networks = NetworkLogins(directory, clock)
+    sessions = SessionLog(Sessions(database), clock)
+    budget = MemoryBudget(settings.limits.content_memory_octets)
+
+    def services_for(limits: Limits) -> Services:
+        rules = Submission(limits)
+        intake = Intake(
+            spool,
+            rules,
+            ids=ids,
+            host_name=settings.host_name,
+            on_accepted=scheduler.offer,
+            clock=clock,
+        )
+        return Services(
+            limits=limits,
+            rules=rules,
+            authenticator=authenticator,
+            networks=networks,
+            intake=intake,
+            chunks=spool,
+            health=database,
+            sessions=sessions,
+            budget=budget,
+            ids=ids,
+            clock=clock,
+        )
+
+    reception = Reception(
+        settings.listeners,
+        services_for(settings.limits),
+        host_name=settings.host_name,
+        certificates=_certificates(settings),
+    )
+    return Parts(
+        database=database,
+        directory=directory,
+        instances=instances,
+        instance=instance,
+        spool=spool,
+        authenticator=authenticator,
+        scheduler=scheduler,
+        reception=reception,
+        services_for=services_for,
+        clock=clock,
+    )
+
+
+def _scheduler(
+    settings: Settings, owner: str, stores: SchedulerStores, ids: IdGenerator
+) -> Scheduler:
+    delivery = settings.delivery
+    couriers = Couriers(
+        SessionSettings(settings.host_name, ClientContexts(), delivery_timeouts(delivery))
+    )
+    return Scheduler(
+        SchedulerSettings(
+            settings.host_name,
+            owner,
+            connections=delivery.connections,
+            idle_seconds=delivery.idle_seconds,
+            ready_messages=delivery.ready_messages_per_lane,
+        ),
+        stores,
+        SchedulerMeans(couriers.courier_for, ids.next_id),
+    )
+
+
+def _authenticator(settings: Settings, directory: Directory, clock: Clock) -> Authenticator:
+    limits = settings.limits
+    return Authenticator(
+        directory,
+        LoginLimits(
+            tries_per_source=limits.login_failures_per_address,
+            tries_per_account=limits.login_failures_per_account,
+            window_seconds=limits.login_failure_window_seconds,
+        ),
+        matcher=match_password,
+        cache_seconds=limits.login_cache_seconds,
+        clock=clock,
+    )
+
+
+def _certificates(settings: Settings) -> dict[str, ServerCertificate]:
+    """One for each listener with TLS, by its name. Raises ConfigError."""
+    return {
+        listener.name: ServerCertificate(settings.tls.certificate, settings.tls.key)
+        for listener in settings.listeners
+        if listener.tls is not TlsMode.NONE
+    }
+
+
+def delivery_timeouts(delivery: Delivery) -> Timeouts:
+    """The configured times for each step of a delivery."""
+    return Timeouts(
+        connect=delivery.connect_timeout_seconds,
+        handshake=delivery.handshake_timeout_seconds,
+        greeting=delivery.greeting_timeout_seconds,
+        command=delivery.command_timeout_seconds,
+        data=delivery.data_timeout_seconds,
+        block=delivery.block_timeout_seconds,
+        end=delivery.end_timeout_seconds,
+        quit=delivery.quit_timeout_seconds,
+    )

@@ -1,0 +1,99 @@
+"""What a worker does beside the mail: keep its number, follow the directory, remove the old."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.observe import log as logging
+from pillarbox.observe import metrics
+from pillarbox.observe.log import log
+from pillarbox.policy.clock import Clock
+from pillarbox.store.database import Database
+from pillarbox.store.directory import Directory
+from pillarbox.store.instances import Instances
+from pillarbox.store.spool import Spool
+
+INSTANCE_LEASE_MS = 60_000
+"""The number of a dead process is free again after this time at latest."""
+RENEW_SECONDS = 15.0
+REFRESH_SECONDS = 1.0
+"""A change of the directory holds everywhere after this time."""
+PRUNE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The loops of one worker; all run until they are cancelled. `give_up` ends the worker with a
+    cause: it must begin again from what is durable."""
+
+    database: Database
+    directory: Directory
+    instances: Instances
+    spool: Spool
+    clock: Clock
+    token: str
+    instance: int
+    trace_days: int
+    give_up: Callable[[str], None]
+
+    async def follow(self) -> None:
+        """Each second: changes of the directory, the state of the spool, lost log lines."""
+        was_in_trouble: SpoolTrouble | None = None
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            trouble = self.database.trouble
+            if trouble is not was_in_trouble:
+                self._tell_trouble(trouble)
+                was_in_trouble = trouble
+            metrics.LOG_LINES_DROPPED.set(logging.dropped_lines())
+            try:
+                if await self.directory.refresh():
+                    log.info("directory.changed", generation=self.directory.generation)
+            except SpoolUnavailable:
+                # What is in memory stays in use; the trouble is told above.
+                continue
+
+    def _tell_trouble(self, trouble: SpoolTrouble | None) -> None:
+        metrics.SPOOL_IN_TROUBLE.set(trouble is not None)
+        if trouble is None:
+            log.info("spool.takes_mail_again")
+            return
+        log.error("spool.in_trouble", trouble=trouble.value)
+        if trouble is SpoolTrouble.BAD:
+            self.give_up("a write to the spool failed")
+
+    async def keep_number(self) -> None:
+        """Renew the lease of the number that is part of every id. A lost one ends the worker:
+        another process may make the same ids."""
+        renewed_at = time.monotonic()
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                is_ours = await self.instances.renew(token=self.token, lease_ms=INSTANCE_LEASE_MS)
+            except SpoolUnavailable as error:
+                age = round(time.monotonic() - renewed_at)
+                log.warning("instance.not_renewed", cause=error.cause, age_seconds=age)
+                continue
+            renewed_at = time.monotonic()
+            if not is_ours:
+                self.give_up("the number of this process was taken by another")
+                return
+
+    async def prune(self) -> None:
+        """Remove what nobody needs any more: content without a message, old mail and sessions."""
+        since = self.clock.timestamp()
+        while True:
+            now = self.clock.timestamp()
+            try:
+                orphans = await self.spool.collect_orphans(
+                    instance=self.instance, since=since, now=now
+                )
+                removed = await self.spool.prune(now=now, trace_days=self.trace_days)
+            except SpoolUnavailable as error:
+                log.warning("spool.not_pruned", cause=error.cause)
+            else:
+                if orphans or removed:
+                    log.info("spool.pruned", orphans=orphans, removed=removed)
+            await asyncio.sleep(PRUNE_SECONDS)

@@ -99,16 +99,36 @@ class Reception:
             server.close()
         self._servers = []
 
-    async def _open(self, door: Door, bound: socket.socket) -> Server:
-        opened = metrics.SESSIONS.labels(door.listener.name)
+    def take_up(self, services: Services) -> None:
+        """Serve new sessions with other services (and their limits); those that are open keep
+        what they began with."""
+        self._services = services
+        self._registry.change_limits(
+            sessions=services.limits.sessions,
+            sessions_per_source=services.limits.sessions_per_address,
+        )
+        self._doors = {name: self._door(door.listener) for name, door in self._doors.items()}
+
+    def _door(self, listener: Listener) -> Door:
+        return Door(
+            listener,
+            server_settings(listener, self._services.limits, self._host_name),
+            self._certificates.get(listener.name),
+            self._services,
+            self._spawn,
+        )
+
+    async def _open(self, listener: Listener, bound: socket.socket) -> Server:
+        name = listener.name
+        opened = metrics.SESSIONS.labels(name)
 
         def connect() -> Connection:
             opened.inc()
-            return Connection(door, self._registry)
+            return Connection(self._doors[name], self._registry)
 
         # Connections inherit it: a reply must not wait for the acknowledgement of the one before.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if door.listener.tls is TlsMode.TLS:
+        if listener.tls is TlsMode.TLS:
             return TlsServer(bound, connect)
         return await asyncio.get_running_loop().create_server(connect, sock=bound, backlog=BACKLOG)
 

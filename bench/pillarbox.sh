@@ -83,7 +83,7 @@ down)
     [ -f "$DIR/pid" ] || exit 0
     stop_pid "$(cat "$DIR/pid")" 20
     ;;
-queue) pillarbox --json queue list --count ;;
+queue) pillarbox --json queue count | "$PYTHON" -c "import json, sys; print(sum(row[\"recipients\"] for row in json.load(sys.stdin)))" ;;
 version) pillarbox version ;;
 *) usage ;;
 esac

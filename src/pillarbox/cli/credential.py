@@ -7,6 +7,7 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.names import find_account, no_such
 from pillarbox.cli.option_types import MOMENT
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.secret_input import read_secret
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
@@ -78,20 +79,35 @@ def show(cli: Cli, address: str, label: str) -> None:
 @click.argument("address")
 @click.option("--label", required=True, help="What will use it: 'printer in the hall'.")
 @click.option("--network", help="Instead of a password: who comes from here needs no login.")
+@click.option("--password-file", help="A password that devices have already; - for standard input.")
 @click.option("--expires", type=MOMENT, help="The last day on which it can be used.")
 @click.pass_obj
-def add(cli: Cli, address: str, label: str, network: str | None, expires: Timestamp | None) -> None:
+def add(
+    cli: Cli,
+    address: str,
+    label: str,
+    network: str | None,
+    password_file: str | None,
+    expires: Timestamp | None,
+) -> None:
     """Give an account one more password; it is made here and shown this once.
+
+    With --password-file it is the one in the first line of that file, and not shown.
 
     With --network, an address (192.0.2.17) or range (192.0.2.0/24) may send as the account
     without a login, on listeners that have `network_login = true`.
     """
+    if network is not None and password_file is not None:
+        raise click.UsageError("say either --network or --password-file")
+    chosen = None if password_file is None else read_secret(password_file, "Password")
     password = ""
     with cli.database() as database:
         account = find_account(database, address).address
         if network is None:
             password = database.write_now(
-                lambda c: add_password(c, account, label, now=now(), expires_at=expires)
+                lambda c: add_password(
+                    c, account, label, now=now(), expires_at=expires, chosen=chosen
+                )
             ).password
         else:
             database.write_now(
@@ -101,7 +117,10 @@ def add(cli: Cli, address: str, label: str, network: str | None, expires: Timest
             )
         found = _find(database, account, label)
     if cli.as_json:
-        print_json(_record(found) | ({"password": password} if password else {}))
+        shown = {"password": password} if password and chosen is None else {}
+        print_json(_record(found) | shown)
+    elif chosen is not None:
+        click.echo(f"{account} can log in with the password from the file ({label!r}).")
     elif password:
         click.echo(render_settings(settings_of(cli, account, password=password)))
         click.echo("\nThe password is shown only now.")

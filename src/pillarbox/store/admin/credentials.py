@@ -1,6 +1,6 @@
 """Credentials of accounts: a password for each device or program, or a network that needs none.
 
-A password is made here and comes back once; only its hash is kept.
+A password is made here, or chosen, and comes back once; only its hash is kept.
 """
 
 import ipaddress
@@ -18,6 +18,11 @@ from pillarbox.store.records import CredentialKind
 from pillarbox.store.schema import account, credential
 
 _MAX_LABEL = 64
+
+SHORTEST_PASSWORD = 12
+"""Characters of a password that a person chose; one that is made has more, and by chance."""
+
+_LONGEST_PASSWORD_OCTETS = 1024
 
 _WIDEST = {4: 8, 6: 32}
 """The shortest prefix of a network that may send without a login, by version of IP."""
@@ -52,15 +57,21 @@ def add_password(
     *,
     now: Timestamp,
     expires_at: Timestamp | None = None,
+    chosen: str | None = None,
 ) -> NewPassword:
-    """Give an account one more password. Raises DirectoryError."""
+    """Give an account one more password: `chosen`, which devices may have already, or a new one.
+
+    Raises DirectoryError.
+    """
+    if chosen is not None:
+        _check_chosen(chosen)
     account_id = _check(connection, address, label, now=now, expires_at=expires_at)
     beside = connection.scalars(
         select(credential.c.password_hash).where(
             credential.c.account_id == account_id, credential.c.password_hash.is_not(None)
         )
     ).all()
-    password = make_password()
+    password = chosen or make_password()
     values = {
         "kind": CredentialKind.PASSWORD.value,
         "password_hash": hash_password(password, beside),
@@ -163,6 +174,17 @@ def _check(
     if connection.scalar(select(exists().where(*is_it))):
         raise DirectoryError(f"{row['address']} has a credential {label!r} already")
     return account_id
+
+
+def _check_chosen(password: str) -> None:
+    """A password that somebody chose is tried by those who guess; it needs some length."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise DirectoryError(
+            f"the password is too short: choose at least {SHORTEST_PASSWORD} characters, or let "
+            "one be made"
+        )
+    if not password.isprintable() or len(password.encode()) > _LONGEST_PASSWORD_OCTETS:
+        raise DirectoryError("the password has control characters or is too long for a login")
 
 
 def _insert(

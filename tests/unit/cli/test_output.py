@@ -1,0 +1,54 @@
+"""Tables for people (pillarbox.cli.output)."""
+
+import contextlib
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pillarbox.cli.output import print_list, printable
+
+
+class Terminal(io.StringIO):
+    """A standard output that people look at."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def _table(cells: list[str], out: io.StringIO) -> str:
+    with contextlib.redirect_stdout(out):
+        print_list(cells, {"Name": lambda cell: cell, "Length": len}, empty="Nothing.")
+    return out.getvalue()
+
+
+def test_terminal_gets_a_table_in_which_nothing_is_lost() -> None:
+    """A cell that is wider than the terminal is folded, not cut off."""
+    long = "".join(f"<{number}>" for number in range(100))
+
+    shown = _table([long], Terminal())
+
+    assert long in "".join(line[:-10].strip() for line in shown.splitlines() if "<" in line)
+
+
+def test_markup_in_a_cell_is_text() -> None:
+    """What a remote host says has no colours."""
+    assert "[red]x[/red]" in _table(["[red]x[/red]"], Terminal())
+
+
+def test_pipe_gets_plain_lines() -> None:
+    """One line an item, as wide as it needs to be."""
+    lines = _table(["a" * 200, "b"], io.StringIO()).splitlines()
+
+    assert lines == ["NAME" + " " * 198 + "LENGTH", "a" * 200 + "  200", "b" + " " * 201 + "1"]
+
+
+@given(st.text())
+def test_printable_text_has_no_controls(text: str) -> None:
+    """Nothing that a terminal would take for a command; everything else stays."""
+    shown = printable(text)
+
+    assert len(shown) == len(text)
+    assert all(c >= " " and not "\x7f" <= c <= "\x9f" for c in shown)
+    assert all(a == b for a, b in zip(text, shown, strict=True) if a.isalnum())

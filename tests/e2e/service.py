@@ -1,0 +1,152 @@
+"""Pillarbox as people run it: a process of its own, a data folder of its own, free ports."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.letters import SENDER, Upstream
+from tests.e2e.programs import end_group, free_port, kill_group, run
+from tests.e2e.waiting import wait_until
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+_CONFIG = """\
+data_directory = "."
+master_key_file = "master.key"
+host_name = "pillarbox.example"
+disk_reserve_octets = 0
+drain_seconds = 5
+
+[[listeners]]
+name = "submission"
+address = "127.0.0.1"
+port = {starttls_port}
+tls = "starttls"
+
+[[listeners]]
+name = "submissions"
+address = "127.0.0.1"
+port = {tls_port}
+tls = "tls"
+
+[metrics]
+port = {metrics_port}
+
+[log]
+level = "debug"
+format = "json"
+"""
+
+
+def _environment() -> Mapping[str, str]:
+    """That of the tests, without options of a Pillarbox that somebody else runs."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("PILLARBOX_")}
+    return {**ours, "PYTHONUNBUFFERED": "1"}
+
+
+class Pillarbox:
+    """One service in `folder`; `start` it, and `stop` it at the end whatever happens."""
+
+    def __init__(self, folder: Path, more_configuration: str = "") -> None:
+        self.folder = folder
+        self.config = folder / "pillarbox.toml"
+        self.log_file = folder / "service.log"
+        self.ca_file = folder / "tls/ca.pem"
+        self.starttls_port, self.tls_port = free_port(), free_port()
+        self.metrics_port = free_port()
+        self.username = SENDER
+        self._process: subprocess.Popen[bytes] | None = None
+        text = _CONFIG.format(
+            starttls_port=self.starttls_port,
+            tls_port=self.tls_port,
+            metrics_port=self.metrics_port,
+        )
+        self.config.write_text(text + more_configuration)
+        self.card = self._prepare()
+        self.password = self._fact("Password")
+
+    def _prepare(self) -> str:
+        environment = {**_environment(), "PILLARBOX_FIRST_ACCOUNT": self.username}
+        argv = [sys.executable, "-m", "pillarbox.first_start", str(self.folder)]
+        done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def _fact(self, name: str) -> str:
+        """What stands behind a name on the settings card."""
+        line = next(line for line in self.card.splitlines() if line.startswith(f"{name} "))
+        return line.removeprefix(name).strip()
+
+    def start(self) -> None:
+        """Start and wait until it says that it takes mail."""
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pillarbox", "serve", "--config", str(self.config)],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self._is_ready, START_SECONDS, f"readiness\n{self.log[-4000:]}")
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the service ended:\n{self.log[-4000:]}"
+        try:
+            return self.get("/readyz")[0] == http.client.OK
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor and its workers, all at once."""
+        assert self._process is not None
+        kill_group(self._process.pid)
+        self._process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, and SIGKILL for what is left; the exit code of the service."""
+        if self._process is None:
+            return 0
+        end_group(self._process.pid, seconds=STOP_SECONDS)
+        return self._process.wait(STOP_SECONDS)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the loopback endpoint: status and text. Raises OSError when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    @property
+    def log(self) -> str:
+        """What the service logged so far."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of the log with this event."""
+        lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("event") == name]
+
+    def admin(self, *words: str, stdin: str = "") -> str:
+        """Run `pillarbox WORDS`, which must succeed; what it prints."""
+        argv = [sys.executable, "-m", "pillarbox", *words, "--config", str(self.config)]
+        return run(argv, stdin=stdin.encode()).stdout.decode()
+
+    def admin_json(self, *words: str) -> Any:
+        """Run `pillarbox WORDS --json`; what it prints, decoded."""
+        return json.loads(self.admin(*words, "--json"))
+
+    def door(self, *, implicit_tls: bool) -> Upstream:
+        """How the first account reaches one of the two ports."""
+        port = self.tls_port if implicit_tls else self.starttls_port
+        return Upstream(port, implicit_tls, self.username, self.password, self.ca_file)

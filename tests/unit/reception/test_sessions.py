@@ -1,0 +1,52 @@
+"""What is logged and kept of a session."""
+
+from tests.support.reception import Site
+
+from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.identifier import format_id
+from pillarbox.policy.clock import Clock
+from pillarbox.reception.sessions import RECORDS_PER_SECOND, SessionLog, Story
+
+
+def _story(*refusals: Refusal) -> Story:
+    story = Story(77, "submission", "192.0.2.1", 1_700_000_000_000, 5.0)
+    story.refusals.extend(refusals)
+    return story
+
+
+def test_first_cause_counts() -> None:
+    """What came first explains the rest; causes are bounded."""
+    story = _story()
+    story.blame("")
+    story.blame("first" * 1000)
+    story.blame("second")
+
+    assert story.cause.startswith("first")
+    assert len(story.cause) <= 500
+    assert story.text_id == format_id(77)
+
+
+async def test_failed_session_is_found_by_its_id(site: Site) -> None:
+    """All that is known, each refusal once, in order."""
+    log = site.services.sessions
+    story = _story(Refusal.AUTH_REQUIRED, Refusal.LOGIN_FAILED, Refusal.AUTH_REQUIRED)
+    story.blame("wrong password")
+    log.closed(story)
+
+    record = await site.failed_session()
+    assert record.session_id == 77
+    assert record.refusals == "AUTH_REQUIRED LOGIN_FAILED"
+    assert (record.listener, record.remote_address) == ("submission", "192.0.2.1")
+    assert record.cause == "wrong password"
+
+
+async def test_flood_of_failures_does_not_fill_the_store(site: Site) -> None:
+    """Beyond so many in a second they are only logged."""
+    log = SessionLog(site.services.sessions._sessions, Clock(seconds=lambda: 7.0))
+    for number in range(RECORDS_PER_SECOND + 10):
+        story = Story(100 + number, "submission", "192.0.2.1", 1, 5.0)
+        story.refusals.append(Refusal.LOGIN_FAILED)
+        log.closed(story)
+
+    await site.failed_session()
+    assert len(await site.failed_sessions()) == RECORDS_PER_SECOND

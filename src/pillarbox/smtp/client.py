@@ -232,7 +232,6 @@ class ClientProtocol:
             raise LocalProtocolError(f"TLS was started in phase {self.phase.name}")
         self.tls = tls
         self.capabilities = Capabilities()
-        self._parser = ReplyParser()
         self._say_hello("EHLO")
 
     def _log_in(self) -> None:
@@ -279,7 +278,6 @@ class ClientProtocol:
             pipelining=capabilities.pipelining,
             reset=self._needs_reset,
         )
-        self._needs_reset = True
         self.transactions += 1
         self._proceed()
 

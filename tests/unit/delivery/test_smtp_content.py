@@ -110,6 +110,7 @@ async def test_content_that_is_not_whole_never_ends(
     courier_to: CourierMaker, chunks: list[bytes | None]
 ) -> None:
     """The store fails, or has less or more than it should: no dot, so no message; and it raises."""
+    closed = asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.greet("PIPELINING")
@@ -119,6 +120,7 @@ async def test_content_that_is_not_whole_never_ends(
         peer.send("250 ok", "250 ok", "354 go")
         octets = await peer.until_closed()
         assert b"\r\n.\r\n" not in octets
+        closed.set()
 
     made, _ = stored(b"a\r\n", b"b\r\n")
     async with serve(script) as server:
@@ -126,6 +128,7 @@ async def test_content_that_is_not_whole_never_ends(
         with pytest.raises(SpoolUnavailable):
             await courier.attempt(made, made.recipients, Chunks(chunks))
         assert not courier.is_open
+        await asyncio.wait_for(closed.wait(), 10)
 
 
 async def test_an_early_refusal_of_large_content_counts(courier_to: CourierMaker) -> None:

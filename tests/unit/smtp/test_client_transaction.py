@@ -122,6 +122,13 @@ def test_many_recipients_go_in_several_groups() -> None:
     assert core.phase is Phase.CONTENT
 
 
+def test_a_group_that_is_full_takes_data_along() -> None:
+    """One command more costs less than one more round trip."""
+    core = begun(GROUP_COMMANDS - 1)
+
+    assert core.data_to_send().endswith(b"\r\nDATA\r\n")
+
+
 def test_a_refused_mail_stops_the_groups() -> None:
     """No further recipient is named for a message that is refused."""
     core = begun(GROUP_COMMANDS * 2)

@@ -5,10 +5,20 @@ configuration, never addresses or free text. A label that is used on the hot pat
 once, at import: `ACCEPTED.inc()` costs under a microsecond.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 
 from pillarbox.mail.envelope import RecipientState
+
+# When a counter was made tells nothing that the start time of the process does not.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
 
 REGISTRY = CollectorRegistry(auto_describe=False)
 ProcessCollector(namespace="pillarbox", registry=REGISTRY)

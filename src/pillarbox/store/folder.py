@@ -31,6 +31,13 @@ class FolderLock:
             raise ConfigError([Problem("data_directory", text, hint)]) from None
         self._descriptor = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """The open file: a process that inherits it holds the lock, too."""
+        if self._descriptor is None:
+            raise ValueError("the lock is not held")
+        return self._descriptor
+
     def release(self) -> None:
         """Give the lock back."""
         descriptor, self._descriptor = self._descriptor, None

@@ -30,11 +30,13 @@ KILL_AFTER_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all workers inherit: descriptors of listening sockets, the life pipe, the file."""
+    """What all workers inherit: descriptors of listening sockets, of the life pipe and of the
+    lock of the data folder, and the name of the file."""
 
     config_file: Path | None
     sockets: Mapping[str, int]
     life_descriptor: int
+    lock_descriptor: int
 
 
 @dataclass(slots=True)
@@ -42,11 +44,14 @@ class Slot:
     """The place of one worker: which process runs in it and what became of those before.
 
     `failures` counts deaths since a worker last ran well; `dead_tokens` waits for a successor.
+    `on_tokens` is told when `tokens` changed.
     """
 
     number: int
     shared: Shared
     on_ready: Callable[[], None]
+    on_tokens: Callable[[], None]
+    token: str = ""
     process: Process | None = None
     failures: int = 0
     dead_tokens: list[str] = field(default_factory=list)
@@ -55,13 +60,10 @@ class Slot:
         """Run workers until `stopping`; the result is the exit code for the service."""
         while not stopping.is_set():
             started = time.monotonic()
-            token = uuid.uuid4().hex
-            code, was_ready = await self._run_one(token)
+            code, was_ready = await self._run_one()
             if stopping.is_set():
                 return exits.OK if code in (0, -signal.SIGTERM) else exits.SOFTWARE
-            if was_ready:
-                self.dead_tokens.clear()
-            self.dead_tokens.append(token)
+            self.dead_tokens.append(self.token)
             if code in exits.HOPELESS and not was_ready:
                 log.error("worker.hopeless", number=self.number, exit_code=code)
                 return code
@@ -90,19 +92,27 @@ class Slot:
         growth: float = 2.0 ** min(self.failures - 2, 16)
         return min(FIRST_PAUSE_SECONDS * growth, LONGEST_PAUSE_SECONDS)
 
-    async def _run_one(self, token: str) -> tuple[int, bool]:
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens under which lanes may be owned."""
+        return [*self.dead_tokens, self.token]
+
+    async def _run_one(self) -> tuple[int, bool]:
         """Run one worker to its end: exit code and whether it was ever ready."""
+        self.token = uuid.uuid4().hex
+        self.on_tokens()
         status_reader, status_writer = os.pipe()
         order = WorkerOrder(
             config_file=str(self.shared.config_file or ""),
             number=self.number,
-            token=token,
+            token=self.token,
             dead_tokens=tuple(self.dead_tokens),
             sockets=dict(self.shared.sockets),
             life_descriptor=self.shared.life_descriptor,
             status_descriptor=status_writer,
         )
-        inherited = (*order.sockets.values(), order.life_descriptor, order.status_descriptor)
+        inherited = [*order.sockets.values(), order.life_descriptor, order.status_descriptor]
+        inherited.append(self.shared.lock_descriptor)
         try:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "pillarbox.worker", order.to_text(), pass_fds=inherited
@@ -112,6 +122,9 @@ class Slot:
         log.info("worker.started", number=self.number, pid=self.process.pid)
         was_ready = await _read_status(status_reader)
         if was_ready:
+            # It has given back what the dead ones owned.
+            self.dead_tokens.clear()
+            self.on_tokens()
             self.on_ready()
         return await self.process.wait(), was_ready
 

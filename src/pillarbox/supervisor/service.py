@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from pillarbox.config import Settings, load
 from pillarbox.errors import ConfigError
 from pillarbox.observe import log as logging
 from pillarbox.observe.log import log
+from pillarbox.store.folder import FolderLock
 from pillarbox.supervisor import exits
 from pillarbox.supervisor.notify import notify
 from pillarbox.supervisor.privileges import check_data_directory, drop_root
-from pillarbox.supervisor.processes import Shared, Slot, end_workers
+from pillarbox.supervisor.processes import KILL_AFTER_SECONDS, Shared, Slot, end_workers
 from pillarbox.supervisor.sockets import open_sockets
+from pillarbox.supervisor.tokens import TokenFile
+
+LOCK_AGAIN_SECONDS = 0.2
 
 
 def serve(config_file: Path | None) -> int:
@@ -37,12 +42,35 @@ def serve(config_file: Path | None) -> int:
         check_data_directory(settings.data_directory)
         if os.geteuid() == 0:
             log.warning("service.runs_as_root", hint="set `user` in the configuration")
-        return asyncio.run(_Service(file, settings, sockets).run())
+        lock = _lock_folder(settings)
+        return asyncio.run(_Service(file, settings, sockets, lock).run())
     except exits.StartError as error:
         log.error("service.can_not_start", cause=str(error), hint=error.hint)
         return error.code
     finally:
         logging.close()
+
+
+def _lock_folder(settings: Settings) -> FolderLock:
+    """The lock of the data folder, which lasts as long as this process and its workers.
+
+    A worker whose supervisor died may hold it until it has drained. Raises ConfigError.
+    """
+    lock = FolderLock(settings.data_directory)
+    deadline = time.monotonic() + settings.drain_seconds + KILL_AFTER_SECONDS
+    is_told = False
+    while True:
+        try:
+            lock.acquire()
+        except ConfigError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return lock
+        if not is_told:
+            is_told = True
+            log.warning("service.waits", cause="another service uses the data directory")
+        time.sleep(LOCK_AGAIN_SECONDS)
 
 
 @dataclass(slots=True)
@@ -52,18 +80,23 @@ class _Service:
     config_file: Path | None
     settings: Settings
     sockets: dict[str, socket.socket]
+    lock: FolderLock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     slots: list[Slot] = field(default_factory=list)
     ready_workers: int = 0
+    tokens: TokenFile = field(init=False)
 
     async def run(self) -> int:
         """Start the workers, wait for the end."""
         life_reader, life_writer = os.pipe()
         descriptors = {name: bound.fileno() for name, bound in self.sockets.items()}
-        shared = Shared(self.config_file, descriptors, life_reader)
+        shared = Shared(self.config_file, descriptors, life_reader, self.lock.descriptor)
+        self.tokens = TokenFile(self.settings.data_directory)
         self.slots = [
-            Slot(number, shared, self._worker_is_ready) for number in range(self.settings.workers)
+            Slot(number, shared, self._worker_is_ready, self._keep_tokens)
+            for number in range(self.settings.workers)
         ]
+        self.slots[0].dead_tokens = self.tokens.read()
         self._take_signals()
         for name, bound in self.sockets.items():
             address, port = bound.getsockname()[:2]
@@ -87,9 +120,12 @@ class _Service:
         self.stopping.set()
         return code
 
+    def _keep_tokens(self) -> None:
+        self.tokens.write(token for slot in self.slots for token in slot.tokens)
+
     def _worker_is_ready(self) -> None:
         self.ready_workers += 1
-        log.info("worker.ready", ready=self.ready_workers)
+        log.info("worker.ready")
         if self.ready_workers == len(self.slots):
             log.info("service.ready", workers=len(self.slots), pid=os.getpid())
             notify(f"READY=1\nMAINPID={os.getpid()}")

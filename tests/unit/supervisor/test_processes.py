@@ -33,7 +33,7 @@ def life() -> Iterator[int]:
 @pytest.fixture
 def slot(life: int) -> Slot:
     """A slot without a configuration."""
-    return Slot(0, Shared(None, {}, life), lambda: None)
+    return Slot(0, Shared(None, {}, life, life), lambda: None, lambda: None)
 
 
 def _program(path: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:

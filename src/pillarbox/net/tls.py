@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.net.openssl import set_groups
 
 CIPHERS = ":".join(
     (
@@ -92,6 +93,7 @@ def client_context(*, verify: bool, ca_file: str = "") -> ssl.SSLContext:
 def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
+    set_groups(context)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # Each suite of the list is good: the client knows best which of them it computes quickly.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE

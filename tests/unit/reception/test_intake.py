@@ -1,0 +1,171 @@
+"""From complete content to a durable message, against the real store."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support.reception import MESSAGE, USER, Site
+
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.mail.identifier import format_id, parse_id
+from pillarbox.policy.denial import Denial
+from pillarbox.reception.content import IncomingContent
+from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
+from pillarbox.route import Capture, SmartHost, TlsMode, hop_key, lane_id
+
+HOP = SmartHost("smtp.far.test", 25, TlsMode.NONE)
+
+
+async def _submitted(site: Site, content: bytes = MESSAGE) -> Submitted:
+    record = await site.directory.login(USER)
+    assert record is not None
+    services = site.services
+    incoming = IncomingContent(
+        services.ids.next_id(services.clock.timestamp()),
+        site.spool,
+        budget=services.budget,
+        head_limit=services.limits.header_octets,
+        spawn=asyncio.ensure_future,
+    )
+    incoming.take(content)
+    incoming.finish()
+    recipients = [Recipient(0, parse_mailbox("a@b.test")), Recipient(1, parse_mailbox("c@d.test"))]
+    return Submitted(
+        account=replace(record.account, credential_id=5),
+        session_id=99,
+        envelope=Envelope(parse_mailbox(USER)),
+        recipients=recipients,
+        lanes=[services.intake.lane_of(HOP), services.intake.lane_of(Capture())],
+        received_start="Received: from here\r\n\tby mx.test with ESMTP id ",
+        content=incoming,
+    )
+
+
+async def _submit(site: Site, submitted: Submitted) -> Answer:
+    answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    site.services.intake.submit(submitted, answered.set_result)
+    return await answered
+
+
+async def test_message_is_complete(site: Site) -> None:
+    """Everything that is known of it, and who has to know is told."""
+    submitted = await _submitted(site)
+
+    answer = await _submit(site, submitted)
+
+    assert isinstance(answer, Accepted)
+    message = answer.message
+    assert site.accepted == [message]
+    assert message.account_id == submitted.account.account_id
+    assert (message.credential_id, message.session_id) == (5, 99)
+    assert message.size_octets == len(message.prefix) + len(MESSAGE)
+    assert [one.lane_id for one in message.recipients] == [
+        lane_id(hop_key(HOP)),
+        lane_id(hop_key(Capture())),
+    ]
+    assert all(one.next_attempt_at == message.received_at for one in message.recipients)
+    assert message.header_id == f"<{format_id(message.queue_id)}@mx.test>"
+
+
+async def test_reply_names_the_queue_id(site: Site) -> None:
+    """The id in the 250 is the one in the store and in the Received field."""
+    answer = await _submit(site, await _submitted(site))
+
+    assert isinstance(answer, Accepted)
+    text = answer.reply().text.removeprefix("Queued as ")
+    assert parse_id(text) == answer.message.queue_id
+    assert f" id {text};".encode() in answer.message.prefix
+
+
+async def test_250_comes_after_the_commit(site: Site, monkeypatch: Any) -> None:
+    """As long as the store has not answered, nobody is told anything."""
+    pending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(site.spool, "put", lambda _: pending)
+    answers: list[Answer] = []
+
+    site.services.intake.submit(await _submitted(site), answers.append)
+    await asyncio.sleep(0)
+    assert answers == []
+    assert site.accepted == []
+    pending.set_result(None)
+    await asyncio.sleep(0)
+
+    assert isinstance(answers[0], Accepted)
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (SpoolUnavailable(SpoolTrouble.FULL, "x"), Refusal.SPOOL_FULL),
+        (SpoolUnavailable(SpoolTrouble.AWAY, "x"), Refusal.SPOOL_AWAY),
+        (RuntimeError("x"), Refusal.SPOOL_AWAY),
+    ],
+)
+async def test_failed_commit_is_a_refusal(
+    site: Site, monkeypatch: Any, error: Exception, refusal: Refusal
+) -> None:
+    """No 250, no offer to the scheduler, no memory."""
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    failed.set_exception(error)
+    monkeypatch.setattr(site.spool, "put", lambda _: failed)
+
+    answer = await _submit(site, await _submitted(site))
+
+    assert isinstance(answer, Denial)
+    assert answer.refusal is refusal
+    assert site.accepted == []
+    assert site.services.budget.in_use == 0
+
+
+async def test_commit_that_nobody_waits_for_any_more_keeps_its_content(
+    site: Site, monkeypatch: Any
+) -> None:
+    """At the end of the process nobody knows whether the message is durable: then nothing of it
+    may be removed."""
+    cut_off: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    discarded: list[int] = []
+    monkeypatch.setattr(site.spool, "put", lambda _: cut_off)
+    monkeypatch.setattr(site.spool, "discard_chunks", discarded.append)
+    answers: list[Answer] = []
+    site.services.intake.submit(await _submitted(site), answers.append)
+
+    cut_off.cancel()
+    await asyncio.sleep(0)
+
+    assert answers == []
+    assert discarded == []
+    assert site.services.budget.in_use == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        (b"From: boss@t1.test\r\n\r\n", Refusal.FROM_NOT_ALLOWED),
+        (b"Received: x\r\n" * 60 + b"\r\n", Refusal.LOOP),
+    ],
+)
+async def test_message_that_may_not_go_out_is_refused(
+    site: Site, content: bytes, refusal: Refusal
+) -> None:
+    """The answer comes at once; nothing is kept."""
+    answers: list[Answer] = []
+
+    site.services.intake.submit(await _submitted(site, content), answers.append)
+
+    assert isinstance(answers[0], Denial)
+    assert answers[0].refusal is refusal
+    assert site.services.budget.in_use == 0
+
+
+def test_troubles_have_their_codes() -> None:
+    """452 4.3.1 for a full disk, 451 4.3.0 for all else; the cause stays private."""
+    full = unavailable(SpoolUnavailable(SpoolTrouble.FULL, "0 octets left")).reply("ID")
+    bad = in_trouble(SpoolTrouble.BAD).reply("ID")
+
+    assert str(full).startswith("452 4.3.1 ")
+    assert "octets" not in str(full)
+    assert str(bad).startswith("451 4.3.0 ")

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from enum import Enum, auto
+from typing import Self
 
 
 class Cut(Enum):
@@ -26,7 +27,7 @@ class CuttingProxy:
         self.is_reachable = True
         self.port = 0
 
-    async def __aenter__(self) -> "CuttingProxy":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 from sqlalchemy import insert
+from tests.support.storing import LEASE_MS, now_ms
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.identifier import INSTANCES
 from pillarbox.store.database import Database
 from pillarbox.store.instances import Instances
 from pillarbox.store.schema import instance
-from tests.support.storing import LEASE_MS, now_ms
 
 
 async def test_processes_get_different_numbers(database: Database) -> None:

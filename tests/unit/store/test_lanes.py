@@ -2,10 +2,11 @@
 
 import asyncio
 
+from tests.support.storing import HOP, LEASE_MS, OTHER_HOP, Queue, now_ms, open_database
+
 from pillarbox.route import lane_id
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import LaneRecord, Lanes
-from tests.support.storing import HOP, LEASE_MS, OTHER_HOP, Queue, now_ms, open_database
 
 GONE = -1_000
 """A lease that has ended when it begins."""

@@ -7,12 +7,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from tests.support.storing import open_database
 
 from pillarbox.errors import ConfigError
 from pillarbox.store.database import Database
 from pillarbox.store.migrate import newest_revision
 from pillarbox.store.schema import metadata
-from tests.support.storing import open_database
 
 
 def _differences(connection: Connection) -> list[object]:

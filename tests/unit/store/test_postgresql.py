@@ -9,12 +9,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
-
-from pillarbox.errors import ConfigError, SpoolTrouble, SpoolUnavailable
-from pillarbox.store import doubt
-from pillarbox.store.database import Database
-from pillarbox.store.lanes import Lanes
-from pillarbox.store.schema import attempt, message
 from tests.support.cutting_proxy import Cut, CuttingProxy
 from tests.support.postgresql import PostgresqlServer
 from tests.support.storing import (
@@ -27,6 +21,12 @@ from tests.support.storing import (
     settlement,
     until,
 )
+
+from pillarbox.errors import ConfigError, SpoolTrouble, SpoolUnavailable
+from pillarbox.store import doubt
+from pillarbox.store.database import Database
+from pillarbox.store.lanes import Lanes
+from pillarbox.store.schema import attempt, message
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -43,6 +43,16 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def _child(url: str) -> "subprocess.Popen[bytes]":
+    """A process that puts three messages, says so, and then waits."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, url],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'src'}"},
+        stdout=subprocess.PIPE,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +128,7 @@ async def test_a_server_that_is_away_at_the_start_is_waited_for(
 async def test_a_message_survives_a_kill(postgresql_url: str) -> None:
     """What was said to be durable is there after kill -9."""
     database = open_database(postgresql_url)
-    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'src'}"}
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, postgresql_url],
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.PIPE,
-    ) as child:
+    with _child(postgresql_url) as child:
         assert child.stdout is not None
         ids = [int(child.stdout.readline()) for _ in range(3)]
         child.send_signal(signal.SIGKILL)

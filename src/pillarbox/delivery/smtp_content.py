@@ -25,8 +25,8 @@ async def send_content(
     if core.takes_chunks:
         await _send_chunks(connection, message, source)
     elif message.content is not None:
-        whole = core.content(message.prefix + message.content)
-        connection.write(whole + core.end_content())
+        pieces = core.content(message.prefix), core.content(message.content), core.end_content()
+        connection.write(b"".join(pieces))
     else:
         async for block in _blocks(message, source):
             connection.write(core.content(block))

@@ -19,10 +19,17 @@ class DataWriter:
         self._last_two = _CRLF
 
     def feed(self, block: bytes) -> bytes:
-        """The block with every dot at the beginning of a line doubled."""
-        joined = self._last_two + block
-        self._last_two = joined[-2:]
-        return joined.replace(_LINE_DOT, _LINE_DOT_STUFFED)[2:]
+        """The block with every dot at the beginning of a line doubled. Copied only where it has
+        such a dot."""
+        before = self._last_two
+        self._last_two = block[-2:] if len(block) > 1 else (before + block)[-2:]
+        stuffed = block.replace(_LINE_DOT, _LINE_DOT_STUFFED)
+        # A line end that the border between two blocks cuts in front of the dot, or in two.
+        if before == _CRLF and block.startswith(b"."):
+            return b"." + stuffed
+        if before.endswith(b"\r") and block.startswith(b"\n."):
+            return b"\n." + stuffed[1:]
+        return stuffed
 
     def end(self) -> bytes:
         """The end of data. RFC 5321 section 4.1.1.4: the CRLF of the last line is the first of

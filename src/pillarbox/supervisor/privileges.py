@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import sys
 from pathlib import Path
 
 from pillarbox.supervisor import exits
@@ -28,13 +29,27 @@ def drop_root(user: str, group: str) -> None:
     os.environ["HOME"] = account.pw_dir
 
 
+def check_program() -> None:
+    """The user that we are now can run the Python and the package that the workers need."""
+    package = Path(__file__)
+    for path, mode in ((Path(sys.executable), os.X_OK), (package, os.R_OK)):
+        if not os.access(path, mode):
+            hint = "install Pillarbox where that user can reach it, in /opt/pillarbox say"
+            text = f"{_user_name()} can not run {path}"
+            raise exits.StartError(exits.NO_PERMISSION, text, hint)
+
+
+def _user_name() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
 def check_data_directory(path: Path) -> None:
     """The data directory is there and can be written by the user that we are now."""
     if not path.is_dir():
         hint = f"make it: install -d -m 700 {path}, or start with `make run`"
         raise exits.StartError(exits.CONFIG, f"data_directory: {path} is not there", hint)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        user = pwd.getpwuid(os.geteuid()).pw_name
+        user = _user_name()
         hint = f"chown -R {user} {path}"
         text = f"data_directory: {user} can not write in {path}"
         raise exits.StartError(exits.NO_PERMISSION, text, hint)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pillarbox.app.order import READY, WorkerOrder
+from pillarbox.net.openssl import environment_with_groups
 from pillarbox.observe.log import log
 from pillarbox.supervisor import exits
 
@@ -115,7 +116,12 @@ class Slot:
         inherited.append(self.shared.lock_descriptor)
         try:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "pillarbox.worker", order.to_text(), pass_fds=inherited
+                sys.executable,
+                "-m",
+                "pillarbox.worker",
+                order.to_text(),
+                pass_fds=inherited,
+                env=environment_with_groups(os.environ),
             )
         finally:
             os.close(status_writer)

@@ -20,7 +20,7 @@ from pillarbox.observe.log import log
 from pillarbox.store.folder import FolderLock
 from pillarbox.supervisor import exits
 from pillarbox.supervisor.notify import notify
-from pillarbox.supervisor.privileges import check_data_directory, drop_root
+from pillarbox.supervisor.privileges import check_data_directory, check_program, drop_root
 from pillarbox.supervisor.processes import KILL_AFTER_SECONDS, Shared, Slot, end_workers
 from pillarbox.supervisor.sockets import open_sockets
 from pillarbox.supervisor.tokens import TokenFile
@@ -39,6 +39,7 @@ def serve(config_file: Path | None) -> int:
     try:
         sockets = open_sockets(settings.listeners, os.environ)
         drop_root(settings.user, settings.group)
+        check_program()
         check_data_directory(settings.data_directory)
         if os.geteuid() == 0:
             log.warning("service.runs_as_root", hint="set `user` in the configuration")
@@ -132,12 +133,12 @@ class _Service:
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
-        loop.add_signal_handler(signal.SIGINT, self._stop)
+        loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
-    def _stop(self) -> None:
-        """The first signal drains, a second one ends at once."""
+    def _interrupt(self) -> None:
+        """Ctrl-C drains; again: ends at once."""
         if self.stopping.is_set():
             for slot in self.slots:
                 slot.send(signal.SIGKILL)

@@ -1,11 +1,11 @@
 """What a worker does beside the mail: keep its number, follow the directory, remove the old."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.mail.envelope import Timestamp
 from pillarbox.observe import log as logging
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
@@ -43,17 +43,21 @@ class Upkeep:
         was_in_trouble: SpoolTrouble | None = None
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            trouble = self.database.trouble
-            if trouble is not was_in_trouble:
-                self._tell_trouble(trouble)
-                was_in_trouble = trouble
-            metrics.LOG_LINES_DROPPED.set(logging.dropped_lines())
-            try:
-                if await self.directory.refresh():
-                    log.info("directory.changed", generation=self.directory.generation)
-            except SpoolUnavailable:
-                # What is in memory stays in use; the trouble is told above.
-                continue
+            was_in_trouble = await self.look(was_in_trouble)
+
+    async def look(self, before: SpoolTrouble | None) -> SpoolTrouble | None:
+        """One look: the trouble of the spool now, told where it is another than `before`."""
+        trouble = self.database.trouble
+        if trouble is not before:
+            self._tell_trouble(trouble)
+        metrics.LOG_LINES_DROPPED.set(logging.dropped_lines())
+        try:
+            if await self.directory.refresh():
+                log.info("directory.changed", generation=self.directory.generation)
+        except SpoolUnavailable as error:
+            # What is in memory stays in use.
+            log.debug("directory.not_read", cause=error.cause)
+        return trouble
 
     def _tell_trouble(self, trouble: SpoolTrouble | None) -> None:
         metrics.SPOOL_IN_TROUBLE.set(trouble is not None)
@@ -65,35 +69,40 @@ class Upkeep:
             self.give_up("a write to the spool failed")
 
     async def keep_number(self) -> None:
-        """Renew the lease of the number that is part of every id. A lost one ends the worker:
-        another process may make the same ids."""
-        renewed_at = time.monotonic()
+        """Renew the lease of the number that is part of every id, as long as it is ours."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            try:
-                is_ours = await self.instances.renew(token=self.token, lease_ms=INSTANCE_LEASE_MS)
-            except SpoolUnavailable as error:
-                age = round(time.monotonic() - renewed_at)
-                log.warning("instance.not_renewed", cause=error.cause, age_seconds=age)
-                continue
-            renewed_at = time.monotonic()
-            if not is_ours:
-                self.give_up("the number of this process was taken by another")
+            if not await self.renew():
                 return
 
+    async def renew(self) -> bool:
+        """Renew it once; whether it is ours as far as we know. A lost one ends the worker: another
+        process may make the same ids."""
+        try:
+            is_ours = await self.instances.renew(token=self.token, lease_ms=INSTANCE_LEASE_MS)
+        except SpoolUnavailable as error:
+            log.warning("instance.not_renewed", cause=error.cause)
+            return True
+        if not is_ours:
+            self.give_up("the number of this process was taken by another")
+        return is_ours
+
     async def prune(self) -> None:
-        """Remove what nobody needs any more: content without a message, old mail and sessions."""
+        """Each quarter of an hour: remove what nobody needs any more."""
         since = self.clock.timestamp()
         while True:
-            now = self.clock.timestamp()
-            try:
-                orphans = await self.spool.collect_orphans(
-                    instance=self.instance, since=since, now=now
-                )
-                removed = await self.spool.prune(now=now, trace_days=self.trace_days)
-            except SpoolUnavailable as error:
-                log.warning("spool.not_pruned", cause=error.cause)
-            else:
-                if orphans or removed:
-                    log.info("spool.pruned", orphans=orphans, removed=removed)
+            await self.prune_once(since)
             await asyncio.sleep(PRUNE_SECONDS)
+
+    async def prune_once(self, since: Timestamp) -> None:
+        """Remove content without a message (of processes before `since`), old mail and old
+        sessions."""
+        now = self.clock.timestamp()
+        try:
+            orphans = await self.spool.collect_orphans(instance=self.instance, since=since, now=now)
+            removed = await self.spool.prune(now=now, trace_days=self.trace_days)
+        except SpoolUnavailable as error:
+            log.warning("spool.not_pruned", cause=error.cause)
+            return
+        if orphans or removed:
+            log.info("spool.pruned", orphans=orphans, removed=removed)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,13 +50,6 @@ def ready():
     os.write(json.loads(order)["status_descriptor"], b"ready\\n")
 
 """
-
-
-def test_an_order_survives_the_command_line() -> None:
-    """What the supervisor writes is what the worker reads."""
-    order = WorkerOrder("/etc/x.toml", 1, uuid.uuid4().hex, ("a", "b"), {"submission": 4}, 5, 6)
-
-    assert WorkerOrder.from_text(order.to_text()) == order
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""Beside the mail a worker keeps its number, follows the directory and removes the old."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from tests.support.storing import HOP, make_message, new_id, now_ms, open_database
+
+from pillarbox.app.upkeep import INSTANCE_LEASE_MS, Upkeep
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.observe import metrics
+from pillarbox.policy.clock import Clock
+from pillarbox.store.admin.tenants import add_tenant
+from pillarbox.store.database import Database
+from pillarbox.store.directory import Directory
+from pillarbox.store.instances import Instances
+from pillarbox.store.seal import Seal
+from pillarbox.store.spool import Spool
+
+HUGE = 1 << 62
+"""No disk has so much free space."""
+
+
+@dataclass
+class Kept:
+    """The upkeep of one worker, and why it gave up."""
+
+    database: Database
+    upkeep: Upkeep
+    causes: list[str] = field(default_factory=list)
+
+
+async def _keep(database: Database) -> Kept:
+    causes: list[str] = []
+    instances = Instances(database)
+    upkeep = Upkeep(
+        database=database,
+        directory=Directory(database, Seal(None)),
+        instances=instances,
+        spool=Spool(database),
+        clock=Clock(),
+        token="mine",
+        instance=await instances.claim(token="mine", lease_ms=INSTANCE_LEASE_MS),
+        trace_days=30,
+        give_up=causes.append,
+    )
+    return Kept(database, upkeep, causes)
+
+
+@pytest.fixture
+async def kept(database_url: str) -> AsyncIterator[Kept]:
+    """A worker that holds a number."""
+    database = open_database(database_url)
+    yield await _keep(database)
+    await database.close()
+
+
+async def test_a_change_of_the_directory_is_followed(kept: Kept) -> None:
+    """What another process changed is seen at the next look."""
+    before = kept.upkeep.directory.generation
+    kept.database.write_now(lambda c: add_tenant(c, "acme", now=now_ms()))
+
+    assert await kept.upkeep.look(None) is None
+
+    assert kept.upkeep.directory.generation > before
+
+
+async def test_a_number_that_is_ours_is_kept(kept: Kept) -> None:
+    """Nothing is said."""
+    assert await kept.upkeep.renew()
+
+    assert kept.causes == []
+
+
+async def test_a_lost_number_ends_the_worker(kept: Kept) -> None:
+    """Two processes with one number could make the same queue id."""
+    await kept.upkeep.instances.release("mine")
+
+    assert not await kept.upkeep.renew()
+
+    assert len(kept.causes) == 1
+
+
+async def test_content_without_a_message_goes(kept: Kept) -> None:
+    """What an earlier process with our number left behind is collected; mail stays."""
+    spool = kept.upkeep.spool
+    message = make_message("bob@far.example", lanes=[spool.lane(HOP)])
+    await spool.put(message)
+    orphan = (new_id() & ~(1023 << 12)) | kept.upkeep.instance << 12
+    await spool.store_chunk(orphan, 0, b"left behind")
+
+    await kept.upkeep.prune_once(now_ms() + 1000)
+
+    assert await spool.read_chunk(message.queue_id, 0)
+    with pytest.raises(SpoolUnavailable):
+        await spool.read_chunk(orphan, 0)
+
+
+async def test_a_full_disk_is_told_and_does_not_end_the_worker(sqlite_url: str) -> None:
+    """It heals by itself; monitoring sees it."""
+    database = open_database(sqlite_url)
+    kept = await _keep(database)
+    full = Database.open(sqlite_url, reserve_octets=HUGE)
+    in_trouble = (await _keep(full)).upkeep
+
+    trouble = await in_trouble.look(None)
+
+    assert trouble is SpoolTrouble.FULL
+    assert metrics.SPOOL_IN_TROUBLE._value.get() == 1
+    assert await kept.upkeep.look(trouble) is None
+    assert metrics.SPOOL_IN_TROUBLE._value.get() == 0
+    assert kept.causes == []
+    await full.close()
+    await database.close()

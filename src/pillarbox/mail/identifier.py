@@ -15,6 +15,7 @@ INSTANCES = 1024
 ID_DIGITS = 13
 _SEQUENCES = 4096
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _VALUES = {digit: value for value, digit in enumerate(_ALPHABET)} | {
     "O": 0,
     "I": 1,
@@ -53,13 +54,16 @@ def time_of(identifier: int) -> Timestamp:
 
 def format_id(identifier: int) -> str:
     """13 digits of Crockford's base32; the order of texts is the order of ids."""
-    alphabet = _ALPHABET
-    digits = []
-    for _ in range(ID_DIGITS):
-        digits.append(alphabet[identifier & 31])
-        identifier >>= 5
-    digits.reverse()
-    return "".join(digits)
+    pairs = _PAIRS
+    return (
+        _ALPHABET[identifier >> 60 & 31]
+        + pairs[identifier >> 50 & 1023]
+        + pairs[identifier >> 40 & 1023]
+        + pairs[identifier >> 30 & 1023]
+        + pairs[identifier >> 20 & 1023]
+        + pairs[identifier >> 10 & 1023]
+        + pairs[identifier & 1023]
+    )
 
 
 def parse_id(text: str) -> int:

@@ -23,9 +23,10 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.observe import metrics
+from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
-from pillarbox.policy.login_limits import LoginLimits, Try
+from pillarbox.policy.login_limits import Buckets, LoginLimits, Try
 from pillarbox.policy.source import source_of
 from pillarbox.smtp.events import Credentials
 from pillarbox.store.records import Account, LoginRecord, PasswordCredential
@@ -38,6 +39,9 @@ HASH_THREADS = 2
 
 WAITING_HASHES = 256
 """More logins than this do not wait for a hash: they are told to come later."""
+
+ALARM_SECONDS = 300.0
+"""A source that guesses is reported in the log at most this often."""
 
 _KEY_OCTETS = 32
 _MAX_NAME = 320
@@ -118,6 +122,7 @@ class Authenticator:
         self._once_right: OrderedDict[bytes, None] = OrderedDict()
         self._running: dict[bytes, asyncio.Future[Verdict]] = {}
         self._waiting = 0
+        self._alarms = Buckets(1.0, ALARM_SECONDS, REMEMBERED)
         self._threads = ThreadPoolExecutor(HASH_THREADS, "password")
 
     def close(self) -> None:
@@ -135,7 +140,7 @@ class Authenticator:
             return known.grant
         wait = self._limits.repeat(attempt.source, self._clock.seconds())
         if wait > 0:
-            return _too_many(wait)
+            return self._too_many(attempt, wait)
         return _failed("the same wrong password as before")
 
     async def check(self, credentials: Credentials, address: str) -> Verdict:
@@ -149,7 +154,7 @@ class Authenticator:
         if attempt.digest not in self._once_right:
             begun = self._limits.begin(attempt.source, attempt.account, self._clock.seconds())
             if not isinstance(begun, Try):
-                return _too_many(begun)
+                return self._too_many(attempt, begun)
             tried = begun
         if self._waiting >= WAITING_HASHES:
             self._give_back(tried)
@@ -247,6 +252,14 @@ class Authenticator:
         if len(self._once_right) > REMEMBERED:
             self._once_right.popitem(last=False)
 
+    def _too_many(self, attempt: _Attempt, wait_seconds: float) -> Denial:
+        metrics.LOGINS_FAILED.inc()
+        if self._alarms.wait_seconds(attempt.source, self._clock.seconds()) == 0:
+            self._alarms.add(attempt.source, self._clock.seconds())
+            log.warning("login.too_many_failures", source=attempt.source, login=attempt.account)
+        minutes = max(1, math.ceil(wait_seconds / 60))
+        return Denial(Refusal.TOO_MANY_FAILURES, "too many wrong logins", {"minutes": minutes})
+
     def _give_back(self, tried: Try | None) -> None:
         if tried is not None:
             self._limits.give_back(tried, self._clock.seconds())
@@ -274,12 +287,6 @@ def _cause(record: LoginRecord | None, position: int | None, now: Timestamp) -> 
 def _failed(cause: str) -> Denial:
     metrics.LOGINS_FAILED.inc()
     return Denial(Refusal.LOGIN_FAILED, cause)
-
-
-def _too_many(wait_seconds: float) -> Denial:
-    metrics.LOGINS_FAILED.inc()
-    minutes = max(1, math.ceil(wait_seconds / 60))
-    return Denial(Refusal.TOO_MANY_FAILURES, "too many wrong logins", {"minutes": minutes})
 
 
 def _unavailable(cause: str) -> Denial:

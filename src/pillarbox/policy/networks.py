@@ -5,6 +5,7 @@ The narrowest network around the client decides. Where two accounts have the sam
 can say whose mail it would be, so the client has to log in.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -34,12 +35,28 @@ class Networks(Protocol):
         ...
 
 
+REMEMBERED = 10_000
+"""Addresses whose account is known."""
+
+
 class NetworkLogins:
-    """Finds the account of a client by its address."""
+    """Finds the account of a client by its address. Ask `recall` first: it answers at once."""
 
     def __init__(self, directory: Networks, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
+        self._known: OrderedDict[str, Grant] = OrderedDict()
+
+    def recall(self, address: str) -> Grant | None:
+        """The grant of a client that was found before, None if `find` has to look."""
+        grant = self._known.get(address)
+        if grant is None or grant.generation != self._directory.generation:
+            return None
+        now = self._clock.timestamp()
+        if grant.expires_at is not None and grant.expires_at <= now:
+            return None
+        self._used(grant, now)
+        return grant
 
     async def find(self, address: str) -> Grant | None:
         """The account as which a client at this address may send; None if it has to log in.
@@ -49,10 +66,16 @@ class NetworkLogins:
         verdict = await self._look(address)
         if not isinstance(verdict, Grant):
             return None
-        credential_id = verdict.account.credential_id
-        if credential_id is not None:
-            self._directory.touch(credential_id, self._clock.timestamp())
+        self._known[address] = verdict
+        self._known.move_to_end(address)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        self._used(verdict, self._clock.timestamp())
         return verdict
+
+    def _used(self, grant: Grant, now: Timestamp) -> None:
+        if grant.account.credential_id is not None:
+            self._directory.touch(grant.account.credential_id, now)
 
     async def renew(self, grant: Grant, address: str) -> Verdict:
         """Look whether an open session may still send as this account."""

@@ -17,6 +17,7 @@ from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.refusals import Refusal
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
+from pillarbox.policy.authenticate import Grant
 from pillarbox.policy.source import plain_address
 from pillarbox.reception.dialogue import Dialogue
 from pillarbox.reception.handshake import (
@@ -151,10 +152,6 @@ class Connection(asyncio.Protocol):
         self._write_paused = False
         self._update_reading()
 
-    def eof_received(self) -> bool:
-        """The client will send nothing more; nobody would read its replies inside TLS."""
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._end("" if exc is None else f"the connection broke: {type(exc).__name__}")
@@ -165,7 +162,7 @@ class Connection(asyncio.Protocol):
         """The deadline has passed."""
         core = self._core
         if core is None or self._is_closing:
-            self._abort()
+            self.abort()
         elif self._is_busy() and self._patience > 0:
             # It is our turn: the client need not hurry.
             self._patience -= 1
@@ -180,14 +177,10 @@ class Connection(asyncio.Protocol):
         self._is_stopping = True
         core = self._core
         if core is None or self._is_shaking:
-            self._abort()
+            self.abort()
         else:
             core.shutdown(Refusal.SHUTTING_DOWN.reply(self._story.text_id))
             self._round()
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        self._abort()
 
     def proceed(self) -> None:
         """An answer was given, or there is room for content again."""
@@ -201,16 +194,17 @@ class Connection(asyncio.Protocol):
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception:  # noqa: BLE001 - logged in _fail
+        except Exception as error:  # noqa: BLE001 - logged in _fail
             metrics.TASK_FAILURES.inc()
-            self._fail()
+            # Not here: what fails in a task of the listeners ends them all.
+            asyncio.get_running_loop().call_soon(self._fail, error)
 
-    def _fail(self) -> None:
+    def _fail(self, error: Exception) -> None:
         """A fault of ours: say so and end the session, or it would wait for ever."""
-        log.exception("reception.failed", session_id=self._story.text_id)
+        log.error("reception.failed", session_id=self._story.text_id, exc_info=error)
         core = self._core
         if core is None or self._is_shaking:
-            self._abort()
+            self.abort()
         else:
             core.note(Refusal.INTERNAL)
             core.abort(Refusal.INTERNAL.reply(self._story.text_id))
@@ -222,17 +216,25 @@ class Connection(asyncio.Protocol):
         door = self._door
         self._core = core = ServerProtocol(door.settings, session_id=self._story.text_id, tls=tls)
         self._dialogue = Dialogue(door, core, self._story, self)
+        self._set_deadline()
         if self._registry.is_refused(self):
             core.note(Refusal.TOO_MANY_SESSIONS)
             core.abort(Refusal.TOO_MANY_SESSIONS.reply(self._story.text_id))
             self._round()
         elif door.listener.network_login:
-            self.spawn(self._find_network())
+            grant = door.services.networks.recall(self._story.address)
+            if grant is None:
+                self.spawn(self._find_network())
+            else:
+                self._trust(grant)
         else:
             self._greet()
 
     async def _find_network(self) -> None:
-        grant = await self._door.services.networks.find(self._story.address)
+        self._trust(await self._door.services.networks.find(self._story.address))
+
+    def _trust(self, grant: Grant | None) -> None:
+        """The network of the client is known: greet it as who it is."""
         if self._dialogue is not None and not self._is_ended:
             if grant is not None:
                 self._dialogue.trust(grant)
@@ -243,7 +245,6 @@ class Connection(asyncio.Protocol):
         if core is None or core.closing:
             return
         core.greet()
-        self._set_deadline()
         self._round()
 
     def _round(self) -> None:
@@ -255,8 +256,8 @@ class Connection(asyncio.Protocol):
         try:
             while (event := core.next_event()) is not None:
                 dialogue.handle(event)
-        except Exception:  # noqa: BLE001 - logged in _fail
-            self._fail()
+        except Exception as error:  # noqa: BLE001 - logged in _fail
+            self._fail(error)
         finally:
             self._in_round = False
         out = core.data_to_send()
@@ -299,9 +300,10 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _pause(self) -> None:
-        if not self._is_paused and self._transport is not None:
+        transport = self._transport
+        if not self._is_paused and transport is not None and not transport.is_closing():
             self._is_paused = True
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     # TLS
 
@@ -374,7 +376,8 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """End the connection at once."""
         if self._handshake is not None:
             self._handshake.cancel()
         if self._transport is not None:

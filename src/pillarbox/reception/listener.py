@@ -148,10 +148,13 @@ class Reception:
         sweeps = 0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self.sweep()
             sweeps += 1
-            if sweeps % REFRESH_SWEEPS == 0:
-                self.refresh_certificates()
+            try:
+                self.sweep()
+                if sweeps % REFRESH_SWEEPS == 0:
+                    self.refresh_certificates()
+            except Exception:
+                log.exception("reception.sweep_failed")
 
     def refresh_certificates(self) -> None:
         """Take up certificates that were written anew; open sessions keep the old ones."""

@@ -219,6 +219,19 @@ async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
     assert isinstance(await desk.login("u2@t1.test", "right2", "192.0.2.1"), Grant)
 
 
+async def test_guessing_source_is_reported_once(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An alarm in the log, and not one for each guess."""
+    for n in range(100):
+        await desk.login(f"u{n}@t1.test", "Summer2026!", "127.0.1.1")
+
+    reported = capsys.readouterr().err
+    assert reported.count("login.too_many_failures") == 1
+    assert "127.0.1.1" in reported
+    assert "Summer" not in reported
+
+
 async def test_unknown_accounts_are_limited_like_known_ones(desk: Desk) -> None:
     """Whether an account is there can not be seen from when its guesses are stopped."""
     refusals = [

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.postgresql import PostgresqlMissingError, PostgresqlServer
 
 _numbers = itertools.count(1)

@@ -14,8 +14,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     case,
     func,
+    literal_column,
     select,
     tuple_,
     union_all,
@@ -33,11 +35,23 @@ that is 0."""
 
 _HELD = RecipientState.HELD.value
 
-_open = union_all(
-    select(recipient).where(recipient.c.next_attempt_at.is_not(None)),
-    select(recipient).where(recipient.c.state == _HELD),
-).subquery("open_recipient")
-"""Recipients that are not final, found by two small indexes."""
+_keys = (
+    union_all(
+        select(recipient.c.message_id, recipient.c.number).where(
+            recipient.c.next_attempt_at.is_not(None)
+        ),
+        # Written out, since a parameter would hide from the database that the index fits.
+        select(recipient.c.message_id, recipient.c.number).where(
+            recipient.c.state == literal_column(f"'{_HELD}'")
+        ),
+    )
+    .cte("open_recipient")
+    .prefix_with("MATERIALIZED")
+)
+"""Recipients that are not final, by the two small indexes of them. Without MATERIALIZED the order
+of a list would make the database read the whole trace."""
+
+_IS_KEY = and_(recipient.c.message_id == _keys.c.message_id, recipient.c.number == _keys.c.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +109,26 @@ def list_queue(
     """What waits, oldest first. `after`: queue id and number of the last entry of the list that
     is to be continued."""
     columns = (
-        *(_open.c.message_id, _open.c.number, tenant.c.name, message.c.reverse_path),
-        *(_open.c.address, _open.c.state, lane.c.hop, _open.c.attempts, _open.c.next_attempt_at),
-        *(_open.c.last_reply, message.c.received_at, message.c.size_octets, _open.c.must_bounce),
+        *(recipient.c.message_id, recipient.c.number, tenant.c.name, message.c.reverse_path),
+        *(
+            recipient.c.address,
+            recipient.c.state,
+            lane.c.hop,
+            recipient.c.attempts,
+            recipient.c.next_attempt_at,
+        ),
+        *(
+            recipient.c.last_reply,
+            message.c.received_at,
+            message.c.size_octets,
+            recipient.c.must_bounce,
+        ),
     )
-    query = _matching(select(*columns), selection).order_by(_open.c.message_id, _open.c.number)
+    query = _matching(select(*columns), selection).order_by(
+        recipient.c.message_id, recipient.c.number
+    )
     if after is not None:
-        query = query.where(tuple_(_open.c.message_id, _open.c.number) > tuple_(*after))
+        query = query.where(tuple_(recipient.c.message_id, recipient.c.number) > tuple_(*after))
     entries = []
     for row in connection.execute(query.limit(limit)):
         values = list(row)
@@ -114,21 +141,23 @@ def list_queue(
 
 def count_queue(connection: Connection, *, now: Timestamp) -> list[QueueCount]:
     """What waits, by next hop and state."""
-    is_due = case((_open.c.next_attempt_at <= now, 1), else_=0)
+    is_due = case((recipient.c.next_attempt_at <= now, 1), else_=0)
     query = (
         select(
-            func.coalesce(lane.c.hop, ""),
-            _open.c.state,
+            lane.c.hop,
+            recipient.c.state,
             func.count(),
             func.sum(is_due),
-            func.min(_open.c.message_id),
+            func.min(recipient.c.message_id),
         )
-        .join(lane, lane.c.id == _open.c.lane_id, isouter=True)
-        .group_by(func.coalesce(lane.c.hop, ""), _open.c.state)
-        .order_by(func.coalesce(lane.c.hop, ""), _open.c.state)
+        .select_from(_keys)
+        .join(recipient, _IS_KEY)
+        .join(lane, lane.c.id == recipient.c.lane_id, isouter=True)
+        .group_by(lane.c.hop, recipient.c.state)
+        .order_by(lane.c.hop, recipient.c.state)
     )
     return [
-        QueueCount(hop, RecipientState(state), count, int(due), time_of(oldest))
+        QueueCount(hop or "", RecipientState(state), count, int(due), time_of(oldest))
         for hop, state, count, due, oldest in connection.execute(query)
     ]
 
@@ -171,15 +200,16 @@ def _state_before() -> ColumnElement[str]:
 def _matching(query: Select[Any], selection: Selection) -> Select[Any]:
     """The query over open recipients, joined with all that can be asked for."""
     query = (
-        query.select_from(_open)
-        .join(message, message.c.id == _open.c.message_id)
-        .join(lane, lane.c.id == _open.c.lane_id, isouter=True)
+        query.select_from(_keys)
+        .join(recipient, _IS_KEY)
+        .join(message, message.c.id == recipient.c.message_id)
+        .join(lane, lane.c.id == recipient.c.lane_id, isouter=True)
         .join(tenant, tenant.c.id == message.c.tenant_id, isouter=True)
     )
     if selection.queue_ids:
-        query = query.where(_open.c.message_id.in_(selection.queue_ids))
+        query = query.where(recipient.c.message_id.in_(selection.queue_ids))
     if selection.states:
-        query = query.where(_open.c.state.in_([state.value for state in selection.states]))
+        query = query.where(recipient.c.state.in_([state.value for state in selection.states]))
     if selection.hop:
         query = query.where(lane.c.hop == selection.hop)
     if selection.tenant:
@@ -188,7 +218,7 @@ def _matching(query: Select[Any], selection: Selection) -> Select[Any]:
         query = query.where(func.lower(message.c.reverse_path) == selection.sender.lower())
     if selection.domain:
         domain = f"@{selection.domain.lower()}"
-        query = query.where(func.lower(_open.c.address).endswith(domain, autoescape=True))
+        query = query.where(func.lower(recipient.c.address).endswith(domain, autoescape=True))
     return query
 
 
@@ -199,10 +229,10 @@ def _change(
     values: dict[str, Any],
 ) -> int:
     """Change some of the selected recipients for which that makes a difference."""
-    found = _matching(select(_open.c.message_id, _open.c.number), selection)
+    found = _matching(select(recipient.c.message_id, recipient.c.number), selection)
     keys = connection.execute(
-        found.where(wanted(_open.c))
-        .order_by(_open.c.message_id, _open.c.number)
+        found.where(wanted(recipient.c))
+        .order_by(recipient.c.message_id, recipient.c.number)
         .limit(CHANGED_AT_ONCE)
     ).all()
     if not keys:

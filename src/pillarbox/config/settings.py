@@ -150,8 +150,8 @@ class Limits(_Section):
     """Octets of the header block of a message."""
     recipients: Annotated[int, Field(ge=100)] = 1000
     """Per message; RFC 5321 4.5.3.1.8 asks for at least 100."""
-    received_fields: Count = 50
-    """A message with more Received fields runs in a loop (RFC 5321 6.3)."""
+    received_fields: Count = 100
+    """A message with more Received fields runs in a loop (RFC 5321 6.3: at least 100)."""
     command_timeout_seconds: Seconds = 300
     """RFC 5321 4.5.3.2.7: at least five minutes."""
     data_timeout_seconds: Seconds = 180
@@ -160,7 +160,8 @@ class Limits(_Section):
     login_failures_per_address: Count = 20
     """Failed logins inside the window before an address is told 421 4.7.0."""
     login_failures_per_account: Count = 10
-    """Failed logins for one account from one address inside the window."""
+    """Failed logins for one account inside the window: from one address, and from all addresses
+    together that never logged in to it."""
     login_failure_window_seconds: Seconds = 600
     login_cache_seconds: Seconds = 60
     """For how long verified credentials are remembered under a keyed hash."""

@@ -66,6 +66,8 @@ class SimulatedStore:
         self.used: Counter[int] = Counter()
         self.generation_of_queue = 0
         self.loads = 0
+        self.keeps_leases = True
+        self.unreadable: set[int] = set()
         self._blocked: list[tuple[asyncio.Future[bool], Settlement]] = []
 
     # What tests do.
@@ -136,7 +138,7 @@ class SimulatedStore:
     async def read_chunk(self, queue_id: int, number: int) -> bytes:
         """See QueueStore."""
         await self._read()
-        if queue_id not in self.messages or number:
+        if queue_id in self.unreadable or number:
             raise SpoolUnavailable(SpoolTrouble.AWAY, "gone")
         return b"Subject: from the store\r\n\r\nBody\r\n"
 
@@ -227,6 +229,8 @@ class SimulatedStore:
     async def renew(self, *, owner: str, lease_ms: int) -> frozenset[int]:
         """See LaneStore."""
         await self._read()
+        if not self.keeps_leases:
+            raise SpoolUnavailable(SpoolTrouble.AWAY, "no answer")
         now = asyncio.get_running_loop().time()
         held = frozenset(lane for lane, (holder, _) in self.owners.items() if holder == owner)
         self.owners |= dict.fromkeys(held, (owner, now + lease_ms / 1000))
@@ -288,9 +292,11 @@ class FarSide:
     open: int = 0
     most_open: int = 0
     sessions: int = 0
+    used: list[NextHop] = field(default_factory=list)
 
     def courier_for(self, next_hop: NextHop) -> Courier:
         """See CourierFactory."""
+        self.used.append(next_hop)
         return SimulatedCourier(self, next_hop)
 
     def delivered(self) -> Counter[tuple[int, int]]:

@@ -34,6 +34,9 @@ _FAULT_PAUSE_SECONDS = 1.0
 _LONG_SECONDS = 60.0
 """Mail that has to wait for longer is left to the store."""
 
+_COARSE_SECONDS = 0.001
+"""Timers of an event loop may come so much too early."""
+
 _UNTIL_ONE_ENDS = float("inf")
 
 
@@ -211,7 +214,7 @@ class Lane:
         """End the connections that have rested long enough. One timer for the lane."""
         self._reaper = None
         tools = self._tools
-        limit = tools.monotonic() - tools.idle_seconds
+        limit = tools.monotonic() - tools.idle_seconds + _COARSE_SECONDS
         while self._idle:
             future, since = self._idle[0]
             if since > limit and not future.done():
@@ -331,12 +334,11 @@ class Lane:
             self._timer.cancel()
             self._timer = None
         if when != _UNTIL_ONE_ENDS and not self._is_stopping:
-            self._timer = self._tools.call_at(when, self._on_time)
+            self._timer = self._tools.call_at(when + _COARSE_SECONDS, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
         if self._tools.monotonic() < self._not_before:
-            # The clock of the loop is coarser than the moment.
             self._hold_until(self._not_before)
             return
         self._not_before = 0.0

@@ -31,6 +31,7 @@ class Permits:
         self._window: MinuteWindow | None = None
         self._daily: DailyBudget | None = None
         self._running = 0
+        self._inherited: tuple[float, Timestamp, int] | None = None
         self.set_caps(caps)
 
     @property
@@ -49,24 +50,37 @@ class Permits:
             # Nobody has counted what runs at this moment.
             for _ in range(self._running):
                 self._window.begin()
+            self._inherit_window()
         else:
             self._window.limit = caps.messages_per_minute
         if caps.recipients_per_day is None:
             self._daily = None
         elif self._daily is None:
             self._daily = DailyBudget(caps.recipients_per_day)
+            self._inherit_budget()
         else:
             self._daily.limit = caps.recipients_per_day
 
     def inherit(self, now: float, wall: Timestamp, used: int) -> None:
         """The lane was taken over: `used` recipients were tried on this day, nobody knows when.
 
-        A cap of messages per minute then counts the last minute as full.
+        A cap of messages per minute then counts the last minute as full. The caps may be known
+        only later.
         """
-        if self._daily is not None:
+        self._inherited = now, wall, used
+        self._inherit_window()
+        self._inherit_budget()
+
+    def _inherit_window(self) -> None:
+        if self._window is not None and self._inherited is not None:
+            now, _, used = self._inherited
+            if used:
+                self._window.fill(now)
+
+    def _inherit_budget(self) -> None:
+        if self._daily is not None and self._inherited is not None:
+            _, wall, used = self._inherited
             self._daily.load(wall, used)
-        if self._window is not None and used:
-            self._window.fill(now)
 
     def ask(self, now: float, wall: Timestamp) -> int | Wait:
         """How many recipients the next attempt may have, or when to ask again."""

@@ -44,6 +44,9 @@ ORPHAN_SECONDS = 5.0
 _UNROUTED = 1000
 """Accepted messages whose tenant has to be read first."""
 
+_UNROUTED_WITH_CONTENT = 50
+"""So many of them keep their content in memory."""
+
 _SETTLE_SECONDS = 10.0
 """At the end: how long to wait for results to become durable."""
 
@@ -145,12 +148,7 @@ class Scheduler:
             return
         tenant = self._tenants.at_hand(message.tenant_id)
         if tenant is None:
-            # Above the bound it is left to the store, where it is found when its lane is loaded.
-            if len(self._unrouted) < _UNROUTED:
-                self._unrouted.append(message)
-                self._has_unrouted.set()
-            else:
-                self._leave(message.recipients)
+            self._offer_later(message)
             return
         recipients = message.recipients
         way = self._tenants.way(tenant, message, recipients[0].recipient)
@@ -187,6 +185,16 @@ class Scheduler:
             queue = self._queues.get(spooled.lane_id)
             if queue is not None:
                 queue.has_backlog = True
+
+    def _offer_later(self, message: SpooledMessage) -> None:
+        """Its tenant has to be read first. Above the bounds it is left to the store."""
+        if len(self._unrouted) >= _UNROUTED:
+            self._leave(message.recipients)
+            return
+        if len(self._unrouted) >= _UNROUTED_WITH_CONTENT:
+            message.content = None
+        self._unrouted.append(message)
+        self._has_unrouted.set()
 
     async def _route_late(self) -> None:
         """Task: read the tenants of messages that were offered before they were at hand."""

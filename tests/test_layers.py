@@ -56,6 +56,9 @@ SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "schedule
 FILE_LINES = 400
 FUNCTION_LINES = 40
 
+NOT_SHORTENED = "store/migrations/versions"
+"""A migration is a list of statements that is never changed again."""
+
 FILES = sorted(SOURCE.rglob("*.py"))
 ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
@@ -197,7 +200,7 @@ def test_files_stay_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= FILE_LINES
 
 
-@_by_name(FILES)
+@_by_name([file for file in FILES if NOT_SHORTENED not in str(file)])
 def test_functions_stay_short(file: Path) -> None:
     """A function can be read at one glance; its docstring does not count."""
     wrong = []

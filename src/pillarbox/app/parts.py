@@ -54,34 +54,83 @@ class Parts:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What stands on the database, with the number and the ids of this worker."""
+
+    database: Database
+    directory: Directory
+    instances: Instances
+    lanes: Lanes
+    spool: Spool
+    instance: int
+    ids: IdGenerator
+
+
 async def build(order: WorkerOrder, settings: Settings, database: Database) -> Parts:
     """Claim a number and put everything together; nothing runs yet.
 
     Raises SpoolUnavailable, ConfigError (certificate), SecretError (master key).
     """
     clock = Clock()
-    seal = Seal(settings.master_key or None)
-    directory = Directory(database, seal)
-    instances, lanes, spool = Instances(database), Lanes(database), Spool(database)
+    stores = await _open_stores(order, settings, database)
+    scheduler = _scheduler(settings, order.token, stores)
+    authenticator = _authenticator(settings, stores.directory, clock)
+    services_for = _services(
+        settings, stores, clock=clock, authenticator=authenticator, scheduler=scheduler
+    )
+    reception = Reception(
+        settings.listeners,
+        services_for(settings.limits),
+        host_name=settings.host_name,
+        certificates=_certificates(settings),
+    )
+    return Parts(
+        database=database,
+        directory=stores.directory,
+        instances=stores.instances,
+        instance=stores.instance,
+        spool=stores.spool,
+        authenticator=authenticator,
+        scheduler=scheduler,
+        reception=reception,
+        services_for=services_for,
+        clock=clock,
+    )
+
+
+async def _open_stores(order: WorkerOrder, settings: Settings, database: Database) -> _Stores:
+    """Give back what dead workers owned, then take a number."""
+    directory = Directory(database, Seal(settings.master_key or None))
+    instances, lanes = Instances(database), Lanes(database)
     for token in order.dead_tokens:
         await lanes.release_owner(token)
         await instances.release(token)
     instance = await instances.claim(token=order.token, lease_ms=INSTANCE_LEASE_MS)
-    ids = IdGenerator(instance)
     await directory.refresh()
-    stores = SchedulerStores(spool, lanes, directory, lambda: database.trouble)
-    scheduler = _scheduler(settings, order.token, stores, ids)
-    authenticator = _authenticator(settings, directory, clock)
-    networks = NetworkLogins(directory, clock)
-    sessions = SessionLog(Sessions(database), clock)
+    ids = IdGenerator(instance)
+    return _Stores(database, directory, instances, lanes, Spool(database), instance, ids)
+
+
+def _services(
+    settings: Settings,
+    stores: _Stores,
+    *,
+    clock: Clock,
+    authenticator: Authenticator,
+    scheduler: Scheduler,
+) -> Callable[[Limits], Services]:
+    """What makes the services of reception for given limits: a reload changes only these."""
+    networks = NetworkLogins(stores.directory, clock)
+    sessions = SessionLog(Sessions(stores.database), clock)
     budget = MemoryBudget(settings.limits.content_memory_octets)
 
     def services_for(limits: Limits) -> Services:
         rules = Submission(limits)
         intake = Intake(
-            spool,
+            stores.spool,
             rules,
-            ids=ids,
+            ids=stores.ids,
             host_name=settings.host_name,
             on_accepted=scheduler.offer,
             clock=clock,
@@ -92,37 +141,19 @@ async def build(order: WorkerOrder, settings: Settings, database: Database) -> P
             authenticator=authenticator,
             networks=networks,
             intake=intake,
-            chunks=spool,
-            health=database,
+            chunks=stores.spool,
+            health=stores.database,
             sessions=sessions,
             budget=budget,
-            ids=ids,
+            ids=stores.ids,
             clock=clock,
         )
 
-    reception = Reception(
-        settings.listeners,
-        services_for(settings.limits),
-        host_name=settings.host_name,
-        certificates=_certificates(settings),
-    )
-    return Parts(
-        database=database,
-        directory=directory,
-        instances=instances,
-        instance=instance,
-        spool=spool,
-        authenticator=authenticator,
-        scheduler=scheduler,
-        reception=reception,
-        services_for=services_for,
-        clock=clock,
-    )
+    return services_for
 
 
-def _scheduler(
-    settings: Settings, owner: str, stores: SchedulerStores, ids: IdGenerator
-) -> Scheduler:
+def _scheduler(settings: Settings, owner: str, stores: _Stores) -> Scheduler:
+    database = stores.database
     delivery = settings.delivery
     couriers = Couriers(
         SessionSettings(settings.host_name, ClientContexts(), delivery_timeouts(delivery))
@@ -135,8 +166,8 @@ def _scheduler(
             idle_seconds=delivery.idle_seconds,
             ready_messages=delivery.ready_messages_per_lane,
         ),
-        stores,
-        SchedulerMeans(couriers.courier_for, ids.next_id),
+        SchedulerStores(stores.spool, stores.lanes, stores.directory, lambda: database.trouble),
+        SchedulerMeans(couriers.courier_for, stores.ids.next_id),
     )
 
 

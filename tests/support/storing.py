@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Notify, Recipient, RecipientState, Timestamp
@@ -21,7 +22,11 @@ OK = reply(250, "2.0.0", "Ok: queued as 12345")
 LATER = reply(451, "4.7.1", "Try again later")
 NO = reply(550, "5.1.1", "No such user")
 
-_ids = IdGenerator(7)
+INSTANCE = 7
+"""The number of the process in the ids that are made here."""
+
+_ids = IdGenerator(INSTANCE)
+_sequences = count()
 
 
 def now_ms() -> Timestamp:
@@ -33,7 +38,7 @@ def new_id(at: Timestamp | None = None) -> int:
     """A queue id; `at` makes one of an earlier time."""
     if at is None:
         return _ids.next_id(now_ms())
-    return (at - EPOCH) << 22 | _ids.next_id(now_ms()) & 0x3FFFFF
+    return (at - EPOCH) << 22 | INSTANCE << 12 | next(_sequences) & 0xFFF
 
 
 async def until(condition: Callable[[], bool]) -> None:

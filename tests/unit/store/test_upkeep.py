@@ -24,8 +24,6 @@ from pillarbox.store.schema import attempt, content, message, recipient, session
 from pillarbox.store.sessions import Sessions
 
 DAY = 86_400_000
-OUR_NUMBER = 7
-"""The instance number in the ids that these tests make."""
 
 
 def _count(table: Table) -> Callable[[Connection], int | None]:

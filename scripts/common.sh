@@ -21,11 +21,11 @@ sudo_word() { is_root || printf 'sudo '; }
 apt_install() {
     has apt-get || return 1
     say "pillarbox: installing $*"
-    policy=/usr/sbin/policy-rc.d
+    policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
     made_policy=
-    if [ ! -e $policy ]; then
-        printf '#!/bin/sh\nexit 101\n' >$policy
-        chmod 755 $policy
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
         made_policy=yes
     fi
     result=0
@@ -33,6 +33,6 @@ apt_install() {
         apt-get update -q &&
             DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
     } >&2 || result=$?
-    [ -z "$made_policy" ] || rm -f $policy
+    [ -z "$made_policy" ] || rm -f "$policy"
     return $result
 }

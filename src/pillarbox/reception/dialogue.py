@@ -124,6 +124,7 @@ class Dialogue:
     # Login
 
     def _log_in(self, credentials: Credentials) -> None:
+        self._story.tried = credentials.username
         known = self._services.authenticator.recall(credentials, self._story.address)
         if known is None:
             self._shell.spawn(self._check_login(credentials))

@@ -25,7 +25,8 @@ _MAX_CAUSE = 500
 class Story:
     """What is known of one session beside what its protocol knows.
 
-    `cause` is why the first refusal happened, for administrators only.
+    `cause` is why the first refusal happened, for administrators only. `tried` is the user name of
+    the last login; it stands only in the record, since people type passwords there by mistake.
     """
 
     session_id: int
@@ -35,6 +36,7 @@ class Story:
     began: float
     text_id: str = field(init=False)
     login: str = ""
+    tried: str = ""
     helo: str = ""
     tls: str = ""
     messages: int = 0
@@ -87,7 +89,7 @@ class SessionLog:
                     listener=story.listener,
                     remote_address=story.address,
                     helo=story.helo,
-                    login=story.login,
+                    login=story.login or story.tried,
                     tls=story.tls,
                     refusals=names,
                     cause=story.cause,

@@ -31,6 +31,7 @@ async def test_failed_session_is_found_by_its_id(site: Site) -> None:
     log = site.services.sessions
     story = _story(Refusal.AUTH_REQUIRED, Refusal.LOGIN_FAILED, Refusal.AUTH_REQUIRED)
     story.blame("wrong password")
+    story.tried = "printer@example.org"
     log.closed(story)
 
     record = await site.failed_session()
@@ -38,6 +39,7 @@ async def test_failed_session_is_found_by_its_id(site: Site) -> None:
     assert record.refusals == "AUTH_REQUIRED LOGIN_FAILED"
     assert (record.listener, record.remote_address) == ("submission", "192.0.2.1")
     assert record.cause == "wrong password"
+    assert record.login == "printer@example.org"
 
 
 async def test_flood_of_failures_does_not_fill_the_store(site: Site) -> None:

@@ -92,7 +92,7 @@ def test_an_exception_brings_its_traceback(file: Path) -> None:
     _configure(file)
 
     try:
-        {}["nothing here"]
+        dict[str, str]()["nothing here"]
     except LookupError:
         log.exception("worker.crashed")
 

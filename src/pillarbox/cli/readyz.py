@@ -1,12 +1,14 @@
 """`pillarbox readyz`: ask the running service on its loopback endpoint whether it takes mail."""
 
+import json
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.output import print_json
+from pillarbox.cli.output import print_json, printable
 
 TIMEOUT_SECONDS = 5.0
 
@@ -22,26 +24,31 @@ def command(cli: Cli) -> None:
     if not metrics.address:
         hint = 'set metrics.address = "127.0.0.1" in the configuration'
         raise Failure(ExitCode.CONFIG, f"the endpoint is switched off ({hint})")
-    ready, text = _ask(metrics.address, metrics.port)
+    ready, problems = _ask(metrics.address, metrics.port)
     if cli.as_json:
-        print_json({"ready": ready, "text": text})
+        print_json({"ready": ready, "problems": problems})
     elif ready:
-        click.echo(text)
+        click.echo("The service is ready.")
     if not ready:
-        raise Failure(ExitCode.TRY_LATER, f"the service is not ready: {text}")
+        text = "; ".join(problems) or "it does not say why"
+        raise Failure(ExitCode.TRY_LATER, f"the service is not ready: {printable(text)}")
 
 
-def _ask(address: str, port: int) -> tuple[bool, str]:
-    """Whether it is ready, and what it says. Raises Failure when nobody answers."""
+def _ask(address: str, port: int) -> tuple[bool, list[str]]:
+    """Whether it is ready, and what is wrong if not. Raises Failure when nobody answers."""
     connection = HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        text = response.read(4096).decode("utf-8", "replace").strip()
+        answer = json.loads(response.read())
+        return response.status == HTTPStatus.OK, [str(problem) for problem in answer["problems"]]
     except (OSError, HTTPException) as error:
         hint = "start it with: pillarbox serve"
         text = f"the service does not answer on {address} port {port}: {error} ({hint})"
         raise Failure(ExitCode.UNAVAILABLE, text) from error
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "is metrics.port that of Pillarbox?"
+        text = f"something else answers on {address} port {port} ({hint})"
+        raise Failure(ExitCode.UNAVAILABLE, text) from error
     finally:
         connection.close()
-    return response.status == 200, text or response.reason

@@ -4,10 +4,11 @@ import re
 
 import click
 
+from pillarbox.cli.advice import advise
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import read_id
-from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.identifier import format_id, time_of
@@ -71,16 +72,12 @@ def show(cli: Cli, session_id: str) -> None:
     number = read_id(session_id, "id of a session")
     with cli.database() as database:
         session = database.read_now(lambda c: find_session(c, number))
-    if session is None:
-        days = cli.settings().trace_days
-        began = for_people(time_of(number))
-        text = (
-            f"no failed session {format_id(number)} (it began at {began}; sessions without a"
-            f" refusal are not recorded, and failed ones are kept for {days} days)"
-        )
-        raise Failure(ExitCode.NO_SUCH, text)
+        if session is None:
+            raise _unknown(cli, number)
+        told = [(refusal, advise(database, session, refusal)) for refusal in _refusals(session)]
     if cli.as_json:
-        print_json(_record(session))
+        advice = [text for _, text in told if text]
+        print_json({**_record(session), "advice": advice})
         return
     print_facts(
         [
@@ -94,11 +91,29 @@ def show(cli: Cli, session_id: str) -> None:
             ("Cause", session.cause),
         ]
     )
-    for refusal in _refusals(session):
-        told = refusal.value
-        click.echo(f"\n{refusal.name}: {told.code} {told.enhanced}")
-        click.echo(f"  The client was told: {_PLACE.sub('…', told.text)}")
-        click.echo(f"  What is behind it:   {told.cause_hint}")
+    for refusal, advice_text in told:
+        _print_refusal(refusal, advice_text)
+
+
+def _print_refusal(refusal: Refusal, advice: str) -> None:
+    """What the client read, what is behind it, and what to do about it here."""
+    told = refusal.value
+    click.echo(f"\n{refusal.name}: {told.code} {told.enhanced}")
+    click.echo(f"  The client was told  {_PLACE.sub('…', told.text)}")
+    click.echo(f"  What is behind it    {told.cause_hint}")
+    if advice:
+        click.echo(f"  What to do here      {printable(advice)}")
+
+
+def _unknown(cli: Cli, session_id: int) -> Failure:
+    """There is no record of this session."""
+    days = cli.settings().trace_days
+    return Failure(
+        ExitCode.NO_SUCH,
+        f"no failed session {format_id(session_id)} is known: it began at"
+        f" {for_people(time_of(session_id))}, failed ones are kept for {days} days, and sessions"
+        " without a refusal are not recorded",
+    )
 
 
 def _refusals(session: SessionRecord) -> list[Refusal]:
@@ -106,7 +121,7 @@ def _refusals(session: SessionRecord) -> list[Refusal]:
     return [Refusal[name] for name in session.refusals.split() if name in Refusal.__members__]
 
 
-def _record(session: SessionRecord) -> Json:
+def _record(session: SessionRecord) -> dict[str, Json]:
     return {
         "session_id": format_id(session.session_id),
         "started_at": for_programs(session.started_at),

@@ -41,22 +41,31 @@ def _readyz(tmp_path: Path, port: int, *arguments: str) -> Result:
 
 def test_ready_service_is_0(tmp_path: Path) -> None:
     """200: it takes mail."""
-    with _endpoint(200, "ready") as port:
+    with _endpoint(200, '{"ready": true, "problems": []}') as port:
         result = _readyz(tmp_path, port)
 
-    assert (result.exit_code, result.stdout) == (0, "ready\n")
+    assert (result.exit_code, result.stdout) == (0, "The service is ready.\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["people", "json"])
 def test_service_in_trouble_is_75_with_its_reason(tmp_path: Path, arguments: list[str]) -> None:
     """503: it runs, and says why it takes nothing now."""
-    with _endpoint(503, "the disk is full") as port:
+    with _endpoint(503, '{"ready": false, "problems": ["spool: full"]}') as port:
         result = _readyz(tmp_path, port, *arguments)
 
     assert result.exit_code == 75
-    assert "the disk is full" in result.stderr
+    assert "spool: full" in result.stderr
     if arguments:
-        assert json.loads(result.stdout) == {"ready": False, "text": "the disk is full"}
+        assert json.loads(result.stdout) == {"ready": False, "problems": ["spool: full"]}
+
+
+def test_other_program_on_the_port_is_69(tmp_path: Path) -> None:
+    """What answers is not Pillarbox."""
+    with _endpoint(200, "<html>") as port:
+        result = _readyz(tmp_path, port)
+
+    assert result.exit_code == 69
+    assert "metrics.port" in result.stderr
 
 
 def test_service_that_does_not_run_is_69(tmp_path: Path) -> None:

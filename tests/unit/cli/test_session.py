@@ -1,5 +1,7 @@
 """Failed sessions by command (pillarbox.cli.session)."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support.storing import new_id, now_ms
 from tests.unit.cli.conftest import Service
@@ -34,7 +36,11 @@ async def failed(service: Service) -> Service:
     return service
 
 
-@pytest.mark.parametrize("typed", [SESSION_ID, f"[{SESSION_ID}]", SESSION_ID.lower()])
+@pytest.mark.parametrize(
+    "typed",
+    [SESSION_ID, f"[{SESSION_ID}]", SESSION_ID.lower()],
+    ids=["plain", "in brackets", "lower case"],
+)
 async def test_session_tells_why_it_failed(failed: Service, typed: str) -> None:
     """The id as it stands in the reply is enough: who, from where, the private cause, and for
     each refusal what the client was told and what is behind it."""
@@ -44,6 +50,54 @@ async def test_session_tells_why_it_failed(failed: Service, typed: str) -> None:
         assert fact in shown
     assert Refusal.LOGIN_FAILED.value.text in shown
     assert Refusal.AUTH_REQUIRED.value.cause_hint in shown
+
+
+@pytest.mark.parametrize(
+    ("prepare", "login", "advice"),
+    [
+        ([], "printer@example.org", "has no password: pillarbox credential add printer@"),
+        ([], "printr@example.org", "is it printer@example.org?"),
+        ([], "", "no user name"),
+        (
+            [["account", "change", "printer@example.org", "--disable"]],
+            "Printer@Example.org",
+            "pillarbox account change printer@example.org --enable",
+        ),
+        (
+            [["tenant", "change", "default", "--disable"]],
+            "printer@example.org",
+            "pillarbox tenant change default --enable",
+        ),
+        (
+            [["credential", "add", "printer@example.org", "--label", "hall"]],
+            "printer@example.org",
+            "type the password into the client again",
+        ),
+    ],
+    ids=["no password", "near miss", "no name", "account off", "tenant off", "wrong password"],
+)
+async def test_failed_login_comes_with_the_command_that_helps(
+    office: Service, prepare: list[list[str]], login: str, advice: str
+) -> None:
+    """By what the directory holds: the administrator need not guess."""
+    for arguments in prepare:
+        office.do(*arguments)
+    Sessions(office.database).record(replace(FAILED, login=login))
+    await office.database.write(lambda _: None)
+
+    assert advice in office.do("session", SESSION_ID)
+    assert advice in office.json("session", SESSION_ID)["advice"][0]
+
+
+async def test_every_refusal_can_be_explained(office: Service) -> None:
+    """Also those for which only the client can do something."""
+    names = " ".join(refusal.name for refusal in Refusal)
+    Sessions(office.database).record(replace(FAILED, refusals=names))
+    await office.database.write(lambda _: None)
+
+    shown = office.do("session", SESSION_ID)
+
+    assert all(refusal.value.cause_hint in shown for refusal in Refusal)
 
 
 async def test_session_for_programs(failed: Service) -> None:

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
+
 _OWNER = "postgres"
 _OPTIONS = (
     "fsync=off",
@@ -74,7 +76,8 @@ class PostgresqlServer:
 
     def create(self, database: str) -> str:
         """Make an empty database; its URL."""
-        self.sql(f'CREATE DATABASE "{database}"')
+        # Copying the files is faster than logging them, as nothing is synced here.
+        self.sql(f'CREATE DATABASE "{database}" STRATEGY file_copy')
         return self.url(database)
 
     def drop(self, database: str) -> None:
@@ -83,9 +86,9 @@ class PostgresqlServer:
 
     def sql(self, statement: str) -> None:
         """Run a statement as the administrator."""
-        self._run(
-            "psql", "-h", str(self._folder), "-p", str(self.port), "-U", _OWNER, "-qc", statement
-        )
+        address = f"host={self._folder} port={self.port} user={_OWNER} dbname=postgres"
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self._data), *arguments)

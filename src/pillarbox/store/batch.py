@@ -125,6 +125,12 @@ class Work(Generic[T]):
         return 0
 
     @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for it any more. What must be recorded is done all the same."""
+        future = self.future
+        return future is not None and future.cancelled() and not self.must_be_recorded
+
+    @property
     def puts(self) -> tuple[int, ...]:
         """The queue ids of the messages that the work brings into the store."""
         return ()

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.errors import DirectoryError, SpoolTrouble, SpoolUnavailable
 from pillarbox.store import migrate
 from pillarbox.store.batch import ChangeWork, Work
 from pillarbox.store.engine import READERS, Engines, open_engines, transaction
-from pillarbox.store.faults import unavailable
+from pillarbox.store.faults import Fault, fault_of, unavailable
 from pillarbox.store.group_commit import GroupCommit
 
 T = TypeVar("T")
+
+_TRIES = 3
+"""So often the command line tries a change that another process is in the way of."""
 
 _RESERVE_CHECK_SECONDS = 1.0
 _LEAST_FREE_OCTETS = 1024 * 1024
@@ -79,8 +82,13 @@ class Database:
         now = time.monotonic()
         if now - self._reserve_checked_at >= _RESERVE_CHECK_SECONDS:
             self._reserve_checked_at = now
-            facts = os.statvfs(file.parent)
-            self._is_full = facts.f_bavail * facts.f_frsize < self._reserve_octets
+            try:
+                facts = os.statvfs(file.parent)
+            except OSError:
+                # Nothing can be written to a folder that is not there.
+                self._is_full = True
+            else:
+                self._is_full = facts.f_bavail * facts.f_frsize < self._reserve_octets
         return self._is_full
 
     def migrate(self) -> None:
@@ -102,7 +110,8 @@ class Database:
         writer's thread and may run twice. Raises what it raises, or SpoolUnavailable."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._commits.submit(ChangeWork(future, change))
-        return await future
+        with self._translated():
+            return await future
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` in a reader thread. Raises what it raises, or SpoolUnavailable."""
@@ -115,19 +124,29 @@ class Database:
             return query(connection)
 
     def write_now(self, change: Callable[[Connection], T]) -> T:
-        """Run `change` in a transaction of its own in this thread."""
-        with (
-            self._translated(),
-            self._engines.writer.connect() as connection,
-            transaction(connection),
-        ):
+        """Run `change` in a transaction of its own in this thread; again after a conflict."""
+        tries = _TRIES
+        with self._translated():
+            while True:
+                tries -= 1
+                try:
+                    return self._write_once(change)
+                except DBAPIError as error:
+                    if tries == 0 or fault_of(error) is not Fault.AGAIN:
+                        raise
+
+    def _write_once(self, change: Callable[[Connection], T]) -> T:
+        with self._engines.writer.connect() as connection, transaction(connection):
             return change(connection)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Failures of the database as SpoolUnavailable."""
+        """Failures of the database as SpoolUnavailable or DirectoryError."""
         try:
             yield
+        except IntegrityError as error:
+            # What was looked at a moment ago is not so any more.
+            raise DirectoryError("somebody else changed this just now: look and repeat") from error
         except DBAPIError as error:
             trouble = unavailable(error)
             if trouble is None:

@@ -13,6 +13,7 @@ written any more in this process.
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -109,6 +110,9 @@ class GroupCommit:
             while self._turn():
                 pass
         left, self._kept = self._kept, []
+        with suppress(Empty):
+            while True:
+                left.append(self._queue.get_nowait())
         self._fail(left)
         wake(self._doubts.give_up())
         self._writer.drop()
@@ -135,7 +139,7 @@ class GroupCommit:
         try:
             work = self._queue.get(timeout=self._patience())
             while work is not _STOP:
-                if work.future is None or not work.future.cancelled():
+                if not work.is_abandoned:
                     works.append(work)
                     octets += work.size_octets
                 if len(works) >= BATCH_WORKS or octets >= BATCH_OCTETS:
@@ -231,8 +235,10 @@ class GroupCommit:
 
     def _refuse(self, works: list[Work[Any]]) -> None:
         """Work that comes while the database is away."""
+        works = self._kept + works
+        self._kept = []
         if not self._is_bad:
-            self._kept += [work for work in works if work.must_be_recorded]
+            self._kept = [work for work in works if work.must_be_recorded]
             works = [work for work in works if not work.must_be_recorded]
         self._fail(works)
 

@@ -29,7 +29,9 @@ class NewLanes:
         if not self._rows:
             return []
         lanes = {spooled.lane_id for message in messages for spooled in message.recipients}
-        return [self._rows[lane_id] for lane_id in sorted(lanes & self._rows.keys())]
+        # Another thread may add lanes meanwhile, so the dictionary is only asked, not walked.
+        found = (self._rows.get(lane_id) for lane_id in sorted(lanes))
+        return [row for row in found if row is not None]
 
     def stored(self, rows: list[Row]) -> None:
         """These rows are durable now."""
@@ -116,10 +118,11 @@ class SettleWork(Work[bool]):
             return
         settlement = self._settlement
         for record in settlement.records:
-            do, row = _record(settlement, record)
+            reply = clean(str(record.reply))
+            do, row = _record(settlement, record, reply)
             batch.add(do, row)
             if settlement.attempt:
-                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record))
+                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
         self._collect_rest(batch, settlement.records)
 
     def run_alone(self, batch: Batch) -> None:
@@ -129,22 +132,22 @@ class SettleWork(Work[bool]):
         settlement = self._settlement
         counted: list[RecipientRecord] = []
         for record in settlement.records if self.result else ():
-            do, row = _record(settlement, record)
-            if not batch.execute(do, row) and not self._record_held(batch, record):
+            reply = clean(str(record.reply))
+            do, row = _record(settlement, record, reply)
+            if not batch.execute(do, row) and not self._record_held(batch, record, row):
                 continue
             counted.append(record)
             if settlement.attempt:
-                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record))
+                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
         self.result = bool(counted)
         if counted:
             self._collect_rest(batch, counted)
             batch.run()
 
-    def _record_held(self, batch: Batch, record: RecipientRecord) -> bool:
+    def _record_held(self, batch: Batch, record: RecipientRecord, row: Row) -> bool:
         """A recipient that was held or is to be bounced keeps that; the attempt counts."""
         if record.state.is_final:
             return False
-        row = _deferred_row(self._settlement, record)
         return bool(batch.execute(Do.COUNT_ATTEMPT, (row[1], *row[3:])))
 
     def _collect_rest(self, batch: Batch, records: Iterable[RecipientRecord]) -> None:
@@ -178,35 +181,16 @@ def utc_day(moment: Timestamp) -> str:
     return datetime.datetime.fromtimestamp(moment / 1000, datetime.UTC).strftime("%Y-%m-%d")
 
 
-def _record(settlement: Settlement, record: RecipientRecord) -> tuple[Do, Row]:
+def _record(settlement: Settlement, record: RecipientRecord, reply: str) -> tuple[Do, Row]:
+    """What changes the recipient."""
+    where = settlement.queue_id, record.number, record.attempts - settlement.attempt
+    state, attempts, told = record.state.value, record.attempts, record.delay_notified
     if record.state.is_final:
-        return Do.FINISH_RECIPIENT, (
-            record.state.value,
-            record.attempts,
-            record.delay_notified,
-            clean(str(record.reply)),
-            settlement.finished_at,
-            settlement.queue_id,
-            record.number,
-            record.attempts - settlement.attempt,
-        )
-    return Do.DEFER_RECIPIENT, _deferred_row(settlement, record)
+        return Do.FINISH_RECIPIENT, (state, attempts, told, reply, settlement.finished_at, *where)
+    return Do.DEFER_RECIPIENT, (state, attempts, record.next_attempt_at, told, reply, *where)
 
 
-def _deferred_row(settlement: Settlement, record: RecipientRecord) -> Row:
-    return (
-        record.state.value,
-        record.attempts,
-        record.next_attempt_at,
-        record.delay_notified,
-        clean(str(record.reply)),
-        settlement.queue_id,
-        record.number,
-        record.attempts - settlement.attempt,
-    )
-
-
-def _attempt_row(settlement: Settlement, record: RecipientRecord) -> Row:
+def _attempt_row(settlement: Settlement, record: RecipientRecord, reply: str) -> Row:
     return (
         settlement.queue_id,
         record.number,
@@ -214,7 +198,7 @@ def _attempt_row(settlement: Settlement, record: RecipientRecord) -> Row:
         settlement.started_at,
         settlement.duration_ms,
         record.state.value,
-        clean(str(record.reply)),
+        reply,
         clean(record.remote_host),
         clean(record.tls),
     )

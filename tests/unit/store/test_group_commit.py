@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, func, insert, select
-from tests.support.storing import Queue, make_message
+from tests.support.storing import Queue, make_message, settlement
 
 from pillarbox.errors import DirectoryError, SpoolTrouble, SpoolUnavailable
 from pillarbox.store import group_commit
@@ -78,7 +78,7 @@ async def test_a_change_that_raises_leaves_nothing_and_hurts_nobody(queue: Queue
     assert put is None
     assert isinstance(failed, DirectoryError)
     assert first == "whole"
-    assert isinstance(second, Exception)
+    assert isinstance(second, DirectoryError)
     assert await queue.database.read(_names) == {"whole"}
     assert await queue.due() == [message.queue_id]
 
@@ -94,6 +94,31 @@ async def test_work_that_was_cancelled_in_time_is_not_done(queue: Queue) -> None
     await queue.put()
 
     assert len(await queue.due()) == 1
+
+
+async def test_the_result_of_an_attempt_is_recorded_though_nobody_waits(queue: Queue) -> None:
+    """A scheduler that is stopped must not make the next one deliver again."""
+    message = await queue.put()
+    gate = Gate(queue.database)
+    await gate.closed()
+    queue.spool.settle(settlement(message)).cancel()
+    await gate.open()
+
+    await queue.put()
+
+    assert message.queue_id not in await queue.due()
+
+
+async def test_what_comes_after_the_end_is_told_so(queue: Queue) -> None:
+    """Nobody waits for ever for a writer that has ended."""
+    gate = Gate(queue.database)
+    await gate.closed()
+    closing = asyncio.ensure_future(queue.database.close())
+    await gate.open()
+    await closing
+
+    with pytest.raises(SpoolUnavailable):
+        await queue.database.write(_set("late"))
 
 
 async def test_what_waits_is_one_transaction(queue: Queue) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.storing import (
     OWNER,
     Queue,
     make_message,
+    now_ms,
     open_database,
     record,
     settlement,
@@ -29,6 +31,7 @@ from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.reply import reply
 from pillarbox.mail.spooled import CHUNK_OCTETS
 from pillarbox.observe import metrics
+from pillarbox.store.admin.tenants import add_tenant, list_tenants
 from pillarbox.store.database import Database
 from pillarbox.store.doubt import DoubtFile
 from pillarbox.store.lanes import Lanes
@@ -257,6 +260,32 @@ async def test_two_processes_share_the_file(sqlite_url: str) -> None:
 
     assert len(await queue.due()) == 20
     assert await queue.spool.queue_generation() == 2
+    await service.close()
+    command_line.close_now()
+
+
+async def test_a_change_gets_its_turn_under_load(sqlite_url: str) -> None:
+    """The command line is not starved by a service that writes all the time."""
+    service, command_line = open_database(sqlite_url), open_database(sqlite_url)
+    queue = Queue(service)
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        while not stop.is_set():
+            await queue.put()
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(20):
+            writers.create_task(write())
+        await asyncio.to_thread(
+            lambda: [
+                command_line.write_now(partial(add_tenant, name=f"t{number}", now=now_ms()))
+                for number in range(5)
+            ]
+        )
+        stop.set()
+
+    assert len(command_line.read_now(list_tenants)) == 5
     await service.close()
     command_line.close_now()
 

@@ -262,7 +262,8 @@ def explain(failure: Failure, *, hop: str) -> Explanation:
     fix = text.fix.format_map(facts)
     return Explanation(
         kind=failure.kind,
-        reply=Reply(text.code, text.enhanced, (text.what.format_map(facts), fix)),
+        # Tables show both lines as one.
+        reply=Reply(text.code, text.enhanced, (f"{text.what.format_map(facts)}.", fix)),
         cause=text.cause.format_map(facts),
         fix=fix,
     )

@@ -66,6 +66,11 @@ write_directory() {
     pillarbox route add --tenant bench --to dead.example --smarthost "127.0.0.1:$SINK2" --tls none
 }
 
+serve() {
+    "$PYTHON" -m pillarbox --config "$CONFIG" serve >>"$DIR/log" 2>&1 </dev/null &
+    echo $! >"$DIR/pid"
+}
+
 case ${1:-} in
 up)
     shift
@@ -74,10 +79,22 @@ up)
     rm -rf "$DIR/data" "$DIR/log"
     mkdir -p "$DIR/data"
     (umask 077 && head -c 32 /dev/urandom | base64 >"$DIR/master.key")
+    # The directory first, on ports that nobody knows: the harness begins when ports answer.
+    ports="$PORT_PLAIN $PORT_STARTTLS $PORT_TLS"
+    PORT_PLAIN=0 PORT_STARTTLS=0 PORT_TLS=0
     write_config
+    serve
+    while ! pillarbox tenant list >/dev/null 2>&1; do
+        kill -0 "$(cat "$DIR/pid")"
+        sleep 0.2
+    done
     write_directory >"$DIR/setup.log" 2>&1
-    pillarbox serve >"$DIR/log" 2>&1 </dev/null &
-    echo $! >"$DIR/pid"
+    stop_pid "$(cat "$DIR/pid")" 20
+    read -r PORT_PLAIN PORT_STARTTLS PORT_TLS <<PORTS
+$ports
+PORTS
+    write_config
+    serve
     ;;
 down)
     [ -f "$DIR/pid" ] || exit 0

@@ -1,0 +1,69 @@
+"""store.faults: what the errors of the drivers mean."""
+
+import psycopg
+import pytest
+from psycopg import errors
+from pysqlite3 import dbapi2 as sqlite
+
+from pillarbox.errors import SpoolTrouble
+from pillarbox.store.faults import Fault, fault_of, unavailable
+
+
+def _sqlite(code: int) -> sqlite.Error:
+    error = sqlite.OperationalError("it failed")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (5, Fault.AGAIN),
+        (5 | 2 << 8, Fault.AGAIN),
+        (10, Fault.BAD),
+        (10 | 4 << 8, Fault.BAD),
+        (11, Fault.BAD),
+        (13, Fault.FULL),
+        (14, Fault.AWAY),
+        (19 | 6 << 8, Fault.WORK),
+        (1, Fault.WORK),
+    ],
+)
+def test_codes_of_sqlite(code: int, fault: Fault) -> None:
+    """Extended codes count as their first octet: a failed sync (1034) is a failed disk."""
+    assert fault_of(_sqlite(code)) is fault
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (errors.DiskFull(), Fault.FULL),
+        (errors.DeadlockDetected(), Fault.AGAIN),
+        (errors.SerializationFailure(), Fault.AGAIN),
+        (errors.LockNotAvailable(), Fault.AGAIN),
+        (errors.AdminShutdown(), Fault.AWAY),
+        (errors.CannotConnectNow(), Fault.AWAY),
+        (errors.TooManyConnections(), Fault.AWAY),
+        (errors.ReadOnlySqlTransaction(), Fault.AWAY),
+        (errors.IoError(), Fault.AWAY),
+        (errors.UniqueViolation(), Fault.WORK),
+        (errors.NotNullViolation(), Fault.WORK),
+        (errors.UndefinedTable(), Fault.WORK),
+        (psycopg.OperationalError("connection refused"), Fault.AWAY),
+        (psycopg.DataError("NUL"), Fault.WORK),
+        (ValueError("ours"), Fault.WORK),
+    ],
+)
+def test_states_of_postgresql(error: Exception, fault: Fault) -> None:
+    """By SQLSTATE where there is one."""
+    assert fault_of(error) is fault
+
+
+def test_callers_are_told_in_one_line() -> None:
+    """The trouble decides about the reply, the cause goes into the log."""
+    told = unavailable(psycopg.OperationalError("connection refused\nis the server running?"))
+
+    assert told is not None
+    assert told.trouble is SpoolTrouble.AWAY
+    assert told.cause == "connection refused"
+    assert unavailable(ValueError("ours")) is None

@@ -80,12 +80,8 @@ class Connection(asyncio.Protocol):
         self._dialogue: Dialogue | None = None
         self._early = b""
         self._handshake: asyncio.Task[None] | None = None
-        self._in_round = False
-        self._is_closing = False
-        self._is_ended = False
-        self._is_paused = False
-        self._is_shaking = False
-        self._is_stopping = False
+        self._in_round = self._is_closing = self._is_ended = False
+        self._is_paused = self._is_shaking = self._is_stopping = False
         self._patience = PATIENCE
         self._unmeasured = 0
         self._write_paused = False
@@ -330,6 +326,7 @@ class Connection(asyncio.Protocol):
         transport, core, dialogue = self._transport, self._core, self._dialogue
         if transport is None or core is None or dialogue is None or self._is_ended:
             return
+        self._early = b""
         try:
             self._transport = secure = await encrypt_transport(
                 transport, self, self._context(), timeout_seconds=self._handshake_seconds()

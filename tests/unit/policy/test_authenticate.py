@@ -208,6 +208,30 @@ async def test_owner_gets_in_during_an_attack(desk: Desk) -> None:
         assert isinstance(await desk.login("u1@t1.test", "right", address), Grant)
 
 
+async def test_right_password_gets_in_from_the_address_of_the_guesser(desk: Desk) -> None:
+    """An office behind one address is not locked out by one machine in it that guesses."""
+    await desk.login("u1@t1.test", "right", "192.0.2.1")
+    for n in range(50):
+        await desk.login(f"u{n}@t1.test", "guess")
+    desk.now += 61
+    for n in range(50):
+        await desk.login(f"u{n}@t1.test", "another guess")
+    hashes = desk.hashes
+
+    assert _refusal(await desk.login("u2@t1.test", "right2")) is Refusal.TOO_MANY_FAILURES
+    assert isinstance(await desk.login("u1@t1.test", "right"), Grant)
+    assert desk.hashes == hashes + 1
+
+
+async def test_password_that_was_wrong_can_become_right(desk: Desk) -> None:
+    """What is known to be wrong is forgotten with the next change in the directory."""
+    assert _refusal(await desk.login("u1@t1.test", "new")) is Refusal.LOGIN_FAILED
+    desk.directory.records["u1@t1.test"] = record("u1@t1.test", "new")
+    desk.directory.generation += 1
+
+    assert isinstance(await desk.login("u1@t1.test", "new"), Grant)
+
+
 async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
     """One password for 500 accounts, known and unknown."""
     for n in range(500):

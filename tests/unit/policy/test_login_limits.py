@@ -59,6 +59,16 @@ def test_owner_at_a_new_place_gets_a_turn_during_an_attack() -> None:
     assert _right(limit, "new", "u1", 5 + FRESH_SECONDS)
 
 
+def test_guessers_do_not_get_the_turn_of_the_owner() -> None:
+    """What is kept for sources without failures is not for those that have some."""
+    limit = limits()
+    for n in range(500):
+        _wrong(limit, f"s{n % 50}", "u1", 0.01 * n)
+    failed = next(f"s{n}" for n in range(50) if limit._sources.level(f"s{n}", 5) > 0)
+
+    assert not _wrong(limit, failed, "u1", 5 + FRESH_SECONDS)
+
+
 def test_own_guesses_of_a_known_source_are_limited() -> None:
     """That somebody logged in from an address does not let the address guess for ever."""
     limit = limits()

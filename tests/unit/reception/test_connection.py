@@ -253,8 +253,20 @@ async def test_session_of_errors_ends(logged_in: Client) -> None:
     assert await logged_in.is_closed()
 
 
-async def test_last_reply_is_not_lost_in_a_reset(logged_in: Client) -> None:
-    """A client that is still sending when it is refused reads why."""
+async def test_last_reply_is_not_lost_in_a_reset(connect: Connect) -> None:
+    """A client that is still sending when it is refused reads why, and an orderly end."""
+    client = await connect("submission")
+    client.send(b"GET / HTTP/1.1\r\n")
+    reply = await client.reply()
+    client.send(b"Host: mx.test\r\n" * 1000)
+    await client.writer.drain()
+
+    assert reply.startswith("500 5.5.1 ")
+    assert await client.reader.read() == b""
+
+
+async def test_chunk_that_is_far_too_large_is_refused(logged_in: Client) -> None:
+    """552 while the octets are still coming."""
     await logged_in.command("MAIL FROM:<u1@t1.test>")
     await logged_in.command("RCPT TO:<a@b.test>")
     logged_in.send(b"BDAT 1000000000\r\n" + b"x" * 300_000)

@@ -275,6 +275,34 @@ async def test_large_message_over_a_real_connection(site: Site, logged_in: Clien
     assert (await logged_in.message(MESSAGE)).startswith("250 2.0.0 ")
 
 
+async def test_client_waits_for_a_slow_store(
+    site: Site, logged_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store does not answer, no more is read than two chunks and what one read gives."""
+    is_open, store_chunk = asyncio.Event(), site.spool.store_chunk
+
+    async def slow(queue_id: int, number: int, octets: bytes) -> None:
+        await is_open.wait()
+        await store_chunk(queue_id, number, octets)
+
+    monkeypatch.setattr(site.spool, "store_chunk", slow)
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    logged_in.send(HEADER + b"0123456789\r\n" * MIB + b".\r\n")
+    [connection] = site.reception._registry._members
+    transport = connection._transport  # type: ignore[attr-defined]  # a Connection
+    async with asyncio.timeout(10):
+        while transport.is_reading():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert site.services.budget.in_use < 5 * CHUNK_OCTETS
+    is_open.set()
+    assert (await logged_in.reply()).startswith("250 2.0.0 ")
+    assert site.accepted[0].chunks > 40
+
+
 async def test_many_large_messages_with_little_memory(site: Site, logged_in: Client) -> None:
     """Together they are larger than the budget, and all get through."""
     site.services.budget._limit = 300_000

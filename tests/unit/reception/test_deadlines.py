@@ -1,6 +1,7 @@
 """How long the service waits: for clients, and while it is not done itself."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.reception import MESSAGE, Client, Site
@@ -24,12 +25,13 @@ async def test_silent_client_is_told_and_closed(site: Site, logged_in: Client) -
 
 async def test_slow_command_does_not_put_off_the_end(site: Site, logged_in: Client) -> None:
     """One octet now and then is no command."""
+    [connection] = site.reception._registry._members
+    core = connection._core  # type: ignore[attr-defined]  # a Connection
     for octet in (b"N", b"O", b"O"):
         logged_in.send(octet)
-        await logged_in.writer.drain()
-        site.time.ahead += 100
+        await _until(lambda octet=octet: core._input.endswith(octet))  # type: ignore[misc]
+        site.time.ahead += 101
 
-    site.time.ahead += 10
     site.reception.sweep()
 
     assert (await logged_in.reply()).startswith("421 4.4.2 ")
@@ -39,15 +41,30 @@ async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Clie
     """Less than a kilobyte in three minutes ends the session, and nothing is kept."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
         await logged_in.command(command)
-    logged_in.send(b"From: u1@t1.test\r\n")
-    await logged_in.writer.drain()
+    for number in (1, 2):
+        logged_in.send(b"Subject: 345\r\n.")
+        await _until(lambda number=number: site.services.budget.in_use >= 12 * number)  # type: ignore[misc]
+        site.time.ahead += 91
 
-    site.time.ahead += 181
     site.reception.sweep()
 
     assert (await logged_in.reply()).startswith("421 4.4.2 ")
     assert await logged_in.is_closed()
     assert site.services.budget.in_use == 0
+
+
+async def test_steady_content_puts_off_the_end(site: Site, logged_in: Client) -> None:
+    """A slow line is no reason to be cut off."""
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    for number in (1, 2, 3):
+        logged_in.send(b"Subject: 345\r\n" * 100)
+        await _until(lambda number=number: site.services.budget.in_use > 1300 * number)  # type: ignore[misc]
+        site.time.ahead += 120
+        site.reception.sweep()
+    logged_in.send(b".\r\n")
+
+    assert (await logged_in.reply()).startswith("250 2.0.0 ")
 
 
 async def test_our_own_slowness_is_not_the_clients_fault(
@@ -88,3 +105,9 @@ async def test_client_that_hangs_up_leaves_nothing(site: Site, logged_in: Client
 
     assert site.services.budget.in_use == 0
     assert site.accepted == []
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.identifier import format_id, parse_id
+from pillarbox.mail.spooled import CHUNK_OCTETS
 from pillarbox.policy.denial import Denial
 from pillarbox.reception.content import IncomingContent
 from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
@@ -127,18 +128,23 @@ async def test_commit_that_nobody_waits_for_any_more_keeps_its_content(
     """At the end of the process nobody knows whether the message is durable: then nothing of it
     may be removed."""
     cut_off: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    discarded: list[int] = []
     monkeypatch.setattr(site.spool, "put", lambda _: cut_off)
-    monkeypatch.setattr(site.spool, "discard_chunks", discarded.append)
+    submitted = await _submitted(site, MESSAGE + b"x" * CHUNK_OCTETS)
+    stored = asyncio.Event()
+    submitted.content.on_change = stored.set
+    while not submitted.content.is_ready:
+        await stored.wait()
+        stored.clear()
     answers: list[Answer] = []
-    site.services.intake.submit(await _submitted(site), answers.append)
+    site.services.intake.submit(submitted, answers.append)
 
     cut_off.cancel()
     await asyncio.sleep(0)
+    await site.database.write(lambda _: None)
 
     assert answers == []
-    assert discarded == []
     assert site.services.budget.in_use == 0
+    assert (await site.spool.read_chunk(submitted.content.queue_id, 0)).startswith(MESSAGE)
 
 
 @pytest.mark.parametrize(

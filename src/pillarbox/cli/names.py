@@ -2,7 +2,7 @@
 has that name."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.errors import DirectoryError
@@ -20,15 +20,25 @@ _ALIKE = 0.7
 
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Known names that look like this one, the most similar first."""
-    by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
-    folded = name.casefold()
-    found = get_close_matches(folded, by_folded, SHOWN, _ALIKE)
-    if not found:
-        # "printr" for printer@example.org.
-        local_parts = {candidate: candidate.partition("@")[0] for candidate in by_folded}
-        close = get_close_matches(folded, local_parts.values(), SHOWN, _ALIKE)
-        found = [candidate for candidate, local in local_parts.items() if local in close]
-    return [by_folded[candidate] for candidate in found[:SHOWN]]
+    likeness = {candidate: _likeness(name.casefold(), candidate.casefold()) for candidate in known}
+    close = [candidate for candidate, ratio in likeness.items() if ratio >= _ALIKE]
+    return sorted(close, key=lambda candidate: (-likeness[candidate], candidate))[:SHOWN]
+
+
+def _likeness(typed: str, known: str) -> float:
+    """From 0 to 1. Both halves of an address have to be alike: in one domain all whole addresses
+    are. Without a domain only the local part counts ("printr" for printer@example.org)."""
+    local, at, domain = typed.rpartition("@")
+    known_local, _, known_domain = known.rpartition("@")
+    if not known_local:
+        return _ratio(typed, known)
+    if not at:
+        return _ratio(typed, known_local)
+    return min(_ratio(local, known_local), _ratio(domain, known_domain))
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def no_such(kind: str, name: str, known: Iterable[str], hint: str) -> Failure:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +53,9 @@ def test_printable_text_has_no_controls(text: str) -> None:
     assert len(shown) == len(text)
     assert all(c >= " " and not "\x7f" <= c <= "\x9f" for c in shown)
     assert all(a == b for a, b in zip(text, shown, strict=True) if a.isalnum())
+
+
+@pytest.mark.parametrize("out", [Terminal(), io.StringIO()], ids=["terminal", "pipe"])
+def test_cells_can_not_drive_the_terminal(out: io.StringIO) -> None:
+    """Escape sequences are shown as question marks, in tables for people and in pipes."""
+    assert "\x1b" not in _table(["\x1b]0;owned\x07"], out)

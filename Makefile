@@ -15,7 +15,7 @@ test:
 	@scripts/venv.sh dev
 	@scripts/tools.sh
 	@$(MAKE) --no-print-directory check
-	@.venv/bin/pytest -n 2 --dist loadgroup
+	@.venv/bin/pytest -n 2 --dist loadfile
 
 check:
 	@scripts/venv.sh dev

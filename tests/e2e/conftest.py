@@ -1,6 +1,6 @@
 """What the end-to-end tests share: the service, and a Postfix behind it.
 
-The fixtures last for a module: its tests run in one group (`--dist loadgroup`), so that each
+The fixtures last for a module: its tests run in one process (`--dist loadfile`), so that each
 service and each Postfix is started once.
 """
 

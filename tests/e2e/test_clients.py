@@ -11,8 +11,6 @@ from tests.e2e.letters import Letter, assert_same_text, assert_unchanged
 from tests.e2e.postfix import PostfixClient, PostfixNextHop
 from tests.e2e.service import Pillarbox
 
-pytestmark = pytest.mark.xdist_group("e2e-clients")
-
 PORTS = pytest.mark.parametrize("implicit_tls", [False, True], ids=["587", "465"])
 
 

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from pillarbox.config.hints import hint_for, text_for
-from pillarbox.config.settings import Settings
+from pillarbox.config.settings import Settings, expand
 from pillarbox.errors import ConfigError, Problem
 
 PREFIX = "PILLARBOX_"
@@ -150,7 +150,11 @@ def _read_secret_files(reading: _Reading) -> None:
 
 def _fill_in_paths(reading: _Reading) -> None:
     """Defaults that lie in the data directory."""
-    data = reading.base / Path(str(reading.raw.get("data_directory", "data"))).expanduser()
+    try:
+        data = expand(Path(str(reading.raw.get("data_directory", "data"))), reading.base)
+    except ValueError:
+        # The check of the option itself complains.
+        data = reading.base
     reading.raw.setdefault("database_url", f"sqlite:///{data / 'pillarbox.sqlite3'}")
     tls = reading.raw.setdefault("tls", {})
     if isinstance(tls, dict):

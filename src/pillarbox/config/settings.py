@@ -32,10 +32,18 @@ ANY_ADDRESS = "*"
 """As a listener's address: all addresses of this host, IPv6 and IPv4."""
 
 
+def expand(path: Path, base: Path) -> Path:
+    """A relative path is relative to `base`; `~` and `~user` are homes. Raises ValueError."""
+    try:
+        return (base / path.expanduser()).absolute()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no user of this name, or no home folder") from None
+
+
 def _resolve(path: Path, info: ValidationInfo) -> Path:
-    """A relative path is relative to the folder of the configuration file."""
+    """A path of the configuration is relative to the folder of its file."""
     base: Path = (info.context or {}).get("base", Path())
-    return (base / path.expanduser()).absolute()
+    return expand(path, base)
 
 
 def _ip(text: str) -> str:

@@ -5,7 +5,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -171,6 +171,7 @@ _options = st.sampled_from(sorted(Settings.model_fields)) | st.text(max_size=8)
 
 
 @given(st.dictionaries(_options, st.text(max_size=40), max_size=5))
+@example({"data_directory": "~0"})
 def test_no_environment_raises_anything_but_config_error(values: dict[str, str]) -> None:
     """Whatever stands in the environment, the answer is settings or a ConfigError."""
     environment = {f"PILLARBOX_{name.upper()}": value for name, value in values.items()}

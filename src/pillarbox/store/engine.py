@@ -5,6 +5,7 @@ in plain sight. SQLite comes from pysqlite3, which carries its own, newer librar
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from pillarbox.errors import ConfigError, Problem
+from pillarbox.store.faults import Fault, fault_of
 
 READERS = 4
 """Threads, and so connections, that read at the same time."""
@@ -28,6 +30,9 @@ PAGE_OCTETS = 16 * 1024
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process (the command line, a second worker)."""
+
+_LOOK_SECONDS = 0.001
+"""How often the command line looks whether it may write."""
 
 WAL_LIMIT_OCTETS = 64 * 1024 * 1024
 """A write-ahead log that a long reader made grow is cut back to this."""
@@ -166,6 +171,27 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _begin_between_others(connection: Connection) -> None:
+    """Take SQLite's lock in one of the short moments in which a busy service does not have it.
+
+    SQLite itself looks every 100 ms after a while, and may find the lock taken each time.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql(begin_statement(connection))
+            except DBAPIError as error:
+                if fault_of(error) is not Fault.AGAIN or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
 def _set_up_sqlite_writer(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
@@ -194,7 +220,10 @@ def begin_statement(connection: Connection) -> str:
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Connection]:
     """One transaction on a connection in autocommit mode."""
-    connection.exec_driver_sql(begin_statement(connection))
+    if connection.dialect.name == "sqlite":
+        _begin_between_others(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
     try:
         yield connection
         connection.exec_driver_sql("COMMIT")

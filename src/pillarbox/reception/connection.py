@@ -130,6 +130,8 @@ class Connection(asyncio.Protocol):
             # Inside TLS, before the end of its handshake has been noticed here.
             self._early += data
             return
+        if self._is_closing:
+            return
         if not core.wants_input:
             # It keeps these, but no more.
             self._pause()

@@ -256,12 +256,9 @@ async def test_session_of_errors_ends(logged_in: Client) -> None:
 async def test_last_reply_is_not_lost_in_a_reset(connect: Connect) -> None:
     """A client that is still sending when it is refused reads why, and an orderly end."""
     client = await connect("submission")
-    client.send(b"GET / HTTP/1.1\r\n")
-    reply = await client.reply()
-    client.send(b"Host: mx.test\r\n" * 1000)
-    await client.writer.drain()
+    client.send(b"GET / HTTP/1.1\r\n" + b"Host: mx.test\r\n" * 100_000)
 
-    assert reply.startswith("500 5.5.1 ")
+    assert (await client.reply()).startswith("500 5.5.1 ")
     assert await client.reader.read() == b""
 
 

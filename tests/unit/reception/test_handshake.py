@@ -113,6 +113,19 @@ async def test_client_that_hangs_up_in_the_handshake_is_named(site: Site) -> Non
     assert "hung up" in (await site.failed_session()).cause
 
 
+async def test_client_that_hangs_up_after_starttls_is_named(site: Site, connect: Connect) -> None:
+    """The same where the session began in plain text."""
+    client = await connect("submission")
+    await client.command("EHLO c")
+    await client.command("STARTTLS")
+    await client.close()
+
+    record = await site.failed_session()
+    assert "hung up" in record.cause
+    assert record.refusals == Refusal.HANDSHAKE_FAILED.name
+    await site.open_sessions(0)
+
+
 async def test_tls_on_the_port_for_starttls_is_closed_and_named(site: Site) -> None:
     """A client with SSL/TLS chosen for port 587."""
     client = await Client.connect(site.ports["submission"])

@@ -187,6 +187,10 @@ class PostfixNextHop(Postfix):
         super().stop()
         self._logins.stop()
 
+    def allow_login(self, username: str, password: str) -> None:
+        """From now on this login is right too."""
+        self._logins.passwords[username] = password
+
     def kept_for(self, recipient: str) -> list[Kept]:
         """What came for a recipient so far."""
         return [

@@ -16,6 +16,9 @@ from tests.e2e.waiting import wait_until
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
+_CHANGES = (("add",), ("change",), ("remove",))
+_CHANGE_SEEN = "directory.changed"
+
 _CONFIG = """\
 data_directory = "."
 master_key_file = "master.key"
@@ -138,13 +141,25 @@ class Pillarbox:
         return [line for line in lines if line.get("event") == name]
 
     def admin(self, *words: str, stdin: str = "") -> str:
-        """Run `pillarbox WORDS`, which must succeed; what it prints."""
-        argv = [sys.executable, "-m", "pillarbox", *words, "--config", str(self.config)]
-        return run(argv, stdin=stdin.encode()).stdout.decode()
+        """Run `pillarbox WORDS`, which must succeed; what it prints.
 
-    def admin_json(self, *words: str) -> Any:
+        A running service looks for changes of the directory each second: one is awaited.
+        """
+        argv = [sys.executable, "-m", "pillarbox", *words, "--config", str(self.config)]
+        before = len(self.events(_CHANGE_SEEN))
+        said = run(argv, stdin=stdin.encode()).stdout.decode()
+        if words[1:2] in _CHANGES and self.is_running:
+            wait_until(lambda: len(self.events(_CHANGE_SEEN)) > before, 10, f"{words} to be seen")
+        return said
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.poll() is None
+
+    def admin_json(self, *words: str, stdin: str = "") -> Any:
         """Run `pillarbox WORDS --json`; what it prints, decoded."""
-        return json.loads(self.admin(*words, "--json"))
+        return json.loads(self.admin(*words, "--json", stdin=stdin))
 
     def door(self, *, implicit_tls: bool) -> Upstream:
         """How the first account reaches one of the two ports."""

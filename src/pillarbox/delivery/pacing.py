@@ -19,6 +19,10 @@ FIRST_THROTTLED_SECONDS = 2.0
 LONGEST_THROTTLED_SECONDS = 60.0
 """The pause after a next hop asked for less, doubled each time until it takes mail again."""
 
+STRIKES = 2
+"""So many requests for less in a row count as the hop's wish: a single one may be about the sender
+of that message, and must not slow the mail of others."""
+
 _WINDOW_SECONDS = 60.0
 _DAY_MS = 86_400_000
 
@@ -150,6 +154,7 @@ class Concurrency:
         self.limit = cap
         self.paused_until = 0.0
         self._successes = 0
+        self._strikes = 0
         self._throttles = 0
 
     def set_cap(self, cap: int) -> None:
@@ -161,8 +166,9 @@ class Concurrency:
     def throttle(self, now: float, rand: float, *, connections: int) -> None:
         """The hop asked for less while it had so many connections: halve them, and pause."""
         self._successes = 0
-        if now < self.paused_until:
-            # Other connections hear the same; it is one request.
+        self._strikes += 1
+        if self._strikes < STRIKES or now < self.paused_until:
+            # Perhaps it meant that message alone; or other connections hear the same.
             return
         self._throttles += 1
         self.limit = max(min(self.limit, connections) // 2, 1)
@@ -180,6 +186,7 @@ class Concurrency:
 
     def succeed(self) -> None:
         """An attempt went through."""
+        self._strikes = 0
         self._throttles = 0
         if self.limit < self.cap:
             self._successes += 1

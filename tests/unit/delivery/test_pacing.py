@@ -9,6 +9,7 @@ from pillarbox.delivery.pacing import (
     FIRST_CLOSED_SECONDS,
     LONGEST_CLOSED_SECONDS,
     LONGEST_THROTTLED_SECONDS,
+    STRIKES,
     Concurrency,
     DailyBudget,
     Gate,
@@ -132,7 +133,8 @@ def test_throttled_hop_gets_half_and_grows_by_one() -> None:
     """Halved by what was open; then one more after as many successes as there are."""
     concurrency = Concurrency(10)
 
-    concurrency.throttle(0.0, 0.5, connections=8)
+    for _ in range(STRIKES):
+        concurrency.throttle(0.0, 0.5, connections=8)
     assert concurrency.limit == 4
     assert concurrency.paused_until > 0
     for _ in range(4):
@@ -148,10 +150,22 @@ def test_one_request_for_less_counts_once() -> None:
     """What several connections hear at the same time is one request."""
     concurrency = Concurrency(10)
 
-    concurrency.throttle(0.0, 0.5, connections=10)
+    for _ in range(STRIKES):
+        concurrency.throttle(0.0, 0.5, connections=10)
     concurrency.throttle(0.5, 0.5, connections=10)
 
     assert concurrency.limit == 5
+
+
+def test_request_for_less_amid_successes_is_about_one_message() -> None:
+    """A sender that the hop puts off does not slow the mail of others."""
+    concurrency = Concurrency(10)
+
+    for _ in range(20):
+        concurrency.throttle(0.0, 0.5, connections=10)
+        concurrency.succeed()
+
+    assert (concurrency.limit, concurrency.paused_until) == (10, 0.0)
 
 
 def test_pause_of_a_throttled_hop_is_bounded() -> None:

@@ -128,19 +128,26 @@ def test_new_mail_for_a_closed_hop_waits_for_the_probe(
 
 
 def test_mail_behind_a_dead_hop_is_late_once_and_expires(
-    store: SimulatedStore, far: FarSide, start_worker: StartWorker
+    store: SimulatedStore,
+    far: FarSide,
+    directory: SimulatedDirectory,
+    start_worker: StartWorker,
 ) -> None:
     """Also what was never tried: its sender hears of the delay and of the end in time."""
+    retry = RetryPolicy(give_up_seconds=3 * HOUR, delay_notice_seconds=HOUR)
+    directory.change(
+        make_tenant(Route(1, "", "", HOP), Route(2, "", "dead.example", DEAD), retry=retry)
+    )
 
     async def run() -> None:
         keep_for_dead(store, 300)
         async with start_worker():
-            await asyncio.sleep(4 * HOUR + 5 * WALK_SECONDS)
+            await asyncio.sleep(HOUR + 5 * WALK_SECONDS)
             assert len(far.deliveries) == 300
             assert store.states()[RecipientState.EXPIRED] == 0
-            await asyncio.sleep(40 * HOUR)
+            await asyncio.sleep(HOUR)
             assert len(far.deliveries) == 300
-            await asyncio.sleep(4 * HOUR + 5 * WALK_SECONDS)
+            await asyncio.sleep(HOUR + 5 * WALK_SECONDS)
             assert store.states() == {RecipientState.EXPIRED: 300, RecipientState.DELIVERED: 600}
         reports = [one.message.content or b"" for one in far.deliveries]
         assert sum(b"Action: delayed" in one for one in reports) == 300

@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pillarbox.mail.address import domain_key
 
 CA_DAYS = 3650
-SERVER_DAYS = 397
-"""The most that clients of today accept of a server certificate (Apple, Mozilla: 398 days)."""
+SERVER_DAYS = 365
+"""Mozilla's recommendation for servers: less than 366 days."""
 
 RENEW_DAYS = 30
 """A server certificate that is valid for less than this is made anew."""

@@ -1,14 +1,13 @@
 """One attempt that stands in a lane: a message and those of its recipients that go together.
 
 Made by the scheduler, waits in a ready queue, is run by a lane, and comes back to the scheduler
-with what became of it.
+with its result.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pillarbox.delivery.courier import AttemptResult
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.route import NextHop
@@ -36,13 +35,3 @@ class Attempt:
     routed: int = 0
     held_octets: int = 0
     is_loaded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedAttempt:
-    """An attempt with its result and its times; `started_at` is the time of day."""
-
-    attempt: Attempt
-    result: AttemptResult
-    started_at: Timestamp
-    duration_ms: int

@@ -8,7 +8,7 @@ Where attempts come from and go to is the scheduler's (`LaneSource`).
 import asyncio
 from collections import deque
 
-from pillarbox.delivery.attempt import Attempt, FinishedAttempt
+from pillarbox.delivery.attempt import Attempt
 from pillarbox.delivery.courier import AttemptResult, Courier
 from pillarbox.delivery.lane_source import LaneSource, LaneTools
 from pillarbox.delivery.pacing import GateState
@@ -278,7 +278,7 @@ class Lane:
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
-        self._source.finish(FinishedAttempt(attempt, result, started_at, duration_ms))
+        self._source.finish(attempt, result, started_at, duration_ms)
         if failure is not None:
             self._shut(failure)
             return False

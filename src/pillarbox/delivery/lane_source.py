@@ -5,9 +5,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pillarbox.delivery.attempt import Attempt, FinishedAttempt, WallClock
-from pillarbox.delivery.courier import ContentSource, CourierFactory
+from pillarbox.delivery.attempt import Attempt, WallClock
+from pillarbox.delivery.courier import AttemptResult, ContentSource, CourierFactory
 from pillarbox.delivery.slots import ConnectionSlots
+from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.reply import Reply
 
 
@@ -31,8 +32,10 @@ class LaneSource(Protocol):
         """The attempt was not made, as its content could not be read."""
         ...
 
-    def finish(self, finished: FinishedAttempt) -> None:
-        """The attempt was made."""
+    def finish(
+        self, attempt: Attempt, result: AttemptResult, started_at: Timestamp, duration_ms: int
+    ) -> None:
+        """The attempt was made; `started_at` is the time of day."""
         ...
 
     def shut(self, reason: Reply | None) -> None:

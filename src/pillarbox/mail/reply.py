@@ -49,7 +49,11 @@ class Reply:
         return " ".join(self.lines)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+        lines = self.lines
+        text = lines[0] if len(lines) == 1 else " ".join(lines)
+        if text:
+            return f"{self.code} {self.enhanced} {text}" if self.enhanced else f"{self.code} {text}"
+        return f"{self.code} {self.enhanced}" if self.enhanced else str(self.code)
 
     def encode(self) -> bytes:
         """The octets to send, each line with code, enhanced code (RFC 2034 section 4: on every

@@ -32,9 +32,10 @@ NO_OUTCOME = Reply(451, "4.3.0", ("The attempt ended without a result; it is tri
 _DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tried:
-    """An attempt as it ended: what was tried for whom, and what came of it.
+    """An attempt as it ended: what was tried for whom, and what came of it. (Not frozen, for
+    speed: one is made for each attempt.)
 
     `is_attempt` False: nothing was tried, the outcomes were decided on our side (an expiry, a
     delay notice, a verdict of a person).
@@ -57,9 +58,10 @@ class Tried:
         return self.started_at + self.duration_ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judgement:
-    """What is to be recorded, and which recipients the sender is told of (none: no DSN)."""
+    """What is to be recorded, and which recipients the sender is told of (none: no DSN). (Not
+    frozen, for speed.)"""
 
     records: tuple[RecipientRecord, ...]
     reported: tuple[ReportedRecipient, ...]

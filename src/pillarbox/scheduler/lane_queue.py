@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from pillarbox.delivery.attempt import MAX_RECIPIENTS, Attempt, FinishedAttempt, WallClock
-from pillarbox.delivery.courier import ContentSource
+from pillarbox.delivery.attempt import MAX_RECIPIENTS, Attempt, WallClock
+from pillarbox.delivery.courier import AttemptResult, ContentSource
 from pillarbox.delivery.lane import Lane
 from pillarbox.delivery.lane_source import LaneTools
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
@@ -58,7 +58,7 @@ class QueueTools:
     load: Callable[["LaneQueue"], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _StoredContent:
     """The content of a message that is not in memory."""
 
@@ -266,14 +266,15 @@ class LaneQueue:
         ]
         self._record(attempt, outcomes, started_at=self._tools.wall())
 
-    def finish(self, finished: FinishedAttempt) -> None:
+    def finish(
+        self, attempt: Attempt, result: AttemptResult, started_at: Timestamp, duration_ms: int
+    ) -> None:
         """See LaneSource."""
-        result = finished.result
         self._record(
-            finished.attempt,
+            attempt,
             result.outcomes,
-            started_at=finished.started_at,
-            duration_ms=finished.duration_ms,
+            started_at=started_at,
+            duration_ms=duration_ms,
             daily_usage=self.lane.permits.counts_usage and result.hop_failure is None,
         )
 

@@ -6,7 +6,7 @@ all of it be delivered twice.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -165,14 +165,16 @@ class Recorder:
         return message.prefix + content[: max(wanted, 0)]
 
     def _submit(self, settlement: Settlement, settled: Settled) -> None:
-        self._report_octets += _octets(settlement)
+        if settlement.dsns:
+            self._report_octets += _octets(settlement)
         future = self._tools.spool.settle(settlement)
         future.add_done_callback(partial(self._recorded, settlement, settled))
 
     def _recorded(
         self, settlement: Settlement, settled: Settled, future: "asyncio.Future[bool]"
     ) -> None:
-        self._report_octets -= _octets(settlement)
+        if settlement.dsns:
+            self._report_octets -= _octets(settlement)
         if future.cancelled():
             return
         error = future.exception()
@@ -201,25 +203,34 @@ def _octets(settlement: Settlement) -> int:
     return sum(dsn.size_octets for dsn in settlement.dsns)
 
 
+_ONE_OUTCOME = {
+    state: (f"{state.value}:1", metrics.ATTEMPTS_BY_STATE[state]) for state in RecipientState
+}
+
+
 def note_attempt(tried: Tried, hop: str) -> None:
     """Count and log an attempt: one line, whatever the number of recipients."""
     outcomes = tried.outcomes
-    states: dict[RecipientState, int] = {}
-    for outcome in outcomes:
-        states[outcome.state] = states.get(outcome.state, 0) + 1
-    for state, count in states.items():
-        metrics.ATTEMPTS_BY_STATE[state].inc(count)
+    if not outcomes:
+        return
+    first = outcomes[0]
+    if len(outcomes) == 1:
+        states, counter = _ONE_OUTCOME[first.state]
+        counter.inc()
+    else:
+        counts = Counter(outcome.state for outcome in outcomes)
+        for state, count in counts.items():
+            metrics.ATTEMPTS_BY_STATE[state].inc(count)
+        states = ",".join(f"{state.value}:{count}" for state, count in counts.items())
     metrics.ATTEMPT_SECONDS.observe(tried.duration_ms / 1000)
-    if outcomes:
-        first = outcomes[0]
-        log.info(
-            "delivery.attempt",
-            queue_id=format_id(tried.message.queue_id),
-            tenant=tried.tenant.name,
-            next_hop=hop,
-            states=",".join(f"{state.value}:{count}" for state, count in states.items()),
-            reply=str(first.reply),
-            remote_host=first.remote_host,
-            tls=first.tls,
-            duration_ms=tried.duration_ms,
-        )
+    log.info(
+        "delivery.attempt",
+        queue_id=format_id(tried.message.queue_id),
+        tenant=tried.tenant.name,
+        next_hop=hop,
+        states=states,
+        reply=str(first.reply),
+        remote_host=first.remote_host,
+        tls=first.tls,
+        duration_ms=tried.duration_ms,
+    )

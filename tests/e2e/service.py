@@ -38,6 +38,9 @@ address = "127.0.0.1"
 port = {tls_port}
 tls = "tls"
 
+[limits]
+errors_per_session = 200
+
 [metrics]
 port = {metrics_port}
 

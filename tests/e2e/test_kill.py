@@ -55,8 +55,10 @@ def hop() -> Iterator[NextHop]:
 
 
 @pytest.fixture(autouse=True)
-def _shut(hop: NextHop) -> Iterator[None]:
-    """Before and after every round nobody listens."""
+def _begin_anew(service: Pillarbox, hop: NextHop) -> Iterator[None]:
+    """Before every round the service runs and nobody listens, whatever became of the last one."""
+    if not service.is_running:
+        service.start()
     yield
     hop.shut()
 

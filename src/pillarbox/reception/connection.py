@@ -151,8 +151,9 @@ class Connection(asyncio.Protocol):
         self._update_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._end("" if exc is None else f"the connection broke: {type(exc).__name__}")
+        """The connection is gone; behind the last reply clients may leave as they like."""
+        has_broken = exc is not None and not self._is_closing
+        self._end(f"the connection broke: {type(exc).__name__}" if has_broken else "")
 
     # What the listener tells
 

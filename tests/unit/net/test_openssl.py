@@ -10,35 +10,40 @@ import pytest
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.net.openssl import CONFIGURATION, GROUPS, environment_with_groups
 
-HANDSHAKE = """
-import ssl, sys
-from contextlib import suppress
+SERVER = """
+import socket, ssl, sys
 from pathlib import Path
-from pillarbox.net.tls import client_context, server_context
+from pillarbox.net.tls import server_context
 
 folder = Path(sys.argv[1])
-server = server_context(folder / "server.pem", folder / "server.key")
-client = client_context(verify=False)
-client.set_ecdh_curve(sys.argv[2])
-to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-ends = [
-    client.wrap_bio(to_client, to_server),
-    server.wrap_bio(to_server, to_client, server_side=True),
-]
-for end in ends * 3:
-    with suppress(ssl.SSLWantReadError):
-        end.do_handshake()
-print(ends[0].version())
+context = server_context(folder / "server.pem", folder / "server.key")
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    connection, _ = listener.accept()
+    connection.settimeout(20)
+    try:
+        print(context.wrap_socket(connection, server_side=True).version())
+    except ssl.SSLError as error:
+        print(error.reason)
 """
 
 
-def handshake_in_a_worker(folder: Path, group: str) -> subprocess.CompletedProcess[str]:
-    """A process with a worker's environment, whose client knows only this group."""
+def handshake_in_a_worker(folder: Path, group: str) -> str:
+    """What a server with a worker's environment says of a client that knows only this group: the
+    version of TLS, or why there is none. The client is OpenSSL's own: Python can not name all."""
     environment = {name: text for name, text in os.environ.items() if name != "OPENSSL_CONF"}
-    return subprocess.run(
-        [sys.executable, "-c", HANDSHAKE, str(folder), group],
-        env=environment_with_groups(environment), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(folder)],
+        env=environment_with_groups(environment), stdout=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-groups", group],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            timeout=30,
+        )  # fmt: skip
+        return server.stdout.read().strip()
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +57,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("group", ["X25519", "prime256v1", "secp384r1"])
 def test_row_18_the_curves_of_mozillas_intermediate_list_work(folder: Path, group: str) -> None:
     """Each of them alone is enough for a handshake (row 18)."""
-    done = handshake_in_a_worker(folder, group)
-
-    assert done.stdout == "TLSv1.3\n", done.stderr
+    assert handshake_in_a_worker(folder, group) == "TLSv1.3"
 
 
 @pytest.mark.parametrize("group", ["X448", "secp521r1", "ffdhe8192"])
 def test_row_18_other_groups_are_refused(folder: Path, group: str) -> None:
     """ffdhe8192 would cost 100 ms of CPU a handshake (row 18)."""
-    done = handshake_in_a_worker(folder, group)
-
-    assert done.returncode != 0
-    assert "SSLError" in done.stderr
+    assert handshake_in_a_worker(folder, group) == "NO_SUITABLE_KEY_SHARE"
 
 
 def test_an_administrators_own_configuration_stays() -> None:

@@ -66,6 +66,7 @@ class Judgement:
     records: tuple[RecipientRecord, ...]
     reported: tuple[ReportedRecipient, ...]
     keep_content_until: Timestamp | None
+    has_expired: bool = False
 
 
 def wants_report(notify: Notify, occasion: Notify) -> bool:
@@ -90,6 +91,7 @@ def judge(tried: Tried, rand: float) -> Judgement:
     recipients, outcomes = tried.recipients, tried.outcomes
     records = []
     reported = []
+    has_expired = False
     tells = tried.message.envelope.reverse_path is not None
     if len(outcomes) == len(recipients) == 1:
         pairs = [(recipients[0], outcomes[0])]
@@ -102,8 +104,9 @@ def judge(tried: Tried, rand: float) -> Judgement:
             entry = _reported(tried, spooled, outcome, record)
             if entry is not None:
                 reported.append(entry)
+        has_expired |= record.state is RecipientState.EXPIRED
         records.append(record)
-    return Judgement(tuple(records), tuple(reported), _keep_until(tried, records))
+    return Judgement(tuple(records), tuple(reported), _keep_until(tried, records), has_expired)
 
 
 def settlement_of(

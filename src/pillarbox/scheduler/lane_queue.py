@@ -320,6 +320,8 @@ class LaneQueue:
         """Record what was decided without an attempt; until then it is not loaded again."""
         queue_id = tried.message.queue_id
         self.known[queue_id] = self.known.get(queue_id, 0) + 1
+        if tried.is_attempt:
+            note_attempt(tried, self.hop)
         self._tools.recorder.record(tried, self)
 
     def note_due(self, at: Timestamp) -> None:

@@ -98,6 +98,8 @@ class Recorder:
             self._is_idle.clear()
         self._unsettled += 1
         judgement = judge(tried, self._tools.rand())
+        if not tried.is_attempt or judgement.has_expired:
+            _note_decision(tried, judgement)
         if judgement.reported:
             self._reports.append((tried, judgement, settled))
             self._has_reports.set()
@@ -201,6 +203,18 @@ class Recorder:
 
 def _octets(settlement: Settlement) -> int:
     return sum(dsn.size_octets for dsn in settlement.dsns)
+
+
+def _note_decision(tried: Tried, judgement: Judgement) -> None:
+    """Log what an attempt does not show: an expiry, or a decision without an attempt."""
+    states = Counter(record.state for record in judgement.records)
+    log.info(
+        "outcome.decided",
+        queue_id=format_id(tried.message.queue_id),
+        tenant=tried.tenant.name,
+        states=",".join(f"{state.value}:{count}" for state, count in states.items()),
+        reply=str(judgement.records[0].reply),
+    )
 
 
 _ONE_OUTCOME = {

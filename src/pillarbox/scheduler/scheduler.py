@@ -9,7 +9,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +105,8 @@ class Scheduler:
         self._group: asyncio.TaskGroup | None = None
         self._is_draining = False
         self._ended = asyncio.Event()
+        self._loading: list[asyncio.Task[None]] = []
+        self._orphans_at = -math.inf
         self._unrouted: list[SpooledMessage] = []
         self._has_unrouted = asyncio.Event()
         self._queue_generation: int | None = None
@@ -197,20 +199,19 @@ class Scheduler:
         self._has_unrouted.set()
 
     async def _route_late(self) -> None:
-        """Task: read the tenants of messages that were offered before they were at hand."""
-        while True:
-            await self._has_unrouted.wait()
-            self._has_unrouted.clear()
-            messages, self._unrouted = self._unrouted, []
-            for message in messages:
-                try:
-                    tenant = await self._tenants.get(message.tenant_id)
-                except SpoolUnavailable:
-                    tenant = None
-                if tenant is None or self._tenants.at_hand(message.tenant_id) is None:
-                    self._leave(message.recipients)
-                else:
-                    self.offer(message)
+        """Read the tenants of messages that were offered before they were at hand."""
+        await self._has_unrouted.wait()
+        self._has_unrouted.clear()
+        messages, self._unrouted = self._unrouted, []
+        for message in messages:
+            try:
+                tenant = await self._tenants.get(message.tenant_id)
+            except SpoolUnavailable:
+                tenant = None
+            if tenant is None or self._tenants.at_hand(message.tenant_id) is None:
+                self._leave(message.recipients)
+            else:
+                self.offer(message)
 
     # Lanes.
 
@@ -249,11 +250,13 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             self._group = group
             tasks = [
-                group.create_task(self._tick_always()),
-                group.create_task(self._watch_always()),
-                group.create_task(self._renew_always()),
-                group.create_task(self._route_late()),
+                group.create_task(self._repeat(self._tick, TICK_SECONDS)),
+                group.create_task(self._repeat(self._renew, RENEW_SECONDS)),
                 group.create_task(self._recorder.run()),
+            ]
+            self._loading = [
+                group.create_task(self._repeat(self._watch, TICK_SECONDS)),
+                group.create_task(self._repeat(self._route_late, 0)),
                 *(group.create_task(self._loader.run(self._tools)) for _ in range(LOADERS)),
             ]
             await self._ended.wait()
@@ -264,6 +267,8 @@ class Scheduler:
         """Begin nothing more, let attempts end for so long, record all results, give the lanes
         back; then `run` ends."""
         self._is_draining = True
+        for task in self._loading:
+            task.cancel()
         for queue in self._queues.values():
             queue.lane.stop()
         if self._connections:
@@ -276,13 +281,21 @@ class Scheduler:
         await self._leases.release_all()
         self._ended.set()
 
-    async def _tick_always(self) -> None:
-        """Task: what has to be looked at once a second."""
+    async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Task: take a step again and again; an error of ours must not end the worker."""
         while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self._tick()
+            try:
+                await step()
+            except SpoolUnavailable:
+                # Leases run out by themselves; everything is looked at again.
+                pass
+            except Exception:
+                log.exception("scheduler.step_failed", step=step.__name__)
+                metrics.TASK_FAILURES.inc()
+            await asyncio.sleep(seconds)
 
-    def _tick(self) -> None:
+    async def _tick(self) -> None:
+        """What has to be looked at once a second."""
         self._recorder.retry_failed()
         is_open = self._recorder.is_open
         now, wall = self._loop.time(), self._wall()
@@ -294,6 +307,8 @@ class Scheduler:
                 self._loader.request(queue)
             if is_open and queue.waiting:
                 queue.lane.wake_all()
+        for lane_id in [lane_id for lane_id, known in self._limbo.items() if not known]:
+            del self._limbo[lane_id]
         metrics.READY_MESSAGES.set(self._tools.memory.ready)
         metrics.LANES_OWNED.set(len(self._queues))
 
@@ -315,36 +330,20 @@ class Scheduler:
             queue.walks.append(Walk(wall - notice * 1000, unnotified=True))
         queue.walks.append(Walk(wall - self._tenants.shortest_give_up_seconds * 1000))
 
-    async def _renew_always(self) -> None:
-        """Task: keep the leases."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            try:
-                lost = await self._leases.renew(list(self._queues.values()))
-            except SpoolUnavailable:
-                continue
-            for queue in lost:
-                self._drop(queue)
+    async def _renew(self) -> None:
+        """Keep the leases."""
+        for queue in await self._leases.renew(list(self._queues.values())):
+            self._drop(queue)
 
-    async def _watch_always(self) -> None:
-        """Task: follow what people and other processes have changed."""
-        orphans_at = -math.inf
-        while True:
-            try:
-                await self._follow_changes()
-                if self._loop.time() >= orphans_at:
-                    orphans_at = self._loop.time() + ORPHAN_SECONDS
-                    for record in await self._stores.lanes.waiting(now=self._wall()):
-                        if record.lane_id not in self._queues and not self._is_draining:
-                            self._open_hop(record.lane_id, record.hop)
-                await self._give_back_quiet()
-            except SpoolUnavailable:
-                # The leases run out by themselves; everything is looked at again.
-                pass
-            except Exception:
-                log.exception("scheduler.watch_failed")
-                metrics.TASK_FAILURES.inc()
-            await asyncio.sleep(TICK_SECONDS)
+    async def _watch(self) -> None:
+        """Follow what people and other processes have changed."""
+        await self._follow_changes()
+        if self._loop.time() >= self._orphans_at:
+            self._orphans_at = self._loop.time() + ORPHAN_SECONDS
+            for record in await self._stores.lanes.waiting(now=self._wall()):
+                if record.lane_id not in self._queues:
+                    self._open_hop(record.lane_id, record.hop)
+        await self._give_back_quiet()
 
     async def _follow_changes(self) -> None:
         if await self._tenants.refresh():

@@ -5,6 +5,7 @@ What it takes is written to memory before the 250 goes out, so it counts even if
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -38,12 +39,15 @@ class NextHop:
     """Listens on `port` after `open`, until `shut`.
 
     `replies[moment]` is used up before the usual answers; a moment is a verb, GREETING or END.
+    With `tls` it speaks TLS from the first octet, with `offers_login` it announces AUTH.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.taken: list[Taken] = []
         self.replies: dict[str, deque[bytes]] = {}
+        self.offers_login = False
+        self.tls: ssl.SSLContext | None = None
         self.held_at = ""
         self.reached = threading.Event()
         self._go_on = threading.Event()
@@ -102,24 +106,30 @@ class NextHop:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError), connection.makefile("rb") as lines:
-            self._answer(connection, GREETING)
-            message = Taken("")
-            for line in lines:
-                verb = line.split(maxsplit=1)[0].upper().decode()
-                argument = line.partition(b":")[2].strip().decode()
-                match verb:
-                    case "MAIL":
-                        message = Taken(argument)
-                        self._answer(connection, verb)
-                    case "RCPT":
-                        if self._answer(connection, verb):
-                            message.recipients.append(argument)
-                    case "DATA":
-                        if self._answer(connection, verb):
-                            self._take(connection, lines, message)
-                    case _:
-                        self._answer(connection, verb)
+        with contextlib.suppress(OSError):
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            with connection, connection.makefile("rb") as lines:
+                self._talk(connection, lines)
+
+    def _talk(self, connection: socket.socket, lines: BinaryIO) -> None:
+        self._answer(connection, GREETING)
+        message = Taken("")
+        for line in lines:
+            verb = line.split(maxsplit=1)[0].upper().decode()
+            argument = line.partition(b":")[2].strip().decode()
+            match verb:
+                case "MAIL":
+                    message = Taken(argument)
+                    self._answer(connection, verb)
+                case "RCPT":
+                    if self._answer(connection, verb):
+                        message.recipients.append(argument)
+                case "DATA":
+                    if self._answer(connection, verb):
+                        self._take(connection, lines, message)
+                case _:
+                    self._answer(connection, verb)
 
     def _take(self, connection: socket.socket, lines: BinaryIO, message: Taken) -> None:
         content = []
@@ -136,7 +146,11 @@ class NextHop:
 
     def _next_reply(self, moment: str) -> bytes:
         waiting = self.replies.get(moment)
-        return waiting[0] if waiting else _USUAL.get(moment, b"250 2.0.0 OK\r\n")
+        if waiting:
+            return waiting[0]
+        if moment == "EHLO" and self.offers_login:
+            return _EHLO.replace(b"250-8BITMIME", b"250-AUTH PLAIN LOGIN\r\n250-8BITMIME")
+        return _USUAL.get(moment, b"250 2.0.0 OK\r\n")
 
     def _answer(self, connection: socket.socket, moment: str) -> bool:
         """Send the reply, perhaps late; whether it was a positive one."""

@@ -130,9 +130,11 @@ def test_tls_on_the_starttls_port_is_closed_and_named(
     before = _counted(service, "WRONG_PORT")
     began = time.monotonic()
 
-    with socket.create_connection(("127.0.0.1", service.starttls_port), 20) as connection:
-        with pytest.raises(OSError, match=r"(?i)wrong version|eof|reset"):
-            tls.wrap_socket(connection, server_hostname="localhost")
+    with (
+        socket.create_connection(("127.0.0.1", service.starttls_port), 20) as connection,
+        pytest.raises(OSError, match=r"(?i)wrong version|eof|reset"),
+    ):
+        tls.wrap_socket(connection, server_hostname="localhost")
 
     assert time.monotonic() - began < CLOSED_SECONDS
     wait_until(lambda: _counted(service, "WRONG_PORT") > before, 5, "the metric")

@@ -18,7 +18,7 @@ LAYERS = (
     ("mail",),
     ("explain",),
     ("smtp", "route", "retry", "publish"),
-    ("config", "observe"),
+    ("config", "observe", "files"),
     ("net", "store"),
     ("policy", "delivery", "outcome"),
     ("reception", "scheduler", "client"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from pillarbox.config import Settings, load
 from pillarbox.config.client import CA_NAME, TLS_FOLDER, client_settings
 from pillarbox.errors import PillarboxError
+from pillarbox.files import replace_file
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.policy.clock import timestamp
 from pillarbox.publish.card import render_card, render_settings
@@ -128,18 +129,9 @@ def make_first_account(settings: Settings, address: str, now: int) -> FirstAccou
 
 
 def _create(path: Path, octets: bytes, *, mode: int) -> None:
-    """Write a file unless it is there; it appears complete or not at all."""
-    if path.exists():
-        return
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    # The mode is set as the file is made: a key is never readable for others, not for a moment.
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
+    """Write a file unless it is there."""
+    if not path.exists():
+        replace_file(path, octets, mode=mode)
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ RFC 5280; keys are ECDSA P-256. Private keys are written with mode 0600.
 """
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pillarbox.files import replace_file
 from pillarbox.mail.address import domain_key
 
 CA_DAYS = 3650
@@ -224,18 +224,5 @@ def _read(certificate: Path, key: Path) -> CertificatePair:
 
 def _write(certificate: Path, key: Path, pair: CertificatePair) -> None:
     certificate.parent.mkdir(parents=True, exist_ok=True)
-    _replace(key, pair.key, mode=0o600)
-    _replace(certificate, pair.certificate, mode=0o644)
-
-
-def _replace(path: Path, octets: bytes, *, mode: int) -> None:
-    """Write a file under a new inode: who reads at that moment sees the old or the new one."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    # The mode is set as the file is made: a key is never readable for others, not for a moment.
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace_file(key, pair.key, mode=0o600)
+    replace_file(certificate, pair.certificate, mode=0o644)

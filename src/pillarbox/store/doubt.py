@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.files import sync_folder
 from pillarbox.store import schema
 from pillarbox.store.batch import Work
 from pillarbox.store.batch_runner import Finished
-from pillarbox.store.engine import sync_folder
 from pillarbox.store.writer_connection import WriterConnection
 
 DOUBT_SECONDS = 10.0

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from pillarbox.errors import ConfigError, Problem
+from pillarbox.files import sync_folder
 from pillarbox.store.faults import Fault, fault_of
 
 READERS = 4
@@ -160,15 +161,6 @@ def create_file(file: Path) -> None:
     finally:
         os.close(descriptor)
     sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _begin_between_others(connection: Connection) -> None:

@@ -11,19 +11,14 @@ import pytest
 import trustme
 from tests.e2e.next_hop import NextHop
 from tests.e2e.postfix import PostfixNextHop
-from tests.e2e.service import Pillarbox
+from tests.e2e.service import Pillarbox, running
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    """A running service with the account app@sender.example and no route."""
-    pillarbox = Pillarbox(tmp_path_factory.mktemp("pillarbox"))
-    try:
-        pillarbox.start()
+    """A running service of the module's own."""
+    with running(tmp_path_factory.mktemp("pillarbox")) as pillarbox:
         yield pillarbox
-    finally:
-        code = pillarbox.stop()
-    assert code == 0, pillarbox.log[-4000:]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,6 @@ address = "127.0.0.1"
 port = {tls_port}
 tls = "tls"
 
-[limits]
-errors_per_session = 200
-
 [metrics]
 port = {metrics_port}
 
@@ -54,6 +52,18 @@ def _environment() -> Mapping[str, str]:
     """That of the tests, without options of a Pillarbox that somebody else runs."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PILLARBOX_")}
     return {**ours, "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def running(folder: Path, more_configuration: str = "") -> Iterator["Pillarbox"]:
+    """A service with the account app@sender.example and no route; it must end well."""
+    pillarbox = Pillarbox(folder, more_configuration)
+    try:
+        pillarbox.start()
+        yield pillarbox
+    finally:
+        code = pillarbox.stop()
+    assert code == 0, pillarbox.log[-4000:]
 
 
 class Pillarbox:

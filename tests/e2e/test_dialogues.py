@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.service import Pillarbox
+from tests.e2e.service import Pillarbox, running
 from tests.e2e.waiting import wait_until
 
 CLOSED_SECONDS = 10.0
@@ -33,6 +33,14 @@ OPEN_RELAY_PROBES = (
     (f"<antispam@{ADDRESS}>", f"<{PROBE}!relaytest@{SERVER}>"),
 )
 """Sender and recipient of each probe that nmap's script smtp-open-relay makes."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    """A service that bears more errors in one session than the probes make."""
+    limits = "\n[limits]\nerrors_per_session = 200\n"
+    with running(tmp_path_factory.mktemp("pillarbox"), limits) as pillarbox:
+        yield pillarbox
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, text, update
 from tests.support.cutting_proxy import Cut, CuttingProxy
 from tests.support.postgresql import PostgresqlServer
 from tests.support.storing import (
@@ -26,7 +27,8 @@ from pillarbox.errors import ConfigError, SpoolTrouble, SpoolUnavailable
 from pillarbox.store import doubt
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import Lanes
-from pillarbox.store.schema import attempt, message
+from pillarbox.store.queue import Selection, hold
+from pillarbox.store.schema import attempt, message, recipient
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -189,6 +191,49 @@ async def test_a_message_that_was_refused_in_doubt_is_removed(
         await queue.database.read(lambda c: c.scalar(select(func.count()).select_from(message)))
         == 0
     )
+
+
+async def test_a_commit_that_arrives_late_finds_nobody(
+    through_proxy: tuple[Queue, CuttingProxy],
+) -> None:
+    """The new connection ends the old one before it looks what is there: a message that was
+    refused does not appear afterwards."""
+    queue, proxy = through_proxy
+    proxy.cut = Cut.LATE
+
+    future = queue.spool.put(make_message(lanes=(queue.lane,)))
+    await until(lambda: not proxy.is_reachable)
+    proxy.is_reachable = True
+    with pytest.raises(SpoolUnavailable):
+        await future
+    proxy.let_through()
+    await proxy.late_end.wait()
+
+    assert await queue.due() == []
+
+
+async def test_mail_that_is_delivered_meanwhile_is_not_held(postgresql_url: str) -> None:
+    """Between the look and the change an attempt may end."""
+    database = open_database(postgresql_url)
+    queue = Queue(database)
+    await queue.put()
+
+    def deliver(connection: Connection) -> None:
+        state = {"state": "delivered", "finished_at": 1, "next_attempt_at": None}
+        connection.execute(update(recipient).values(state))
+        found = Thread(target=lambda: database.write_now(lambda c: hold(c, Selection())))
+        found.start()
+        threads.append(found)
+        # The other change has looked and waits for the row.
+        while not connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            pass
+
+    threads: list[Thread] = []
+    database.write_now(deliver)
+    threads[0].join()
+
+    assert await database.read(lambda c: c.scalar(select(recipient.c.state))) == "delivered"
+    await database.close()
 
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])

@@ -98,6 +98,19 @@ async def test_a_result_counts_once(queue: Queue) -> None:
     assert await queue.database.read(_count(attempt)) == 1
 
 
+async def test_a_deferral_counts_once(queue: Queue) -> None:
+    """Its recipient is still open; the number of attempts tells that it was counted."""
+    put = await queue.put()
+    result = settlement(put, record(0, DEFERRED, next_attempt_at=now_ms(), answer=LATER))
+
+    assert await queue.spool.settle(result)
+    assert not await queue.spool.settle(result)
+
+    assert await queue.database.read(_count(attempt)) == 1
+    (found,) = await queue.spool.load_due(queue.lane, now=now_ms() + 1, limit=5)
+    assert found.recipients[0].attempts == 1
+
+
 async def test_a_settlement_without_the_lane_does_not_count(queue: Queue) -> None:
     """Who lost the lane has no say in what becomes of its mail."""
     put = await queue.put()

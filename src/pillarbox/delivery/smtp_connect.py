@@ -4,9 +4,11 @@ RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TL
 """
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,13 +39,21 @@ _NEXT_ADDRESS = frozenset(
 """Where another address of the same name may do better. Not after a refused login: a second try
 is one more towards a lock-out."""
 
+_FAMILY = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
+
 Address: TypeAlias = tuple[int, str]
 """Family (AF_INET, AF_INET6) and the address as text."""
 
 
 async def ask_system(host: str, port: int) -> list[Address]:
     """The addresses of a host by the system's resolver, in the order of RFC 6724. Raises
-    socket.gaierror, and UnicodeError for what can be no name."""
+    socket.gaierror, and UnicodeError for what can be no name.
+
+    An address is its own, without the resolver: its threads may all be waiting for a dead DNS.
+    """
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return [(_FAMILY[address.version], host)]
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(int(info[0]), str(info[4][0])) for info in infos]

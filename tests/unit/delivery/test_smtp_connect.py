@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -85,6 +87,26 @@ async def test_the_next_address_is_tried(courier_to: CourierMaker) -> None:
 async def test_a_name_without_an_address(courier_to: CourierMaker) -> None:
     """A resolver may find the name and nothing behind it."""
     assert "was not found" in await failure_at(courier_to, 25, resolve=resolver())
+
+
+async def test_an_address_needs_no_resolver(courier_to: CourierMaker) -> None:
+    """A DNS that answers nothing keeps all threads of the resolver; an address goes on."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+
+    released = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(released.wait)
+        async with serve(script) as server:
+            timeouts = Timeouts(connect=5)
+            courier = courier_to(server.port, host="127.0.0.1", timeouts=timeouts)
+            result = await attempt(courier, message())
+        released.set()
+
+    assert states(result) == {0: RecipientState.DELIVERED}
 
 
 async def test_a_resolver_that_does_not_answer(courier_to: CourierMaker) -> None:

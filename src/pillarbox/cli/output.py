@@ -16,6 +16,10 @@ Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Js
 """A value that JSON can say. Ids are text in it: they do not fit the numbers of JavaScript."""
 
 Cell: TypeAlias = str | int | None
+
+_SHORT = 13
+"""A column of cells that are no wider is never folded: ids are to be copied in one piece."""
+
 Item = TypeVar("Item")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -69,15 +73,16 @@ def _print_plain(titles: list[str], rows: list[list[str]]) -> None:
 
 
 def _print_rich(titles: list[str], rows: list[list[str]]) -> None:
-    """Cells that do not fit are folded, not cut off."""
+    """Long cells that do not fit are folded, not cut off."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    for title, cells in zip(titles, zip(*rows, strict=True), strict=True):
+        is_short = max(map(len, cells)) <= _SHORT
+        table.add_column(title, overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -33,6 +33,25 @@ def test_terminal_gets_a_table_in_which_nothing_is_lost() -> None:
     assert long in "".join(line[:-10].strip() for line in shown.splitlines() if "<" in line)
 
 
+def test_ids_are_never_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside long cells an id stays in one piece, to be copied into the next command."""
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    columns = {
+        "Message": lambda _: "0SBCTF5DD5G00",
+        "Received": lambda _: "2026-11-25 22:25:58+00:00",
+        "From": lambda _: "printer@pillarbox.example",
+        "To": lambda _: "someone@example.com",
+        "State": lambda _: "failed",
+        "Last reply": lambda cell: cell,
+    }
+
+    with contextlib.redirect_stdout(out):
+        print_list(["550 5.7.60 This login may not send " * 5], columns, empty="")
+
+    assert "0SBCTF5DD5G00" in out.getvalue()
+
+
 def test_markup_in_a_cell_is_text() -> None:
     """What a remote host says has no colours."""
     assert "[red]x[/red]" in _table(["[red]x[/red]"], Terminal())

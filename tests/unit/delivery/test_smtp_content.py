@@ -45,6 +45,49 @@ async def test_row_2_content_can_not_become_a_second_message(courier_to: Courier
     assert octets.count(b"\n") == octets.count(b"\r\n") == octets.count(b"\r")
 
 
+SEQUENCES_WITHOUT_BARE_LINE_ENDS = (
+    b"\r\n.\r\n",
+    b"\r\n\x00.\r\n",
+    b"\r\n.\x00\r\n",
+    b"\r\n .\r\n",
+    b"\r\n.\t\r\n",
+    b"\x85.\x85",
+    b"\xe2\x80\xa8.\xe2\x80\xa8",
+    b"\x0b.\x0b",
+    b"\x0c.\x0c",
+)
+"""What the table of ends of data leaves over once a CR or LF that stands alone was refused; by
+BDAT even a line of one dot comes in."""
+
+
+async def test_row_2_no_sequence_ends_the_content_in_any_splitting(
+    courier_to: CourierMaker,
+) -> None:
+    """From memory, and from the store in two chunks cut at every place (row 2)."""
+    sent = []
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING", "8BITMIME")
+        while True:
+            await peer.take_message()
+
+    async with serve(script) as server:
+        courier = courier_to(server.port)
+        for sequence in SEQUENCES_WITHOUT_BARE_LINE_ENDS:
+            content = b"a" + sequence + b"MAIL FROM:<evil@x.test>\r\n"
+            whole, cuts = message(content), range(1, len(sequence) + 2)
+            parts = [stored(content[:cut], content[cut:]) for cut in cuts]
+            for made, source in [(whole, Chunks()), *parts]:
+                made.envelope = replace(made.envelope, body=Body.EIGHT_BIT)
+                result = await courier.attempt(made, made.recipients, source)
+                assert states(result) == {0: DELIVERED}
+                sent.append(PREFIX + content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+
+    (peer,) = server.peers
+    assert peer.contents == sent
+    assert not any("evil" in command for command in peer.commands)
+
+
 async def test_large_content_comes_from_the_store(courier_to: CourierMaker) -> None:
     """Chunk by chunk, dots doubled across their borders."""
     chunks = [b"a" * 99_998 + b"\r\n", b".b" + b"c" * 300_000 + b"\r", b"\n.", b"end\r\n"]

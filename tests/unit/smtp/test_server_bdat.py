@@ -98,6 +98,25 @@ def test_end_of_data_sequences_across_the_border_of_a_block(
         assert answers[:9] == (b"250 2.0.0" if is_clean else b"550 5.5.2")
 
 
+@pytest.mark.parametrize(("sequence", "is_clean"), SEQUENCES)
+def test_end_of_data_sequences_just_before_the_size_limit(
+    sessions: Sessions, sequence: bytes, *, is_clean: bool
+) -> None:
+    """Attacks row 1: in the last 20 octets before the limit and across it, in one chunk and two."""
+    limit = 200
+    for offset in range(limit - 20, limit + 3):
+        content = b"x" * offset + sequence
+        for wire in (_bdat(content), _bdat(content[:100], last=False) + _bdat(content[100:])):
+            session = sessions.in_transaction(size_limit_octets=limit)
+            *_, last = session.send(wire + b"NOOP\r\n").split(b"\r\n")[:-2]
+            if is_clean and len(content) <= limit:
+                assert last == OK.rstrip()
+            else:
+                assert last[:9] in (b"550 5.5.2", b"552 5.3.4")
+                assert session.messages == []
+            assert not session.protocol.closing
+
+
 @pytest.mark.parametrize("content", [b"x\r", b"\r", b"\n", b"\nx"])
 def test_a_bare_line_end_at_the_edge_of_content(sessions: Sessions, content: bytes) -> None:
     """A CR as the last octet of all, or an LF as the first, stands alone."""

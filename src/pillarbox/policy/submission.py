@@ -10,6 +10,7 @@ from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import HeaderBlock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.sendas import NULL_GRANT, author_fault, may_send_as
@@ -57,8 +58,8 @@ class Submission:
         if route is None:
             return Denial(Refusal.NO_ROUTE, f"no route for {forward_path.domain}")
         if isinstance(route.next_hop, Reject):
-            text = route.next_hop.text
-            return Denial(Refusal.REJECTED_BY_ROUTE, f"route {route.route_id}", {"text": text})
+            text, cause = route.next_hop.text, f"route {format_id(route.route_id)}"
+            return Denial(Refusal.REJECTED_BY_ROUTE, cause, {"text": text})
         return route
 
     def on_message(self, account: Account, header: HeaderBlock) -> Denial | None:

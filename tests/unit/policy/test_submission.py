@@ -6,6 +6,7 @@ from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import scan_header
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.submission import Submission
@@ -77,6 +78,7 @@ def test_rejecting_route_says_why() -> None:
 
     assert isinstance(denial, Denial)
     assert "no mail to the moon" in str(denial.reply("ID"))
+    assert denial.cause == f"route {format_id(7)}", "as `pillarbox route show` takes it"
 
 
 def test_address_literal_takes_the_route_for_everything() -> None:

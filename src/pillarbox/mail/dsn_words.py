@@ -57,6 +57,7 @@ _POLICY = (
     "The receiving side does not want this message. Give its answer above to your administrator "
     "or to the recipient, whose administrator can allow it."
 )
+_OUR_POLICY = "Ask your administrator, who knows why it was not sent on."
 _TOO_LARGE = "Send less at once: put large files where the recipient can fetch them."
 _LOGIN = "Give this report to your administrator: the login at the next server has to be mended."
 _ENCRYPTION = "Give this report to your administrator: encryption to the next server failed."
@@ -162,7 +163,8 @@ def _advice(entry: ReportedRecipient) -> str:
         return ""
     if entry.is_expired:
         return _ADVICE_EXPIRED
-    return _ADVICE.get(entry.reply.enhanced[2:], _ADVICE_FAILED)
+    advice = _ADVICE.get(entry.reply.enhanced[2:], _ADVICE_FAILED)
+    return _OUR_POLICY if advice is _POLICY and not entry.remote_host else advice
 
 
 def _indented(text: str) -> list[str]:

@@ -136,6 +136,18 @@ def test_words_tell_what_happened_and_what_to_do() -> None:
     assert format_id(QUEUE_ID) in words
 
 
+def test_own_refusal_is_not_blamed_on_the_receiving_side() -> None:
+    """Mail that an administrator returned was refused by nobody else."""
+    answer = reply(550, "5.7.0", "Returned by an administrator")
+    returned = reported(answer=answer, remote_host="")
+
+    words = " ".join(parts_of(make(returned))[0].get_content().split())
+
+    assert "What happened: 550 5.7.0 Returned by an administrator" in words
+    assert "receiving side" not in words
+    assert "Ask your administrator" in words
+
+
 def test_several_recipients_have_a_block_each() -> None:
     """One report tells of all recipients that failed together."""
     composed = make(reported("bob@far.example"), reported("eve@far.example"))

@@ -4,8 +4,10 @@ import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.names import find_tenant, no_such
-from pillarbox.cli.output import Json, print_json, print_list
+from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.store.admin.accounts import list_accounts
 from pillarbox.store.admin.tenants import (
     DomainInfo,
     add_domain,
@@ -13,6 +15,7 @@ from pillarbox.store.admin.tenants import (
     read_domain,
     remove_domain,
 )
+from pillarbox.store.database import Database
 
 
 @click.group("domain")
@@ -42,6 +45,28 @@ def list_(cli: Cli, tenant: str | None) -> None:
     )
 
 
+@command.command("show")
+@click.argument("domain")
+@click.pass_obj
+def show(cli: Cli, domain: str) -> None:
+    """Show one domain with the accounts in it."""
+    with cli.database() as database:
+        found = _find(database, domain)
+        accounts = database.read_now(lambda c: list_accounts(c, tenant_name=found.tenant))
+    addresses = [a.address for a in accounts if parse_mailbox(a.address).domain_key == found.name]
+    if cli.as_json:
+        print_json({**_record(found), "accounts": addresses})
+        return
+    print_facts(
+        [
+            ("Domain", found.name),
+            ("Tenant", found.tenant),
+            ("Accounts", ", ".join(addresses)),
+            ("Since", for_people(found.created_at)),
+        ]
+    )
+
+
 @command.command("add")
 @click.argument("domain")
 @click.option("--tenant", help="Whose it is; default: the only tenant.")
@@ -64,20 +89,25 @@ def add(cli: Cli, domain: str, tenant: str | None) -> None:
 def remove(cli: Cli, domain: str) -> None:
     """Take a domain from its tenant. No account may have an address in it."""
     with cli.database() as database:
-        name = read_domain(domain)
-        domains = database.read_now(list_domains)
-        found = next((known for known in domains if known.name == name), None)
-        if found is None:
-            hint = "`pillarbox domain list` shows all"
-            raise no_such("domain", name, [known.name for known in domains], hint)
-        database.write_now(lambda c: remove_domain(c, found.tenant, name))
+        found = _find(database, domain)
+        database.write_now(lambda c: remove_domain(c, found.tenant, found.name))
     if cli.as_json:
         print_json(_record(found))
     else:
-        click.echo(f"Removed {name} from tenant {found.tenant}.")
+        click.echo(f"Removed {found.name} from tenant {found.tenant}.")
 
 
-def _record(domain: DomainInfo) -> Json:
+def _find(database: Database, domain: str) -> DomainInfo:
+    name = read_domain(domain)
+    domains = database.read_now(list_domains)
+    found = next((known for known in domains if known.name == name), None)
+    if found is None:
+        hint = "`pillarbox domain list` shows all"
+        raise no_such("domain", name, [known.name for known in domains], hint)
+    return found
+
+
+def _record(domain: DomainInfo) -> dict[str, Json]:
     return {
         "name": domain.name,
         "tenant": domain.tenant,

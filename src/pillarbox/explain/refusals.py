@@ -141,8 +141,8 @@ class Refusal(Enum):
         "550 5.7.60",
         "This login may not send from that address: set the sender address in the client to the"
         " address of the login, or ask the administrator for a send-as right",
-        "The reverse-path (MAIL FROM) belongs to somebody else: `pillarbox account` grants"
-        " send-as rights.",
+        "The reverse-path (MAIL FROM) belongs to somebody else: `pillarbox send-as` grants such"
+        " rights.",
     )
     NULL_SENDER_NOT_ALLOWED = _t(
         "550 5.7.60",
@@ -155,7 +155,8 @@ class Refusal(Enum):
         "550 5.7.60",
         "This login may not send with that From address: set From in the message to one single"
         " address of the login, or ask the administrator for a send-as right",
-        "The From field is missing, has several addresses, or one of somebody else.",
+        "The From field is there twice, names somebody else, or has a form that programs read"
+        " differently.",
     )
     ACCOUNT_OFF = _t(
         "550 5.7.1",

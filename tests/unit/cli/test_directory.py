@@ -118,6 +118,19 @@ def test_removal_needs_a_yes_where_nobody_can_be_asked(office: Service) -> None:
     assert office.json("account", "list") == []
 
 
+def test_domain_shows_its_accounts(office: Service) -> None:
+    """Whoever wants to remove a domain sees what is in the way."""
+    office.do("domain", "add", "example.net")
+    office.do("account", "add", "app@example.net")
+
+    shown = office.json("domain", "show", "EXAMPLE.net")
+
+    assert (shown["name"], shown["tenant"]) == ("example.net", "default")
+    assert shown["accounts"] == ["app@example.net"]
+    assert "app@example.net" in office.do("domain", "show", "example.net")
+    assert office.run("domain", "show", "example.com").exit_code == 67
+
+
 def test_domain_with_an_account_stays(office: Service) -> None:
     """Nobody loses an account by removing a domain."""
     result = office.run("domain", "remove", "example.org")

@@ -14,8 +14,17 @@ is_root() { [ "$(id -u)" -eq 0 ]; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# "sudo " for commands that people are told, unless they are root.
-sudo_word() { is_root || printf 'sudo '; }
+# The command that installs packages, as people are told it: for root as it is, for others by
+# sudo, or by su where there is no sudo, as on many a Debian.
+install_command() {
+    if is_root; then
+        printf 'apt-get update && apt-get install -y %s' "$*"
+    elif has sudo || ! has su; then
+        printf 'sudo apt-get update && sudo apt-get install -y %s' "$*"
+    else
+        printf "su -c 'apt-get update && apt-get install -y %s'" "$*"
+    fi
+}
 
 # Install packages of the system, without questions and without starting what they bring.
 apt_install() {

@@ -39,8 +39,9 @@ missing_packages() {
 
 missing=$(missing_packages)
 if [ -n "$missing" ]; then
-    command="apt-get update && $(sudo_word)apt-get install -y --no-install-recommends$missing"
-    is_root || fail "the tests need programs that are not here." "sudo $command"
+    # shellcheck disable=SC2086
+    command=$(install_command --no-install-recommends $missing)
+    is_root || fail "the tests need programs that are not here." "$command"
     if has debconf-set-selections; then
         echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
     fi

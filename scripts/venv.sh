@@ -37,12 +37,12 @@ choose_python() {
     if [ -z "$newest" ]; then
         found=$(python3 --version 2>/dev/null || echo "no Python")
         fail "Python 3.11 or newer is needed; here is $found." \
-            "$(sudo_word)apt-get install -y python3.11 python3.11-venv"
+            "$(install_command python3.11 python3.11-venv)"
     fi
     python=$newest
     package="$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
-    mend="apt-get update && $(sudo_word)apt-get install -y $package"
-    is_root || fail "$python can not make virtual environments: $package is missing." "sudo $mend"
+    mend=$(install_command "$package")
+    is_root || fail "$python can not make virtual environments: $package is missing." "$mend"
     apt_install "$package" || apt_install python3-venv || true
     can_make_venv "$python" ||
         fail "$python can not make virtual environments: $package is missing." "$mend"

@@ -53,6 +53,16 @@ def test_without_the_venv_package_it_says_the_command(machine: Machine) -> None:
     assert "sudo apt-get update && sudo apt-get install -y python3.12-venv" in done.stderr
 
 
+def test_where_there_is_no_sudo_it_says_su(machine: Machine) -> None:
+    """Debian has no sudo where a password for root was chosen."""
+    machine.add("python3", NEW_PYTHON)
+    machine.add("su", "exit 1")
+
+    done = machine.run(*INSTALL)
+
+    assert "su -c 'apt-get update && apt-get install -y python3.12-venv'" in done.stderr
+
+
 def test_root_gets_the_venv_package(machine: Machine) -> None:
     """As root the package is installed, and the environment made."""
     machine.add("python3", NEW_PYTHON)

@@ -1,12 +1,13 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt
+.PHONY: help run test check fmt long
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
 	@echo "make test    check the code and run all tests (as root it installs what they need)"
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
+	@echo "make long    proofs that take more than a minute"
 
 run:
 	@scripts/run.sh
@@ -28,3 +29,7 @@ fmt:
 	@scripts/venv.sh dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+long:
+	@scripts/venv.sh dev
+	@.venv/bin/pytest -m long -p no:randomly

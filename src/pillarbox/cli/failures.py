@@ -57,7 +57,9 @@ def describe(error: Exception) -> tuple[ExitCode, list[str]]:
         case Failure(code=code):
             return code, [str(error)]
         case ConfigError(problems=problems):
-            return ExitCode.CONFIG, [str(problem) for problem in problems]
+            is_hidden = isinstance(error.__cause__, PermissionError)
+            code = ExitCode.NO_PERMISSION if is_hidden else ExitCode.CONFIG
+            return code, [str(problem) for problem in problems]
         case SpoolUnavailable(trouble=SpoolTrouble.FULL, cause=cause):
             return ExitCode.TRY_LATER, [f"the disk is nearly full: {cause}"]
         case SpoolUnavailable(cause=cause):

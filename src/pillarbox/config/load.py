@@ -96,6 +96,8 @@ def _read_file(reading: _Reading, file: Path) -> None:
         reading.raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         hint = "make one with `make run`, or name another with --config"
+        if isinstance(error, PermissionError):
+            hint = "run this as the user of the service or as root"
         raise ConfigError([Problem(str(file), f"{error.strerror}", hint)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reading.complain(str(file), f"is no TOML: {error}", 'write text in quotes: name = "value"')

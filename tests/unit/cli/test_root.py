@@ -1,6 +1,7 @@
 """The root of the command line: help, exit codes, one-line errors (pillarbox.cli.root)."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from pillarbox.cli.root import NOUNS, root
 
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
+EX_NOPERM = 77
 EX_CONFIG = 78
+NOBODY = 65_534
 
 
 def test_help_lists_every_noun() -> None:
@@ -73,6 +76,26 @@ def test_missing_configuration_is_78(tmp_path: Path) -> None:
 
     assert result.exit_code == EX_CONFIG
     assert "no.toml" in result.stderr
+
+
+def test_configuration_of_somebody_else_is_77(tmp_path: Path) -> None:
+    """Who may not read it is not told to make another one."""
+    file = tmp_path / "pillarbox.toml"
+    file.touch(mode=0)
+    command = ["check-config", "--config", str(file)]
+    # What is imported on the way has to be there before we are somebody who may read nothing.
+    CliRunner().invoke(root, [*command[:-1], str(tmp_path / "no.toml")])
+    ourselves = os.geteuid()
+    try:
+        if ourselves == 0:
+            os.seteuid(NOBODY)
+        result = CliRunner().invoke(root, command)
+    finally:
+        os.seteuid(ourselves)
+
+    assert result.exit_code == EX_NOPERM
+    assert "as the user of the service or as root" in result.stderr
+    assert "make run" not in result.stderr
 
 
 def test_configuration_is_found_by_its_variable(

@@ -1,6 +1,7 @@
 """client.sender: a program's own mail, sent over real sockets and real TLS."""
 
 import ast
+import asyncio
 import ssl
 import subprocess
 import sys
@@ -130,17 +131,22 @@ async def test_a_refused_message_raises_what_the_server_said() -> None:
 async def test_a_login_goes_over_tls_only() -> None:
     """STARTTLS is demanded before AUTH; a server without it gets no password."""
 
+    left = asyncio.Event()
+
     async def script(peer: Peer) -> None:
         await peer.greet("AUTH PLAIN")
-        assert not await peer.line()
+        while await peer.line():
+            pass
+        left.set()
 
     async with serve(script) as server:
         login = Server("127.0.0.1", server.port, "app@t1.test", "Pw-1_x", timeout_seconds=20)
         with pytest.raises(SendError, match="does not offer STARTTLS") as raised:
             await send_async(letter(), login)
+        await asyncio.wait_for(left.wait(), 20)
 
     assert "STARTTLS" in raised.value.fix
-    assert [line.split()[0] for line in server.commands] == ["EHLO"]
+    assert [line.split()[0] for line in server.commands] == ["EHLO", "QUIT"]
 
 
 @pytest.mark.parametrize("implicit", [True, False])

@@ -6,7 +6,7 @@ and nothing of it stands in the reply.
 
 import re
 
-from pillarbox.explain.refusals import Refusal
+from pillarbox.explain.refusals import Fact, Refusal
 from pillarbox.smtp.grammar import CommandError
 from pillarbox.smtp.server_commands import COMMANDS, speaks_another_protocol, take_response
 from pillarbox.smtp.server_state import Session, State
@@ -45,8 +45,7 @@ def run_line(session: Session, line: bytes, *, more: bool) -> None:
     if line[-1:] != b"\r":
         # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
         # character or character sequence as a line terminator."
-        if not refuse_tls_handshake(session, line):
-            session.refuse(Refusal.BARE_LF_COMMAND)
+        _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
     elif session.state is State.SASL:
         if more:
             session.hang_up(Refusal.EARLY_TALK)
@@ -56,19 +55,24 @@ def run_line(session: Session, line: bytes, *, more: bool) -> None:
         _run_command(session, line[:-1], more=more)
 
 
+def _refuse_line(session: Session, line: bytes, refusal: Refusal, **facts: Fact) -> None:
+    """Refuse what can not be a command; a line that begins TLS ends the session."""
+    if not refuse_tls_handshake(session, line):
+        session.refuse(refusal, **facts)
+
+
 def _run_command(session: Session, line: bytes, *, more: bool) -> None:
     if len(line) + 2 > session.settings.command_limit_octets:
         limit = _limit(session, line)
         if len(line) + 2 > limit:
-            session.refuse(Refusal.LINE_TOO_LONG, limit=limit)
+            _refuse_line(session, line, Refusal.LINE_TOO_LONG, limit=limit)
             return
     text = _decode(line)
     if text is None:
-        session.refuse(Refusal.SYNTAX, form="text in ASCII or UTF-8")
+        _refuse_line(session, line, Refusal.SYNTAX, form="text in ASCII or UTF-8")
         return
     if not text.isprintable() and _CONTROLS.search(text):
-        if not refuse_tls_handshake(session, line):
-            session.refuse(Refusal.CONTROL_CHARACTER)
+        _refuse_line(session, line, Refusal.CONTROL_CHARACTER)
         return
     verb, _, argument = text.partition(" ")
     command = COMMANDS.get(verb) or COMMANDS.get(verb.upper() if verb.isascii() else "")

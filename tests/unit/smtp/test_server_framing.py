@@ -147,6 +147,16 @@ def test_tls_on_the_plain_text_port_is_named(sessions: Sessions) -> None:
         assert session.protocol.closing
 
 
+@pytest.mark.parametrize("behind", [b"\xfc\r\n", b"a\xfc\n", b"\x01" * 4000 + b"\r\n"])
+def test_tls_is_named_whatever_line_its_octets_make(sessions: Sessions, behind: bytes) -> None:
+    """Attacks row 22: random octets of a ClientHello may hold a line end, and be no text before
+    it, or more than a line may have."""
+    session = sessions.connected()
+
+    assert session.codes(b"\x16\x03\x01" + behind) == [554]
+    assert session.protocol.refusals == [Refusal.WRONG_PORT]
+
+
 @pytest.mark.parametrize("octets", [b"EHLO x\r\n", b"x", b"\r\n"])
 def test_octets_before_the_banner_end_the_session(sessions: Sessions, octets: bytes) -> None:
     """Attacks row 9: who talks before the 220 gets 554."""

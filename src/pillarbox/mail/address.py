@@ -36,10 +36,13 @@ _HOST_NAME = re.compile(
     r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
 )
 
-# C0 and C1 controls, blanks and line separators, marks that reorder or hide text, surrogates.
+# C0 and C1 controls, blanks and line separators, marks that reorder or hide text, surrogates; and
+# what Unicode calls default ignorable, since it does not show, but for joiners and variation
+# selectors, which words and emoji are written with.
 _DECEPTIVE = re.compile(
-    r"[\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f"
-    r"\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]"
+    r"[\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200b"
+    r"\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 
 

@@ -110,11 +110,11 @@ def test_field_made_to_be_slow_is_not(piece: bytes) -> None:
     """The time is linear: what is as long as is looked at takes a few milliseconds."""
     body = piece * (MAX_FIELD_OCTETS // len(piece))
 
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(AddressError):
         parse_authors(body)
 
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 @given(st.binary(max_size=300))

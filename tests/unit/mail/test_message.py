@@ -252,7 +252,7 @@ def test_header_made_to_be_slow_is_not(piece: bytes) -> None:
     """A quarter of a megabyte of any of these takes well below the 50 ms of a loop's patience."""
     content = b"From: a@b\r\n" + piece * (262_144 // len(piece))
 
-    start = time.perf_counter()
+    start = time.process_time()
     scan_header(content)
 
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2

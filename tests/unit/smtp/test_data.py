@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support.wire import cut, is_bare, read_data, unstuffed
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.smtp.data import BdatReader, DataReader, has_bare_line_end
@@ -20,45 +21,6 @@ clean_wires = st.lists(
 block_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=10)
 
 
-def _blocks(octets: bytes, sizes: list[int]) -> list[bytes]:
-    blocks = []
-    turn = 0
-    while octets:
-        size = sizes[turn % len(sizes)]
-        blocks.append(octets[:size])
-        octets = octets[size:]
-        turn += 1
-    return blocks
-
-
-def _is_bare(octets: bytes) -> bool:
-    """Octet by octet: does a CR have no LF behind it, or an LF no CR before it?"""
-    for index, octet in enumerate(octets):
-        if octet == 13 and octets[index + 1 : index + 2] != b"\n":
-            return True
-        if octet == 10 and (index == 0 or octets[index - 1] != 13):
-            return True
-    return False
-
-
-def _reference(wire: bytes) -> tuple[bytes, bytes] | None:
-    """Raw content and what is behind it, by walking line by line; None if DATA does not end."""
-    content = b""
-    rest = wire
-    while True:
-        line, separator, rest = rest.partition(b"\r\n")
-        if not separator:
-            return None
-        if line == b".":
-            return content, rest
-        content += line + separator
-
-
-def _unstuffed(content: bytes) -> bytes:
-    lines = content.split(b"\r\n")
-    return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
-
-
 @given(wires | clean_wires, wires, block_sizes)
 @example(b"\r\n.\r", b"\n", [1])
 @example(b".\r", b"\n.\r\n", [2])
@@ -68,22 +30,22 @@ def test_reader_equals_the_reference(wire: bytes, behind: bytes, sizes: list[int
     wire += b"\r\n.\r\n" + behind
     reader = DataReader(LIMIT)
     content = b""
-    blocks = _blocks(wire, sizes)
+    blocks = cut(wire, sizes)
     while blocks and not reader.ended:
         content += reader.feed(blocks.pop(0))
 
-    expected = _reference(wire)
+    expected = read_data(wire)
     assert expected is not None
     raw, rest = expected
     assert reader.ended
     assert reader.rest + b"".join(blocks) == rest
-    if _is_bare(raw):
+    if is_bare(raw):
         assert reader.fault is Refusal.BARE_LINE_END
-    elif len(_unstuffed(raw)) > LIMIT:
+    elif len(unstuffed(raw)) > LIMIT:
         assert reader.fault is Refusal.SIZE_EXCEEDED
     else:
         assert reader.fault is None
-        assert content == _unstuffed(raw)
+        assert content == unstuffed(raw)
         assert reader.size == len(content)
 
 
@@ -93,7 +55,7 @@ def test_reader_does_not_end_without_the_end(wire: bytes, sizes: list[int]) -> N
     wire = wire.replace(b".", b"!")
     reader = DataReader(10_000)
 
-    for block in _blocks(wire, sizes):
+    for block in cut(wire, sizes):
         reader.feed(block)
 
     assert not reader.ended
@@ -103,14 +65,14 @@ def test_reader_does_not_end_without_the_end(wire: bytes, sizes: list[int]) -> N
 def test_reader_undoes_the_writer(content: bytes, out: list[int], in_: list[int]) -> None:
     """Dot-stuffing and its undoing give the content back, with a line end at its end."""
     writer = DataWriter()
-    wire = b"".join([writer.feed(block) for block in _blocks(content, out)]) + writer.end()
+    wire = b"".join([writer.feed(block) for block in cut(content, out)]) + writer.end()
     reader = DataReader(10_000)
 
-    read = b"".join([reader.feed(block) for block in _blocks(wire, in_)])
+    read = b"".join([reader.feed(block) for block in cut(wire, in_)])
 
     assert reader.ended
     assert reader.rest == b""
-    if not _is_bare(content):
+    if not is_bare(content):
         line_end = b"" if not content or content.endswith(b"\r\n") else b"\r\n"
         assert read == content + line_end
 
@@ -118,7 +80,7 @@ def test_reader_undoes_the_writer(content: bytes, out: list[int], in_: list[int]
 @given(wires)
 def test_bare_line_ends_are_found(octets: bytes) -> None:
     """Counting gives the same as looking at each octet."""
-    assert has_bare_line_end(octets) == _is_bare(octets)
+    assert has_bare_line_end(octets) == is_bare(octets)
 
 
 def test_reader_hands_out_whole_blocks_without_a_copy() -> None:
@@ -153,7 +115,7 @@ def test_bdat_equals_the_reference(
     content = b""
     for chunk in chunks:
         reader.begin(len(chunk))
-        for block in _blocks(chunk, sizes):
+        for block in cut(chunk, sizes):
             content += reader.feed(block)
         assert reader.remaining == 0
     reader.finish()
@@ -162,7 +124,7 @@ def test_bdat_equals_the_reference(
     faults = set()
     if len(whole) > LIMIT:
         faults.add(Refusal.SIZE_EXCEEDED)
-    if not binary and _is_bare(whole):
+    if not binary and is_bare(whole):
         faults.add(Refusal.BARE_LINE_END)
     if faults:
         assert reader.fault in faults

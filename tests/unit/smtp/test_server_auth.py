@@ -14,7 +14,8 @@ from pillarbox.mail.reply import reply
 from pillarbox.smtp.events import Closed, Credentials, Login, StartTls
 
 if TYPE_CHECKING:
-    from tests.unit.smtp.conftest import Driver, Sessions
+    from tests.support.smtp_session import Driver
+    from tests.unit.smtp.conftest import Sessions
 
 Cuts = Callable[[bytes], list[list[bytes]]]
 

@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long
+.PHONY: help run test check fmt long fuzz
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -8,6 +8,7 @@ help:
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
 	@echo "make long    proofs that take more than a minute"
+	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 
 run:
 	@scripts/run.sh
@@ -33,3 +34,9 @@ fmt:
 long:
 	@scripts/venv.sh dev
 	@.venv/bin/pytest -m long -p no:randomly
+
+fuzz:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--editable ".[fuzz]"
+	.venv/bin/pytest -m fuzz -s tests/fuzz

@@ -85,7 +85,8 @@ def run(driver: Driver, pieces: Sequence[bytes]) -> list[bytes]:
         out.append(said)
         assert protocol.closing or protocol.wants_input
         limit = protocol._session.settings.line_limit_octets
-        assert protocol.closing or len(protocol._input) <= limit
+        assert protocol.closing or len(protocol._input) - protocol._position <= limit
+        assert len(protocol._input) <= limit + len(piece)
         assert len(protocol.refusals) <= 32
         assert len(protocol.recipients) <= protocol._session.recipient_limit
         assert protocol.envelope is not None or not protocol.recipients

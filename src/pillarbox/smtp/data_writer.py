@@ -23,6 +23,8 @@ class DataWriter:
         such a dot."""
         before = self._last_two
         self._last_two = block[-2:] if len(block) > 1 else (before + block)[-2:]
+        if b"." not in block:
+            return block
         stuffed = block.replace(_LINE_DOT, _LINE_DOT_STUFFED)
         # A line end that the border between two blocks cuts in front of the dot, or in two.
         if before == _CRLF and block.startswith(b"."):

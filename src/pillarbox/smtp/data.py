@@ -16,6 +16,8 @@ _END = b"\r\n.\r\n"
 _LINE_DOT = b"\r\n."
 _CRLF = b"\r\n"
 
+_SINGLE_DOTS = 32
+
 _CLEAN = (None, "\r\n")
 """What the line ends of a text may be: it has none, or all are CR LF."""
 
@@ -30,6 +32,22 @@ def has_bare_line_end(octets: bytes) -> bool:
     decoder = IncrementalNewlineDecoder(None, translate=False)
     decoder.decode(octets.decode("latin-1"), final=True)
     return decoder.newlines not in _CLEAN
+
+
+def find_line_dot(octets: bytes) -> int:
+    """Where the first CR LF and dot stand, or -1.
+
+    A single octet is found twenty times faster than three: so the first dots are looked at one
+    by one, which is all of them in an attachment, and only then the rest is searched.
+    """
+    at = octets.find(b".")
+    for _ in range(_SINGLE_DOTS):
+        if at < 0:
+            return -1
+        if octets[at - 2 : at] == _CRLF:
+            return at - 2
+        at = octets.find(b".", at + 1)
+    return octets.find(_LINE_DOT, max(at - 2, 0)) if at >= 0 else -1
 
 
 class DataReader:
@@ -55,8 +73,7 @@ class DataReader:
     def feed(self, octets: bytes) -> bytes:
         """The content in these octets, b"" where there is none or it is void."""
         data = self._tail + octets if self._tail else octets
-        # One dot is found many times faster than three octets, and attachments have none.
-        dot = data.find(_LINE_DOT) if b"." in data else -1
+        dot = find_line_dot(data)
         end = data.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             # RFC 5321 4.1.1.4: '"<LF>.<LF>" ... MUST NOT be treated as equivalent to

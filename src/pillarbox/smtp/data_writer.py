@@ -1,5 +1,7 @@
 """Content as DATA sends it: dot-stuffing (RFC 5321 4.5.2), block by block. Pure."""
 
+from pillarbox.smtp.data import find_line_dot
+
 _CRLF = b"\r\n"
 _LINE_DOT = b"\r\n."
 _LINE_DOT_STUFFED = b"\r\n.."
@@ -23,9 +25,9 @@ class DataWriter:
         such a dot."""
         before = self._last_two
         self._last_two = block[-2:] if len(block) > 1 else (before + block)[-2:]
-        if b"." not in block:
-            return block
-        stuffed = block.replace(_LINE_DOT, _LINE_DOT_STUFFED)
+        stuffed = block
+        if find_line_dot(block) >= 0:
+            stuffed = block.replace(_LINE_DOT, _LINE_DOT_STUFFED)
         # A line end that the border between two blocks cuts in front of the dot, or in two.
         if before == _CRLF and block.startswith(b"."):
             return b"." + stuffed

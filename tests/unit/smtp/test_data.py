@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.support.wire import cut, is_bare, read_data, unstuffed
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.smtp.data import BdatReader, DataReader, has_bare_line_end
+from pillarbox.smtp.data import BdatReader, DataReader, find_line_dot, has_bare_line_end
 from pillarbox.smtp.data_writer import DataWriter
 
 LIMIT = 60
@@ -19,6 +19,15 @@ clean_wires = st.lists(
     st.sampled_from([b"\r\n", b".", b"a", b"..b", b"c.", b"\x00"]), max_size=20
 ).map(b"".join)
 block_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=10)
+
+
+@given(st.integers(0, 70), wires)
+@example(40, b"\r\n.")
+def test_the_first_dot_of_a_line_is_found_behind_any_number_of_dots(dots: int, wire: bytes) -> None:
+    """The short cut finds what a plain search finds."""
+    octets = b".x" * dots + wire
+
+    assert find_line_dot(octets) == octets.find(b"\r\n.")
 
 
 @given(wires | clean_wires, wires, block_sizes)

@@ -12,8 +12,9 @@ from pillarbox.mail.reply import Reply
 CHUNK_OCTETS = 256 * 1024
 """Content is stored and read in pieces of at most this size: it bounds the memory of a stream."""
 
-INLINE_OCTETS = CHUNK_OCTETS
-"""Content up to this size stays in memory until the message is committed with it."""
+INLINE_OCTETS = 2 * 1024 * 1024
+"""Content up to this size stays in memory until the message is committed with it, if there is
+room: one commit then, and nothing to read back for the first attempt."""
 
 
 @dataclass(slots=True)

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.message import find_header_end
-from pillarbox.mail.spooled import CHUNK_OCTETS
+from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.observe.log import log
+
+_END_OF_HEADER = b"\r\n\r\n"
 
 _ROOM_AGAIN = 0.75
 """Reading goes on when this part of the budget is in use: not at every octet."""
@@ -169,9 +171,13 @@ class IncomingContent:
         return self._blocks[0]
 
     def beginning(self) -> bytes | None:
-        """Octets from the start of the content in which the whole header block is; None where the
-        header block is too large."""
-        return self._head if self.chunks else self.inline()
+        """Octets from the start of the content in which the whole header block is, or more than a
+        header block may have; None where it is known to be too large."""
+        if self.chunks:
+            return self._head
+        content = self.inline()
+        most = self._head_limit + len(_END_OF_HEADER)
+        return content if content is None or len(content) <= most else content[:most]
 
     def release(self) -> None:
         """The message is durable, or refused: give the memory back."""
@@ -195,8 +201,9 @@ class IncomingContent:
         if self._is_dropped or self.failure is not None or not self._gathered:
             return False
         if self._ended:
-            return self.chunks > 0 or self._gathered > CHUNK_OCTETS
-        return self._gathered > CHUNK_OCTETS or self._budget.is_exceeded
+            return self.chunks > 0 or self._gathered > INLINE_OCTETS
+        most = CHUNK_OCTETS if self.chunks else INLINE_OCTETS
+        return self._gathered > most or self._budget.is_exceeded
 
     def _store_if_needed(self) -> None:
         if not self._storing and self._wants_storing():
@@ -228,11 +235,14 @@ class IncomingContent:
 
     def _cut(self) -> bytes:
         """Take the next chunk out of the memory; while the header lasts, keep a copy of it."""
-        gathered = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
-        chunk = gathered[:CHUNK_OCTETS]
-        rest = gathered[CHUNK_OCTETS:]
-        self._blocks = [rest] if rest else []
-        self._gathered = len(rest)
+        taken = octets = 0
+        while octets < CHUNK_OCTETS and taken < len(self._blocks):
+            octets += len(self._blocks[taken])
+            taken += 1
+        gathered = self._blocks[0] if taken == 1 else b"".join(self._blocks[:taken])
+        chunk, rest = gathered[:CHUNK_OCTETS], gathered[CHUNK_OCTETS:]
+        self._blocks[:taken] = [rest] if rest else []
+        self._gathered -= len(chunk)
         if self._head is not None and not self._head_is_whole:
             self._head = self._grow_head(self._head, chunk)
         return chunk

@@ -8,7 +8,7 @@ import pytest
 from tests.support.reception import MESSAGE, Client, Site
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
-from pillarbox.mail.spooled import CHUNK_OCTETS
+from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.reception.content import IncomingContent, MemoryBudget
 
 HEADER = b"From: u1@t1.test\r\nSubject: x\r\n\r\n"
@@ -76,12 +76,16 @@ async def test_small_content_stays_in_memory() -> None:
     bench = Bench()
     content = bench.content()
     content.take(HEADER)
-    content.take(b"x" * (CHUNK_OCTETS - len(HEADER)))
+    content.take(b"x" * (INLINE_OCTETS - len(HEADER)))
     content.finish()
 
     assert content.is_ready
-    assert content.inline() == content.beginning()
-    assert content.size == bench.budget.in_use == CHUNK_OCTETS
+    inline, beginning = content.inline(), content.beginning()
+    assert inline is not None
+    assert beginning is not None
+    assert inline.startswith(beginning)
+    assert beginning.startswith(HEADER)
+    assert content.size == bench.budget.in_use == INLINE_OCTETS
     assert content.chunks == 0
     content.release()
     assert bench.budget.in_use == 0
@@ -91,7 +95,7 @@ async def test_large_content_goes_to_the_store() -> None:
     """In chunks of at most their size, in order, with the header block at hand."""
     bench = Bench()
     content = bench.content()
-    blocks = [HEADER, *(bytes([n]) * 100_000 for n in range(10))]
+    blocks = [HEADER, *(bytes([n]) * 100_000 for n in range(30))]
     for block in blocks:
         content.take(block)
         while content.is_blocked:  # noqa: ASYNC110 - nobody tells
@@ -110,17 +114,18 @@ async def test_large_content_goes_to_the_store() -> None:
 
 
 async def test_reading_waits_for_a_slow_store() -> None:
-    """One chunk under way and one gathered: more is not read."""
+    """What is more than may stay in memory goes to the store, and meanwhile no more is read."""
     bench = Bench()
     changes: list[bool] = []
     content = bench.content()
     content.on_change = lambda: changes.append(content.is_blocked)
     bench.store.open.clear()
 
-    content.take(HEADER + b"x" * CHUNK_OCTETS)
+    content.take(HEADER + b"x" * (INLINE_OCTETS - len(HEADER)))
     await asyncio.sleep(0)
     assert not content.is_blocked
-    content.take(b"x" * CHUNK_OCTETS)
+    content.take(b"x")
+    await asyncio.sleep(0)
     assert content.is_blocked
     bench.store.open.set()
     await bench.settle()
@@ -172,7 +177,7 @@ async def test_failure_of_the_store_is_kept() -> None:
     bench = Bench()
     content = bench.content()
     bench.store.failure = SpoolUnavailable(SpoolTrouble.FULL, "no room")
-    content.take(HEADER + b"x" * CHUNK_OCTETS)
+    content.take(HEADER + b"x" * INLINE_OCTETS)
     content.take(b"x")
     await bench.settle()
     content.take(b"x" * CHUNK_OCTETS)
@@ -190,7 +195,7 @@ async def test_unknown_failure_of_the_store_is_one_too() -> None:
     bench = Bench()
     content = bench.content()
     bench.store.failure = RuntimeError("no")
-    content.take(HEADER + b"x" * CHUNK_OCTETS)
+    content.take(HEADER + b"x" * INLINE_OCTETS)
     content.finish()
     await bench.settle()
 
@@ -205,7 +210,7 @@ async def test_discarded_content_leaves_nothing(is_slow: bool) -> None:
     content = bench.content()
     if is_slow:
         bench.store.open.clear()
-    content.take(HEADER + b"x" * (2 * CHUNK_OCTETS))
+    content.take(HEADER + b"x" * INLINE_OCTETS)
     await asyncio.sleep(0)
     if not is_slow:
         await bench.settle()
@@ -222,7 +227,7 @@ async def test_header_without_end_is_not_kept() -> None:
     """A header block beyond the limit is known as such, and costs no memory."""
     bench = Bench(head_limit=CHUNK_OCTETS)
     content = bench.content()
-    content.take(b"X: y\r\n" * (CHUNK_OCTETS // 3))
+    content.take(b"X: y\r\n" * (INLINE_OCTETS // 3))
     content.finish()
     await bench.settle()
 
@@ -232,12 +237,25 @@ async def test_header_without_end_is_not_kept() -> None:
     assert bench.budget.heads_in_use == 0
 
 
+async def test_no_more_is_looked_at_than_a_header_may_have() -> None:
+    """A long message in memory costs no more than a header block of the largest size."""
+    bench = Bench(head_limit=1000)
+    content = bench.content()
+    content.take(b"X: y\r\n" * 200 + b"\r\n")
+    content.finish()
+
+    beginning = content.beginning()
+
+    assert beginning is not None
+    assert 1000 < len(beginning) < 1010
+
+
 async def test_header_over_several_chunks_is_kept() -> None:
     """Where the configuration allows large headers."""
     bench = Bench(head_limit=4 * CHUNK_OCTETS)
     header = b"X: y\r\n" * (CHUNK_OCTETS // 3)
     content = bench.content()
-    content.take(header + b"\r\nbody\r\n" + b"z" * CHUNK_OCTETS)
+    content.take(header + b"\r\nbody\r\n" + b"z" * INLINE_OCTETS)
     content.finish()
     await bench.settle()
 
@@ -250,7 +268,7 @@ async def test_headers_beside_stored_content_are_bounded() -> None:
     header = b"X: y\r\n" * (CHUNK_OCTETS // 6) + b"\r\n"
     contents = [bench.content(number) for number in range(5)]
     for content in contents:
-        content.take(header + b"z" * CHUNK_OCTETS)
+        content.take(header + b"z" * INLINE_OCTETS)
         await bench.settle()
 
     assert [content.failure is None for content in contents].count(True) < 3
@@ -278,7 +296,8 @@ async def test_large_message_over_a_real_connection(site: Site, logged_in: Clien
 async def test_client_waits_for_a_slow_store(
     site: Site, logged_in: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the store does not answer, no more is read than two chunks and what one read gives."""
+    """While the store does not answer, no more is read than what may stay in memory, and what one
+    read gives."""
     is_open, store_chunk = asyncio.Event(), site.spool.store_chunk
 
     async def slow(queue_id: int, number: int, octets: bytes) -> None:
@@ -297,7 +316,7 @@ async def test_client_waits_for_a_slow_store(
     for _ in range(100):
         await asyncio.sleep(0)
 
-    assert site.services.budget.in_use < 5 * CHUNK_OCTETS
+    assert site.services.budget.in_use < INLINE_OCTETS + 2 * CHUNK_OCTETS
     is_open.set()
     assert (await logged_in.reply()).startswith("250 2.0.0 ")
     assert site.accepted[0].chunks > 40

@@ -12,7 +12,7 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.identifier import format_id, parse_id
-from pillarbox.mail.spooled import CHUNK_OCTETS
+from pillarbox.mail.spooled import INLINE_OCTETS
 from pillarbox.policy.denial import Denial
 from pillarbox.reception.content import IncomingContent
 from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
@@ -129,7 +129,7 @@ async def test_commit_that_nobody_waits_for_any_more_keeps_its_content(
     may be removed."""
     cut_off: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     monkeypatch.setattr(site.spool, "put", lambda _: cut_off)
-    submitted = await _submitted(site, MESSAGE + b"x" * CHUNK_OCTETS)
+    submitted = await _submitted(site, MESSAGE + b"x" * INLINE_OCTETS)
     stored = asyncio.Event()
     submitted.content.on_change = stored.set
     while not submitted.content.is_ready:

@@ -191,6 +191,7 @@ def _set_up_sqlite_writer(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     # The writer makes the checkpoints: SQLite's own hide a failed sync of the database file.
     cursor.execute("PRAGMA wal_autocheckpoint = 0")
+    cursor.execute("PRAGMA cache_size = -32768")
     cursor.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_OCTETS}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -7,7 +7,7 @@ before the sender's, an exact domain before a wildcard, a longer wildcard before
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -95,6 +95,39 @@ def lane_id(hop: str, number: int = 0) -> int:
     """The id of a hop's lane: the same in every process, so nobody has to ask for it."""
     digest = hashlib.blake2b(f"{hop}#{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """Which lane of a hop a worker puts mail into: the one with its own number where the caps can
+    be divided, else the first. So what it accepts stays with it, and caps hold exactly.
+
+    `worker` counts from 0, of `workers` on this machine.
+    """
+
+    worker: int = 0
+    workers: int = 1
+
+    def number(self, caps: HopCaps) -> int:
+        """The number of the lane."""
+        return self.worker if self._is_divided(caps) else 0
+
+    def share(self, caps: HopCaps) -> HopCaps:
+        """What the lane may use of the caps."""
+        if self.workers == 1 or not self._is_divided(caps):
+            return caps
+        each, rest = divmod(caps.connections, self.workers)
+        return replace(caps, connections=each + (self.worker < rest))
+
+    def _is_divided(self, caps: HopCaps) -> bool:
+        return (
+            caps.messages_per_minute is None
+            and caps.recipients_per_day is None
+            and caps.connections >= self.workers
+        )
+
+
+ONE_WORKER = LanePlan()
 
 
 def route_domain(path: Mailbox | None) -> str:

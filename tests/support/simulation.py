@@ -17,7 +17,7 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
 from pillarbox.mail.reply import Reply, reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
-from pillarbox.route import NextHop, SmartHost, hop_key, lane_id
+from pillarbox.route import NextHop, Route, SmartHost, hop_key, lane_id
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement, Tenant
 
@@ -91,8 +91,12 @@ class SimulatedStore:
 
     # QueueStore.
 
-    def lane(self, hop: str, number: int = 0) -> int:
+    def lane_of(self, route: Route) -> int:
         """See QueueStore."""
+        return self.lane(hop_key(route.next_hop))
+
+    def lane(self, hop: str, number: int = 0) -> int:
+        """The id of a lane that there is from now on."""
         found = lane_id(hop, number)
         self.hops[found] = hop
         return found
@@ -179,13 +183,13 @@ class SimulatedStore:
             :limit
         ]
 
-    async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
+    async def move(self, queue_id: int, numbers: Sequence[int], lane: LaneRecord) -> None:
         """See QueueStore."""
         await self._read()
-        self.hops[lane] = hop
+        self.hops[lane.lane_id] = lane.hop
         for each in self.stored[queue_id]:
             if each.recipient.number in numbers:
-                each.lane_id = lane
+                each.lane_id = lane.lane_id
 
     async def queue_generation(self) -> int:
         """See QueueStore."""
@@ -258,6 +262,16 @@ class SimulatedStore:
             for one in free
             if self._waiting(one, lambda each: (each.next_attempt_at or 0) <= now)
         ][:limit]
+
+    async def due(self, *, owner: str, now: Timestamp) -> list[int]:
+        """See LaneStore."""
+        await self._read()
+        ours = [lane for lane, (holder, _) in self.owners.items() if holder == owner]
+        return [
+            one
+            for one in ours
+            if self._waiting(one, lambda each: (each.next_attempt_at or 0) <= now)
+        ]
 
     async def usage(self, lane: int, *, now: Timestamp) -> int:  # noqa: ARG002 - one day
         """See LaneStore."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from pillarbox.app.line import METRICS, READINESS, WorkerEnd
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
 from pillarbox.app.reload import Reloading
@@ -16,7 +17,7 @@ from pillarbox.app.upkeep import Upkeep
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
 from pillarbox.observe import metrics
-from pillarbox.observe.endpoint import Endpoint, Readiness
+from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.log import log
 from pillarbox.store.database import Database
 
@@ -43,14 +44,15 @@ def run_worker(order: WorkerOrder, settings: Settings) -> int:
 async def _run(order: WorkerOrder, settings: Settings) -> int:
     # Sockets come first: without a word the supervisor would wait for a worker that failed.
     sockets = {name: socket.socket(fileno=number) for name, number in order.sockets.items()}
+    line = WorkerEnd(socket.socket(fileno=order.line_descriptor))
     database = Database.open(settings.database_url, reserve_octets=settings.disk_reserve_octets)
     try:
         database.migrate()
-        parts = await build(order, settings, database)
+        parts = await build(order, settings, database, line.wake_owner)
         gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
-        return await _Life(order, settings, parts, sockets).run()
+        return await _Life(order, settings, parts, sockets, line).run()
     finally:
         await database.close()
 
@@ -63,6 +65,7 @@ class _Life:
     settings: Settings
     parts: Parts
     sockets: dict[str, socket.socket]
+    line: WorkerEnd
     exit_code: int = os.EX_OK
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,16 +79,17 @@ class _Life:
             self.parts.services_for,
         )
         self._take_signals(reloading)
-        endpoint = Endpoint(self._readiness)
-        if self.order.number == 0 and self.settings.metrics.address:
-            await endpoint.start(self.settings.metrics.address, self.settings.metrics.port)
+        self.line.listen(
+            {METRICS: metrics.exposition, READINESS: lambda: self._readiness().to_json()},
+            self.parts.scheduler.wake,
+        )
         upkeep = self._upkeep()
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside = [
                     tasks.create_task(upkeep.follow()),
                     tasks.create_task(upkeep.keep_number()),
-                    tasks.create_task(upkeep.prune()),
+                    *([tasks.create_task(upkeep.prune())] if self.order.number == 0 else []),
                     tasks.create_task(self._say_ready()),
                 ]
                 tasks.create_task(self.parts.scheduler.run())
@@ -95,7 +99,7 @@ class _Life:
                 for task in beside:
                     task.cancel()
         finally:
-            await endpoint.close()
+            self.line.close()
             await self._leave()
         return self.exit_code
 
@@ -168,7 +172,7 @@ class _Life:
         trouble = self.parts.database.trouble
         if trouble is not None:
             problems.append(f"spool: {_TROUBLE[trouble]}")
-        return Readiness(problems, {name: _end(bound) for name, bound in self.sockets.items()})
+        return Readiness(problems)
 
 
 _TROUBLE = {
@@ -176,12 +180,3 @@ _TROUBLE = {
     SpoolTrouble.AWAY: "away: the database does not answer",
     SpoolTrouble.BAD: "bad: a write failed; the worker starts again",
 }
-
-
-def _end(bound: socket.socket) -> str:
-    """Address and port of a listening socket."""
-    try:
-        address, port = bound.getsockname()[:2]
-    except OSError:
-        return "closed"
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -22,12 +22,8 @@ from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
 from pillarbox.reception.sessions import SessionLog
 from pillarbox.route import TlsMode
-from pillarbox.scheduler.scheduler import (
-    Scheduler,
-    SchedulerMeans,
-    SchedulerSettings,
-    SchedulerStores,
-)
+from pillarbox.scheduler.scheduler import Scheduler
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
@@ -67,14 +63,19 @@ class _Stores:
     ids: IdGenerator
 
 
-async def build(order: WorkerOrder, settings: Settings, database: Database) -> Parts:
+async def build(
+    order: WorkerOrder,
+    settings: Settings,
+    database: Database,
+    wake_owner: Callable[[int], None],
+) -> Parts:
     """Claim a number and put everything together; nothing runs yet.
 
     Raises SpoolUnavailable, ConfigError (certificate), SecretError (master key).
     """
     clock = Clock()
     stores = await _open_stores(order, settings, database)
-    scheduler = _scheduler(settings, order.token, stores)
+    scheduler = _scheduler(settings, order, stores, wake_owner)
     authenticator = _authenticator(settings, stores.directory, clock)
     services_for = _services(
         settings, stores, clock=clock, authenticator=authenticator, scheduler=scheduler
@@ -109,7 +110,8 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
     instance = await instances.claim(token=order.token, lease_ms=INSTANCE_LEASE_MS)
     await directory.refresh()
     ids = IdGenerator(instance)
-    return _Stores(database, directory, instances, lanes, Spool(database), instance, ids)
+    spool = Spool(database, order.plan)
+    return _Stores(database, directory, instances, lanes, spool, instance, ids)
 
 
 def _services(
@@ -152,7 +154,12 @@ def _services(
     return services_for
 
 
-def _scheduler(settings: Settings, owner: str, stores: _Stores) -> Scheduler:
+def _scheduler(
+    settings: Settings,
+    order: WorkerOrder,
+    stores: _Stores,
+    wake_owner: Callable[[int], None],
+) -> Scheduler:
     database = stores.database
     delivery = settings.delivery
     couriers = Couriers(
@@ -161,13 +168,14 @@ def _scheduler(settings: Settings, owner: str, stores: _Stores) -> Scheduler:
     return Scheduler(
         SchedulerSettings(
             settings.host_name,
-            owner,
+            order.token,
             connections=delivery.connections,
             idle_seconds=delivery.idle_seconds,
             ready_messages=delivery.ready_messages_per_lane,
+            plan=order.plan,
         ),
         SchedulerStores(stores.spool, stores.lanes, stores.directory, lambda: database.trouble),
-        SchedulerMeans(couriers.courier_for, stores.ids.next_id),
+        SchedulerMeans(couriers.courier_for, stores.ids.next_id, wake_owner=wake_owner),
     )
 
 

@@ -17,7 +17,7 @@ _HINTS = {
     "key": "a PEM file with the private key",
     "level": '"debug", "info", "warning" or "error"',
     "format": '"auto", "json" or "console"',
-    "workers": "1; more workers come with a later release",
+    "workers": '1 to 64, or "auto"',
     "user": 'the name of a user of this host, like "pillarbox"',
 }
 """By the last part of the path."""

@@ -28,6 +28,8 @@ from pillarbox.route import TlsMode
 MASTER_KEY_OCTETS = 32
 """AES-256 takes a key of this size."""
 
+MOST_WORKERS = 64
+
 ANY_ADDRESS = "*"
 """As a listener's address: all addresses of this host, IPv6 and IPv4."""
 
@@ -79,6 +81,11 @@ def _master_key(value: object) -> bytes:
     if key and len(key) != MASTER_KEY_OCTETS:
         raise ValueError(f"is {len(key)} octets long, not {MASTER_KEY_OCTETS}")
     return key
+
+
+def _workers(value: object) -> object:
+    """`auto` is the number of processors that the service may use."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if value == "auto" else value
 
 
 def _database_url(url: str) -> str:
@@ -256,7 +263,8 @@ class Settings(_Section):
     """Whom to become when started as root; "": stay."""
     group: str = ""
     """Default: the user's own group."""
-    workers: Annotated[int, Field(ge=1, le=1)] = 1
+    workers: Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MOST_WORKERS)] = 1
+    """Worker processes; `auto`: one for each processor that the service may use."""
     trace_days: Count = 30
     """For how long attempts of finished messages and failed sessions can be looked up."""
     disk_reserve_octets: Annotated[int, Field(ge=0)] = 268_435_456

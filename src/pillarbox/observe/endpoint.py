@@ -5,14 +5,13 @@ what is wrong: `{"ready": false, "problems": ["spool: full: …"], "listeners": 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from pillarbox.observe.log import log
-from pillarbox.observe.metrics import exposition
 
 REQUEST_OCTETS = 8192
 REQUEST_SECONDS = 5.0
@@ -33,9 +32,15 @@ class Readiness:
 
 
 class Endpoint:
-    """The HTTP server; `readiness` is asked at every request."""
+    """The HTTP server; `metrics` (in the text format of Prometheus) and `readiness` are asked at
+    every request."""
 
-    def __init__(self, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self,
+        metrics: Callable[[], Awaitable[bytes]],
+        readiness: Callable[[], Awaitable[Readiness]],
+    ) -> None:
+        self._metrics = metrics
         self._readiness = readiness
         self._server: asyncio.Server | None = None
 
@@ -61,7 +66,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._respond(head.partition(b"\r\n")[0]))
+                writer.write(await self._respond(head.partition(b"\r\n")[0]))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             # The scraper went away, or is none.
@@ -69,7 +74,7 @@ class Endpoint:
         finally:
             writer.close()
 
-    def _respond(self, request_line: bytes) -> bytes:
+    async def _respond(self, request_line: bytes) -> bytes:
         """The whole answer to a request line like `GET /metrics HTTP/1.1`."""
         method, _, rest = request_line.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
@@ -77,9 +82,9 @@ class Endpoint:
             return _response("405 Method Not Allowed", "text/plain", b"only GET\n")
         match path:
             case b"/metrics":
-                return _response("200 OK", CONTENT_TYPE_LATEST, exposition())
+                return _response("200 OK", CONTENT_TYPE_LATEST, await self._metrics())
             case b"/readyz":
-                readiness = self._readiness()
+                readiness = await self._readiness()
                 status = "503 Service Unavailable" if readiness.problems else "200 OK"
                 return _response(status, "application/json", readiness.to_json())
             case _:

@@ -11,7 +11,7 @@ from pillarbox.mail.dsn_words import Action
 from pillarbox.mail.envelope import Notify, Recipient, Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.outcome.settle import Judgement, Tried
-from pillarbox.route import CAPTURE_ROUTE, Reject, hop_key, route_domain
+from pillarbox.route import CAPTURE_ROUTE, Reject, Route, route_domain
 
 
 def needed_octets(message: SpooledMessage) -> int:
@@ -33,8 +33,8 @@ def report_kind(judgement: Judgement) -> str:
 class Reporter:
     """Makes DSNs.
 
-    `next_id` makes queue ids; `lane_of` gives the id of a hop's lane, by its key, and sees to it
-    that the store knows that lane.
+    `next_id` makes queue ids; `lane_of` gives the id of a route's lane and sees to it that
+    the store knows that lane.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Reporter:
         host_name: str,
         *,
         next_id: Callable[[Timestamp], int],
-        lane_of: Callable[[str], int],
+        lane_of: Callable[[Route], int],
     ) -> None:
         self._host_name = host_name
         self._next_id = next_id
@@ -72,7 +72,7 @@ class Reporter:
         )
         # RFC 3461 section 6.1: no DSN about a DSN, so NOTIFY is NEVER where it is given at all.
         recipient = Recipient(0, to, Notify.NEVER)
-        lane_id = self._lane_of(self._hop(tried, route_domain(to)))
+        lane_id = self._lane_of(_route_of(tried, route_domain(to)))
         return SpooledMessage(
             queue_id=dsn_id,
             tenant_id=message.tenant_id,
@@ -89,8 +89,9 @@ class Reporter:
             header_id=composed.header_id,
         )
 
-    def _hop(self, tried: Tried, domain: str) -> str:
-        route = tried.tenant.routes.choose("", domain)
-        if route is None or isinstance(route.next_hop, Reject):
-            route = CAPTURE_ROUTE
-        return hop_key(route.next_hop)
+
+def _route_of(tried: Tried, domain: str) -> Route:
+    route = tried.tenant.routes.choose("", domain)
+    if route is None or isinstance(route.next_hop, Reject):
+        return CAPTURE_ROUTE
+    return route

@@ -199,7 +199,7 @@ class Dialogue:
         if isinstance(route, Denial):
             self._refuse(route)
             return
-        self._lanes.append(services.intake.lane_of(route.next_hop))
+        self._lanes.append(services.intake.lane_of(route))
         self._core.accept()
 
     # The content

@@ -7,7 +7,7 @@ after the commit. It does not know sockets or sessions, so another way of submis
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
@@ -23,17 +23,15 @@ from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import ChunkStore, IncomingContent
-from pillarbox.route import NextHop, hop_key
+from pillarbox.route import Route
 from pillarbox.store.records import Account
-
-_CACHED_HOPS = 4096
 
 
 class MessageStore(ChunkStore, Protocol):
     """What is asked of the spool (store.spool)."""
 
-    def lane(self, hop: str, number: int = 0) -> int:
-        """The id of a hop's lane."""
+    def lane_of(self, route: Route) -> int:
+        """The id of a route's lane."""
         ...
 
     def put(self, message: SpooledMessage) -> "asyncio.Future[None]":
@@ -92,9 +90,9 @@ class Intake:
         self._on_accepted = on_accepted
         self._clock = clock
 
-    def lane_of(self, next_hop: NextHop) -> int:
-        """The lane in which mail for a next hop stands."""
-        return self._spool.lane(_hop_key(next_hop))
+    def lane_of(self, route: Route) -> int:
+        """The lane into which mail that takes this route comes."""
+        return self._spool.lane_of(route)
 
     def submit(self, submitted: Submitted, done: Callable[[Answer], None]) -> None:
         """Judge a message and make it durable; `done` is told at once or after the commit."""
@@ -192,11 +190,6 @@ class Intake:
             # It is durable all the same, and will be found in the store.
             log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
         done(Accepted(message))
-
-
-@lru_cache(_CACHED_HOPS)
-def _hop_key(next_hop: NextHop) -> str:
-    return hop_key(next_hop)
 
 
 def unavailable(error: SpoolUnavailable) -> Denial:

@@ -25,6 +25,7 @@ from pillarbox.scheduler.recorder import Recorder, note_attempt
 from pillarbox.scheduler.stores import QueueStore
 from pillarbox.scheduler.tenants import Tenants, Way
 from pillarbox.scheduler.walk import Walk
+from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import RecipientRecord, Tenant
 
 PROBE_MESSAGES = 5
@@ -74,11 +75,12 @@ class LaneQueue:
     """The scheduler's side of a lane (delivery.lane.LaneSource)."""
 
     def __init__(
-        self, lane_id: int, hop: str, tools: QueueTools, *, known: dict[int, int] | None = None
+        self, lane: LaneRecord, tools: QueueTools, *, known: dict[int, int] | None = None
     ) -> None:
         """`known`: attempts that are still under way from an earlier time as owner."""
-        self.lane_id = lane_id
-        self.hop = hop
+        self.lane_id = lane.lane_id
+        self.hop = lane.hop
+        self.number = lane.number
         self.ownership = Ownership.WANTED
         self.owned_until = -math.inf
         """Monotonic; nothing begins after it."""
@@ -101,7 +103,7 @@ class LaneQueue:
         self._tools = tools
         self._ready = ReadyQueue()
         self._loaded = 0
-        self.lane = Lane(hop, HopCaps(), self, tools.lane_tools)
+        self.lane = Lane(lane.hop, HopCaps(), self, tools.lane_tools)
 
     @property
     def waiting(self) -> int:

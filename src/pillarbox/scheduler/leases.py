@@ -33,7 +33,7 @@ class Leases:
         """Make a lane ours if nobody has it. Raises SpoolUnavailable."""
         asked_at = self._monotonic()
         if not await self._lanes.claim(
-            queue.hop, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
+            queue.hop, queue.number, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
         ):
             return False
         now = self._wall()

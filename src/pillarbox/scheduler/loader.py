@@ -163,9 +163,7 @@ class Loader:
         async with asyncio.TaskGroup() as group:
             for message, recipients, way in batch.moves:
                 numbers = [each.recipient.number for each in recipients]
-                group.create_task(
-                    spool.move(message.queue_id, numbers, hop=way.hop, lane=way.lane_id)
-                )
+                group.create_task(spool.move(message.queue_id, numbers, way.lane))
         for way in {way for _, _, way in batch.moves}:
             target = self._open_queue(way)
             target.has_backlog = True

@@ -7,18 +7,13 @@ The scheduler holds no promise itself: at any moment everything is in the store.
 
 import asyncio
 import math
-import random
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from pillarbox.delivery.attempt import WallClock
-from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.lane_source import LaneTools
 from pillarbox.delivery.slots import ConnectionSlots
-from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.observe import metrics
@@ -29,9 +24,10 @@ from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
 from pillarbox.scheduler.loader import LOADERS, Loader
 from pillarbox.scheduler.memory import Memory
 from pillarbox.scheduler.recorder import Recorder, RecorderTools
-from pillarbox.scheduler.stores import LaneStore, QueueStore, TenantStore
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.scheduler.tenants import Tenants, Way
 from pillarbox.scheduler.walk import WALK_SECONDS, Walk
+from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Tenant
 
 TICK_SECONDS = 1.0
@@ -39,7 +35,10 @@ QUIET_SECONDS = 60.0
 """A lane without mail is given back after this time."""
 
 ORPHAN_SECONDS = 5.0
-"""So often lanes without a living owner are looked for."""
+"""So often lanes without a living owner are looked for, and mail of others in our lanes."""
+
+FOREIGN_SECONDS = 1.0
+"""A lane that another process owns is not asked for again before."""
 
 _UNROUTED = 1000
 """Accepted messages whose tenant has to be read first."""
@@ -49,44 +48,6 @@ _UNROUTED_WITH_CONTENT = 50
 
 _SETTLE_SECONDS = 10.0
 """At the end: how long to wait for results to become durable."""
-
-
-def wall_clock() -> Timestamp:
-    """The time of day."""
-    return int(time.time() * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerSettings:
-    """`owner` is the token under which this worker owns lanes. `content_octets` of accepted mail
-    are kept in memory until they are delivered; more is read from the store again."""
-
-    host_name: str
-    owner: str
-    connections: int = 500
-    idle_seconds: float = 5.0
-    ready_messages: int = 1000
-    content_octets: int = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerStores:
-    """Where mail and its rules are. `trouble`: why the spool takes nothing now."""
-
-    spool: QueueStore
-    lanes: LaneStore
-    directory: TenantStore
-    trouble: Callable[[], SpoolTrouble | None]
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerMeans:
-    """What it works with: couriers, ids for DSNs, the time of day, chance."""
-
-    courier_for: CourierFactory
-    next_id: Callable[[Timestamp], int]
-    wall: WallClock = wall_clock
-    rand: Callable[[], float] = field(default=random.random)
 
 
 class Scheduler:
@@ -99,6 +60,7 @@ class Scheduler:
         self._loop = loop
         self._stores = stores
         self._wall = means.wall
+        self._owner = settings.owner
         self._queues: dict[int, LaneQueue] = {}
         self._limbo: dict[int, dict[int, int]] = {}
         self._connections: set[asyncio.Task[None]] = set()
@@ -110,10 +72,12 @@ class Scheduler:
         self._unrouted: list[SpooledMessage] = []
         self._has_unrouted = asyncio.Event()
         self._queue_generation: int | None = None
-        self._tenants = Tenants(stores.directory, stores.spool.lane)
+        self._tenants = Tenants(stores.directory, stores.spool.lane_of, settings.plan)
+        self._wake_owner = means.wake_owner
+        self._foreign: dict[int, float] = {}
         self._leases = Leases(stores.lanes, settings.owner, monotonic=loop.time, wall=means.wall)
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
-        reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane)
+        reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
         self._recorder = Recorder(
             RecorderTools(stores.spool, reporter, stores.trouble, self.offer, means.rand)
         )
@@ -178,6 +142,9 @@ class Scheduler:
             return
         queue = self._queues.get(lane_id)
         if queue is None:
+            if self._foreign.get(lane_id, -math.inf) > self._loop.time():
+                self._wake_owner(lane_id)
+                return
             queue = self._open(way)
         queue.offer(message, recipients, tenant, way)
 
@@ -217,18 +184,28 @@ class Scheduler:
 
     def _open(self, way: Way) -> LaneQueue:
         """The queue of a way's lane; a new one is to be claimed."""
-        return self._queues.get(way.lane_id) or self._open_hop(way.lane_id, way.hop)
+        return self._queues.get(way.lane_id) or self._open_lane(way.lane)
 
-    def _open_hop(self, lane_id: int, hop: str) -> LaneQueue:
-        known = self._limbo.pop(lane_id, None)
-        queue = self._queues[lane_id] = LaneQueue(lane_id, hop, self._tools, known=known)
+    def _open_lane(self, lane: LaneRecord) -> LaneQueue:
+        known = self._limbo.pop(lane.lane_id, None)
+        queue = self._queues[lane.lane_id] = LaneQueue(lane, self._tools, known=known)
         self._loader.request(queue)
         return queue
+
+    def wake(self, lane_id: int) -> None:
+        """Another process has put mail into a lane, of ours perhaps."""
+        queue = self._queues.get(lane_id)
+        if queue is not None:
+            queue.has_backlog = True
+            self._loader.request(queue)
 
     def _drop(self, queue: LaneQueue) -> None:
         """Forget a lane that is not ours; what is under way is remembered until it is settled."""
         if queue.ownership is Ownership.OURS:
             log.warning("scheduler.lane_lost", next_hop=queue.hop)
+        else:
+            self._foreign[queue.lane_id] = self._loop.time() + FOREIGN_SECONDS
+            self._wake_owner(queue.lane_id)
         queue.lose()
         if self._queues.get(queue.lane_id) is queue:
             del self._queues[queue.lane_id]
@@ -340,9 +317,12 @@ class Scheduler:
         await self._follow_changes()
         if self._loop.time() >= self._orphans_at:
             self._orphans_at = self._loop.time() + ORPHAN_SECONDS
+            self._foreign.clear()
             for record in await self._stores.lanes.waiting(now=self._wall()):
                 if record.lane_id not in self._queues:
-                    self._open_hop(record.lane_id, record.hop)
+                    self._open_lane(record)
+            for lane_id in await self._stores.lanes.due(owner=self._owner, now=self._wall()):
+                self.wake(lane_id)
         await self._give_back_quiet()
 
     async def _follow_changes(self) -> None:

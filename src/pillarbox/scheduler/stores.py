@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.route import Route
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement, Tenant
 
@@ -13,8 +14,9 @@ from pillarbox.store.records import Settlement, Tenant
 class QueueStore(Protocol):
     """The spool: store.spool.Spool."""
 
-    def lane(self, hop: str, number: int = 0) -> int:
-        """The id of a hop's lane, whose row the next message makes."""
+    def lane_of(self, route: Route) -> int:
+        """The id of the lane for mail of this process that takes a route; the next message makes
+        its row."""
         ...
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
@@ -47,7 +49,7 @@ class QueueStore(Protocol):
         """Messages that came before a moment and wait, by queue id, from the one behind `after`."""
         ...
 
-    async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
+    async def move(self, queue_id: int, numbers: Sequence[int], lane: LaneRecord) -> None:
         """Put recipients into another lane."""
         ...
 
@@ -77,6 +79,10 @@ class LaneStore(Protocol):
 
     async def waiting(self, *, now: Timestamp, limit: int = 100) -> list[LaneRecord]:
         """Lanes without an owner that have mail to be tried now."""
+        ...
+
+    async def due(self, *, owner: str, now: Timestamp) -> list[int]:
+        """The lanes of an owner that have mail to be tried now."""
         ...
 
     async def usage(self, lane_id: int, *, now: Timestamp) -> int:

@@ -12,30 +12,50 @@ from pillarbox.mail.envelope import Recipient
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe.log import log
 from pillarbox.retry import RetryPolicy
-from pillarbox.route import CAPTURE_ROUTE, HopCaps, NextHop, Reject, Route, hop_key, route_domain
+from pillarbox.route import (
+    CAPTURE_ROUTE,
+    HopCaps,
+    LanePlan,
+    NextHop,
+    Reject,
+    Route,
+    hop_key,
+    route_domain,
+)
 from pillarbox.scheduler.stores import TenantStore
+from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Tenant
 
 _CACHED_WAYS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """Where a recipient's mail goes: the next hop, what it allows, its name and its lane."""
+    """Where a recipient's mail goes: the next hop, the lane, and what that may use of the caps.
+    There is one for each hop and caps, so recipients are grouped by it without comparing."""
 
     next_hop: NextHop
     caps: HopCaps
-    hop: str
-    lane_id: int
+    lane: LaneRecord
+
+    @property
+    def lane_id(self) -> int:
+        """The id of the lane."""
+        return self.lane.lane_id
 
 
 class Tenants:
-    """A cache over the directory that answers at once. `lane_of` gives the id of a hop's lane."""
+    """A cache over the directory that answers at once. `lane_of` gives the id of a route's lane,
+    `plan` what that lane may use of the caps."""
 
-    def __init__(self, directory: TenantStore, lane_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, directory: TenantStore, lane_of: Callable[[Route], int], plan: LanePlan
+    ) -> None:
         self._directory = directory
         self._lane_of = lane_of
+        self._plan = plan
         self._tenants: dict[int, Tenant] = {}
+        self._routes: dict[tuple[NextHop, HopCaps], Way] = {}
         self._ways: dict[tuple[int, str, str, bool], Way | None] = {}
         self._generation = directory.generation
         self.version = 0
@@ -68,6 +88,7 @@ class Tenants:
         old = self._tenants
         self._tenants = {}
         self._ways.clear()
+        self._routes.clear()
         self.version += 1
         self._generation = generation
         is_changed = False
@@ -98,8 +119,13 @@ class Tenants:
             return way
 
     def _way(self, route: Route) -> Way:
-        hop = hop_key(route.next_hop)
-        return Way(route.next_hop, route.caps, hop, self._lane_of(hop))
+        known = self._routes.get((route.next_hop, route.caps))
+        if known is not None:
+            return known
+        caps, number = self._plan.share(route.caps), self._plan.number(route.caps)
+        lane = LaneRecord(self._lane_of(route), hop_key(route.next_hop), number)
+        way = self._routes[route.next_hop, route.caps] = Way(route.next_hop, caps, lane)
+        return way
 
     @property
     def shortest_notice_seconds(self) -> int | None:

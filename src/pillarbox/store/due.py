@@ -9,7 +9,7 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import EPOCH
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
-from pillarbox.store.lanes import insert_lane
+from pillarbox.store.lanes import LaneRecord, insert_lane
 from pillarbox.store.rows import message_of, recipient_of
 from pillarbox.store.schema import content, message, recipient
 
@@ -119,10 +119,10 @@ def _load(
 
 
 def move(
-    connection: Connection, queue_id: int, numbers: Sequence[int], *, hop: str, lane_id: int
+    connection: Connection, queue_id: int, numbers: Sequence[int], *, lane: LaneRecord
 ) -> None:
     """See Spool.move."""
-    insert_lane(connection, lane_id, hop)
+    insert_lane(connection, lane.lane_id, lane.hop, lane.number)
     connection.execute(
         update(recipient)
         .where(
@@ -130,5 +130,5 @@ def move(
             recipient.c.number.in_(numbers),
             recipient.c.finished_at.is_(None),
         )
-        .values(lane_id=lane_id)
+        .values(lane_id=lane.lane_id)
     )

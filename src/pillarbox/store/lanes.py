@@ -54,6 +54,10 @@ class Lanes:
         """Lanes without a living owner that have mail to be tried now."""
         return await self._database.read(lambda c: waiting(c, now=now, limit=limit))
 
+    async def due(self, *, owner: str, now: Timestamp) -> list[int]:
+        """The ids of an owner's lanes that have mail to be tried now, in its memory or not."""
+        return await self._database.read(lambda c: due(c, owner, now=now))
+
     async def usage(self, lane_id: int, *, now: Timestamp) -> int:
         """How many recipients were tried in this lane on the present day (UTC)."""
         return await self._database.read(lambda c: usage(c, lane_id, now=now))
@@ -104,14 +108,23 @@ def release(connection: Connection, owner: str, *, lane_id: int | None = None) -
 
 def waiting(connection: Connection, *, now: Timestamp, limit: int) -> list[LaneRecord]:
     """See Lanes.waiting."""
-    has_mail = exists().where(recipient.c.lane_id == lane.c.id, recipient.c.next_attempt_at <= now)
     query = (
         select(lane.c.id, lane.c.hop, lane.c.number)
-        .where(_is_free(database_now(connection)), has_mail)
+        .where(_is_free(database_now(connection)), _has_mail(now))
         .order_by(lane.c.id)
         .limit(limit)
     )
     return [LaneRecord(*row) for row in connection.execute(query)]
+
+
+def due(connection: Connection, owner: str, *, now: Timestamp) -> list[int]:
+    """See Lanes.due."""
+    query = select(lane.c.id).where(lane.c.owner == owner, _has_mail(now))
+    return list(connection.scalars(query))
+
+
+def _has_mail(now: Timestamp) -> ColumnElement[bool]:
+    return exists().where(recipient.c.lane_id == lane.c.id, recipient.c.next_attempt_at <= now)
 
 
 def usage(connection: Connection, lane_id: int, *, now: Timestamp) -> int:

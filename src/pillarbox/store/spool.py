@@ -11,23 +11,40 @@ from functools import partial
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import time_of
 from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.route import ONE_WORKER, HopCaps, LanePlan, NextHop, Route, hop_key
 from pillarbox.route import lane_id as id_of_lane
 from pillarbox.store import due, upkeep
 from pillarbox.store.batch import RowsWork
 from pillarbox.store.database import Database
 from pillarbox.store.generation import Part, generation
+from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement
 from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
 from pillarbox.store.statements import Do, Row
+
+_CACHED_ROUTES = 10_000
 
 
 class Spool:
     """One for each process, over its database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, plan: LanePlan = ONE_WORKER) -> None:
         self._database = database
+        self._plan = plan
         self._lanes = NewLanes()
         self._lane_ids: dict[tuple[str, int], int] = {}
+        self._lane_of: dict[tuple[NextHop, HopCaps], int] = {}
+
+    def lane_of(self, route: Route) -> int:
+        """The id of the lane into which this process puts mail that takes a route."""
+        key = route.next_hop, route.caps
+        lane_id = self._lane_of.get(key)
+        if lane_id is None:
+            if len(self._lane_of) >= _CACHED_ROUTES:
+                self._lane_of.clear()
+            lane_id = self.lane(hop_key(route.next_hop), self._plan.number(route.caps))
+            self._lane_of[key] = lane_id
+        return lane_id
 
     def lane(self, hop: str, number: int = 0) -> int:
         """The id of a hop's lane. To be asked for each lane that a message is put into: the first
@@ -124,9 +141,9 @@ class Spool:
             )
         )
 
-    async def move(self, queue_id: int, numbers: Sequence[int], *, hop: str, lane: int) -> None:
+    async def move(self, queue_id: int, numbers: Sequence[int], lane: LaneRecord) -> None:
         """Put open recipients of a message into another lane."""
-        await self._database.write(lambda c: due.move(c, queue_id, numbers, hop=hop, lane_id=lane))
+        await self._database.write(lambda c: due.move(c, queue_id, numbers, lane=lane))
 
     async def queue_generation(self) -> int:
         """Moves when a person held, released, retried or bounced mail (store.queue). Then what

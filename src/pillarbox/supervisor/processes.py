@@ -8,14 +8,17 @@ and not when a lease ends.
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 import uuid
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from pillarbox.app.line import SupervisorEnd
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.net.openssl import environment_with_groups
 from pillarbox.observe.log import log
@@ -38,6 +41,11 @@ class Shared:
     sockets: Mapping[str, int]
     life_descriptor: int
     lock_descriptor: int
+    workers: int = 1
+
+
+def _nobody(_slot: "Slot", _lanes: bytes) -> None:
+    """There is no other worker."""
 
 
 @dataclass(slots=True)
@@ -45,13 +53,16 @@ class Slot:
     """The place of one worker: which process runs in it and what became of those before.
 
     `failures` counts deaths since a worker last ran well; `dead_tokens` waits for a successor.
-    `on_tokens` is told when `tokens` changed.
+    `on_tokens` is told when `tokens` changed, `on_wake` what the worker says about lanes of others.
+    `line` leads to the worker that runs.
     """
 
     number: int
     shared: Shared
     on_ready: Callable[[], None]
     on_tokens: Callable[[], None]
+    on_wake: Callable[["Slot", bytes], None] = _nobody
+    line: SupervisorEnd | None = None
     token: str = ""
     process: Process | None = None
     failures: int = 0
@@ -103,17 +114,10 @@ class Slot:
         self.token = uuid.uuid4().hex
         self.on_tokens()
         status_reader, status_writer = os.pipe()
-        order = WorkerOrder(
-            config_file=str(self.shared.config_file or ""),
-            number=self.number,
-            token=self.token,
-            dead_tokens=tuple(self.dead_tokens),
-            sockets=dict(self.shared.sockets),
-            life_descriptor=self.shared.life_descriptor,
-            status_descriptor=status_writer,
-        )
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        order = self._order(status_writer, theirs.fileno())
         inherited = [*order.sockets.values(), order.life_descriptor, order.status_descriptor]
-        inherited.append(self.shared.lock_descriptor)
+        inherited += [self.shared.lock_descriptor, order.line_descriptor]
         try:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -125,6 +129,8 @@ class Slot:
             )
         finally:
             os.close(status_writer)
+            theirs.close()
+        self.line = line = SupervisorEnd(ours, partial(self.on_wake, self))
         log.info("worker.started", number=self.number, pid=self.process.pid)
         was_ready = await _read_status(status_reader)
         if was_ready:
@@ -132,7 +138,24 @@ class Slot:
             self.dead_tokens.clear()
             self.on_tokens()
             self.on_ready()
-        return await self.process.wait(), was_ready
+        code = await self.process.wait()
+        self.line = None
+        line.close()
+        return code, was_ready
+
+    def _order(self, status_descriptor: int, line_descriptor: int) -> WorkerOrder:
+        shared = self.shared
+        return WorkerOrder(
+            config_file=str(shared.config_file or ""),
+            number=self.number,
+            workers=shared.workers,
+            token=self.token,
+            dead_tokens=tuple(self.dead_tokens),
+            sockets=dict(shared.sockets),
+            life_descriptor=shared.life_descriptor,
+            status_descriptor=status_descriptor,
+            line_descriptor=line_descriptor,
+        )
 
 
 def describe_exit(code: int) -> str:

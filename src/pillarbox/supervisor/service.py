@@ -16,10 +16,12 @@ from pathlib import Path
 from pillarbox.config import Settings, load
 from pillarbox.errors import ConfigError
 from pillarbox.observe import log as logging
+from pillarbox.observe.endpoint import Endpoint
 from pillarbox.observe.log import log
 from pillarbox.store.folder import FolderLock
 from pillarbox.supervisor import exits
 from pillarbox.supervisor.notify import notify
+from pillarbox.supervisor.overview import Overview
 from pillarbox.supervisor.privileges import check_data_directory, check_program, drop_root
 from pillarbox.supervisor.processes import KILL_AFTER_SECONDS, Shared, Slot, end_workers
 from pillarbox.supervisor.sockets import open_sockets
@@ -91,17 +93,22 @@ class _Service:
         """Start the workers, wait for the end."""
         life_reader, life_writer = os.pipe()
         descriptors = {name: bound.fileno() for name, bound in self.sockets.items()}
-        shared = Shared(self.config_file, descriptors, life_reader, self.lock.descriptor)
+        workers = self.settings.workers
+        shared = Shared(self.config_file, descriptors, life_reader, self.lock.descriptor, workers)
         self.tokens = TokenFile(self.settings.data_directory)
         self.slots = [
-            Slot(number, shared, self._worker_is_ready, self._keep_tokens)
-            for number in range(self.settings.workers)
+            Slot(number, shared, self._worker_is_ready, self._keep_tokens, self._wake_others)
+            for number in range(workers)
         ]
         self.slots[0].dead_tokens = self.tokens.read()
         self._take_signals()
         for name, bound in self.sockets.items():
             address, port = bound.getsockname()[:2]
             log.info("listener.bound", listener=name, address=address, port=port)
+        overview = Overview(self.slots, self.sockets, self.stopping)
+        endpoint = Endpoint(overview.metrics, overview.readiness)
+        if self.settings.metrics.address:
+            await endpoint.start(self.settings.metrics.address, self.settings.metrics.port)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._keep(slot)) for slot in self.slots]
             await self.stopping.wait()
@@ -110,6 +117,7 @@ class _Service:
             for bound in self.sockets.values():
                 bound.close()
             await end_workers(self.slots, self.settings.drain_seconds)
+        await endpoint.close()
         os.close(life_writer)
         code = max(task.result() for task in running)
         log.info("service.ended", exit_code=code)
@@ -120,6 +128,11 @@ class _Service:
         code = await slot.keep_running(self.stopping)
         self.stopping.set()
         return code
+
+    def _wake_others(self, speaker: Slot, lanes: bytes) -> None:
+        for slot in self.slots:
+            if slot is not speaker and slot.line is not None:
+                slot.line.wake(lanes)
 
     def _keep_tokens(self) -> None:
         self.tokens.write(token for slot in self.slots for token in slot.tokens)

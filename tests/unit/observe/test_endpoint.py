@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pillarbox.observe.endpoint import REQUEST_OCTETS, Endpoint, Readiness
+from pillarbox.observe.metrics import exposition
 
 
 def _free_port() -> int:
@@ -18,11 +19,23 @@ def _free_port() -> int:
         return port
 
 
+async def _metrics() -> bytes:
+    return exposition()
+
+
+async def _ready() -> Readiness:
+    return Readiness()
+
+
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[int, list[str]]]:
     """An endpoint on a free port, and the list of problems that it tells."""
     problems: list[str] = []
-    endpoint = Endpoint(lambda: Readiness(problems, {"submission": "127.0.0.1:587"}))
+
+    async def readiness() -> Readiness:
+        return Readiness(problems, {"submission": "127.0.0.1:587"})
+
+    endpoint = Endpoint(_metrics, readiness)
     port = _free_port()
     await endpoint.start("127.0.0.1", port)
     yield port, problems
@@ -101,7 +114,7 @@ async def test_an_endless_request_is_cut(served: tuple[int, list[str]]) -> None:
 
 async def test_a_taken_port_does_not_stop_the_service(served: tuple[int, list[str]]) -> None:
     """Without its port the endpoint is missing, and mail goes on."""
-    other = Endpoint(Readiness)
+    other = Endpoint(_metrics, _ready)
 
     await other.start("127.0.0.1", served[0])
 

@@ -33,7 +33,11 @@ def report(
         started_at=NOW,
         duration_ms=5,
     )
-    reporter = Reporter("relay.here.example", next_id=lambda now: now + 1, lane_of=lane_id)
+    reporter = Reporter(
+        "relay.here.example",
+        next_id=lambda now: now + 1,
+        lane_of=lambda route: lane_id(hop_key(route.next_hop)),
+    )
     return reporter.report(tried, judge(tried, 0.5), original)
 
 

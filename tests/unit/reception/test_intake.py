@@ -16,7 +16,7 @@ from pillarbox.mail.spooled import INLINE_OCTETS
 from pillarbox.policy.denial import Denial
 from pillarbox.reception.content import IncomingContent
 from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
-from pillarbox.route import Capture, SmartHost, TlsMode, hop_key, lane_id
+from pillarbox.route import CAPTURE_ROUTE, Capture, Route, SmartHost, TlsMode, hop_key, lane_id
 
 HOP = SmartHost("smtp.far.test", 25, TlsMode.NONE)
 
@@ -40,7 +40,7 @@ async def _submitted(site: Site, content: bytes = MESSAGE) -> Submitted:
         session_id=99,
         envelope=Envelope(parse_mailbox(USER)),
         recipients=recipients,
-        lanes=[services.intake.lane_of(HOP), services.intake.lane_of(Capture())],
+        lanes=[services.intake.lane_of(each) for each in (Route(1, "", "", HOP), CAPTURE_ROUTE)],
         received_start="Received: from here\r\n\tby mx.test with ESMTP id ",
         content=incoming,
     )

@@ -10,12 +10,8 @@ from tests.support.queueing import make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 
 from pillarbox.mail.identifier import IdGenerator
-from pillarbox.scheduler.scheduler import (
-    Scheduler,
-    SchedulerMeans,
-    SchedulerSettings,
-    SchedulerStores,
-)
+from pillarbox.scheduler.scheduler import Scheduler
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 
 StartWorker: TypeAlias = Callable[..., AbstractAsyncContextManager[Scheduler]]
 

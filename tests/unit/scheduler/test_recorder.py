@@ -62,7 +62,7 @@ class Case:
         self.store = store
         self.offered: list[SpooledMessage] = []
         self.listener = Listener()
-        reporter = Reporter("me.test", next_id=lambda now: now, lane_of=store.lane)
+        reporter = Reporter("me.test", next_id=lambda now: now, lane_of=store.lane_of)
         self.recorder = Recorder(
             RecorderTools(store, reporter, lambda: store.trouble, self.offered.append, lambda: 0.5)
         )

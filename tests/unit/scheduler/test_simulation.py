@@ -16,12 +16,8 @@ from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import HopCaps, Route, SmartHost, TlsMode, hop_key, lane_id
-from pillarbox.scheduler.scheduler import (
-    Scheduler,
-    SchedulerMeans,
-    SchedulerSettings,
-    SchedulerStores,
-)
+from pillarbox.scheduler.scheduler import Scheduler
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store.records import Tenant
 
 OTHER = SmartHost("other.far.example", 25, TlsMode.NONE)

@@ -19,12 +19,8 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.net.tls import ClientContexts
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import HopCaps, NextHop, Route, SmartHost, TlsMode, hop_key
-from pillarbox.scheduler.scheduler import (
-    Scheduler,
-    SchedulerMeans,
-    SchedulerSettings,
-    SchedulerStores,
-)
+from pillarbox.scheduler.scheduler import Scheduler
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store import queue, schema
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import Lanes

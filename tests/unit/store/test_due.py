@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.support.storing import OTHER_HOP, Queue, make_message, now_ms, record, settlement
 
 from pillarbox.mail.envelope import RecipientState
+from pillarbox.store.lanes import LaneRecord
 
 MINUTE = 60_000
 
@@ -104,7 +105,7 @@ async def test_recipients_move_to_another_lane(queue: Queue) -> None:
     put = await queue.put("a@far.example", "b@far.example")
 
     other = queue.spool.lane(OTHER_HOP)
-    await queue.spool.move(put.queue_id, [1], hop=OTHER_HOP, lane=other)
+    await queue.spool.move(put.queue_id, [1], LaneRecord(other, OTHER_HOP, 0))
 
     assert await queue.due() == [put.queue_id]
     (moved,) = await queue.spool.load_due(other, now=now_ms() + 1, limit=5)

@@ -1,0 +1,64 @@
+"""Metrics and readiness of the whole service, asked of its workers."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pillarbox.app.line import METRICS, READINESS
+from pillarbox.observe.endpoint import Readiness
+from pillarbox.observe.exposition import add_up
+from pillarbox.supervisor.processes import Slot
+
+ANSWER_SECONDS = 2.0
+"""A worker that does not answer by then is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the endpoint tells about all workers together."""
+
+    slots: Sequence[Slot]
+    sockets: Mapping[str, socket.socket]
+    stopping: asyncio.Event
+
+    async def metrics(self) -> bytes:
+        """The sums over all workers that answer."""
+        answers = await self._ask(METRICS)
+        return add_up([answer for answer in answers if answer is not None])
+
+    async def readiness(self) -> Readiness:
+        """Ready as long as one worker takes mail."""
+        listeners = {name: _end(bound) for name, bound in self.sockets.items()}
+        if self.stopping.is_set():
+            return Readiness(["draining: the service ends"], listeners)
+        problems: dict[str, None] = {}
+        for slot, answer in zip(self.slots, await self._ask(READINESS), strict=True):
+            if answer is None:
+                problems[f"worker {slot.number}: does not run, or does not answer"] = None
+                continue
+            found = json.loads(answer)["problems"]
+            if not found:
+                return Readiness([], listeners)
+            problems |= dict.fromkeys(found)
+        return Readiness(list(problems), listeners)
+
+    async def _ask(self, kind: bytes) -> list[bytes | None]:
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(_answer(slot, kind)) for slot in self.slots]
+        return [task.result() for task in asked]
+
+
+async def _answer(slot: Slot, kind: bytes) -> bytes | None:
+    line = slot.line
+    return None if line is None else await line.ask(kind, ANSWER_SECONDS)
+
+
+def _end(bound: socket.socket) -> str:
+    """Address and port of a listening socket."""
+    try:
+        address, port = bound.getsockname()[:2]
+    except OSError:
+        return "closed"
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -23,7 +23,8 @@ MAX_HEADER_ID = 998
 """A line of a message has at most 998 octets (RFC 5322 2.1.1)."""
 
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
-_AFTER_NAME = re.compile(rb"[!-9;-~]")
+_NAME = re.compile(rb"[!-9;-~]")
+_END_OF_FIELD = re.compile(rb"\r\n(?![ \t])")
 _HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -121,17 +122,28 @@ def _bodies(block: bytes, folded: bytes, name: bytes, limit: int) -> tuple[list[
         colon = start + len(name)
         if folded[colon : colon + 1] == b":":
             bodies.append(block[colon + 1 : _end_of_field(block, colon)])
-        elif _AFTER_NAME.match(folded, colon) is None:
+            start = folded.find(name, colon)
+        elif _NAME.match(folded, colon) is None:
             return bodies, True
-        start = folded.find(name, colon)
+        else:
+            found = _whole_name(name).search(folded, colon)
+            start = found.start() if found is not None else -1
     return bodies, False
+
+
+@lru_cache(16)
+def _whole_name(name: bytes) -> re.Pattern[bytes]:
+    """Finds this name where it is not the beginning of a longer one. Of names that only begin so
+    a header block has room for tens of thousands."""
+    return re.compile(re.escape(name) + rb"(?![!-9;-~])")
 
 
 def _end_of_field(block: bytes, position: int) -> int:
     """Where the line end stands that is not followed by a blank (RFC 5322 2.2.3)."""
     end = block.find(b"\r\n", position)
-    while end >= 0 and block[end + 2 : end + 3] in (b" ", b"\t"):
-        end = block.find(b"\r\n", end + 2)
+    if block[end + 2 : end + 3] in (b" ", b"\t"):
+        found = _END_OF_FIELD.search(block, end)
+        end = found.start() if found is not None else -1
     return end if end >= 0 else len(block)
 
 

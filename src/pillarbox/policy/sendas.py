@@ -15,6 +15,10 @@ from pillarbox.store.records import Account
 NULL_GRANT = "<>"
 """The grant that allows the null reverse-path."""
 
+MAX_AUTHOR_OCTETS = 16_384
+"""Of From, Sender and all Resent fields together: two fields of the greatest length. Reading them
+takes a microsecond an octet, in which nobody else is served."""
+
 
 def may_send_as(account: Account, mailbox: Mailbox | None) -> bool:
     """Whether the account may use this address, or the null reverse-path (None)."""
@@ -41,6 +45,9 @@ def author_fault(account: Account, header: HeaderBlock) -> str:
     # RFC 5322 3.6: From occurs exactly once, Sender at most once.
     if len(header.from_fields) > 1:
         return "the message has several From fields"
+    octets = sum(map(len, header.from_fields)) + sum(map(len, header.agent_fields))
+    if octets > MAX_AUTHOR_OCTETS:
+        return "the author fields are too long"
     for body in header.from_fields:
         fault = _field_fault(account, body, "From")
         if fault:

@@ -219,13 +219,33 @@ class Refusal(Enum):
     )
     TIMEOUT = _t(
         "421 4.4.2",
-        "Nothing came for too long: connect anew",
-        "The client was silent beyond the limit of the configuration.",
+        "The client took too long: connect anew",
+        "The client was silent, did not log in, or sent less than a slow line carries. The limits"
+        " are those that end in timeout_seconds, and data_octets_per_second.",
     )
     TOO_MANY_SESSIONS = _t(
         "421 4.7.0",
         "Too many connections from this address: let the client use fewer at once",
-        "The limit of sessions an address, or of all sessions, is reached.",
+        "The limit of sessions an address is reached (sessions_per_address).",
+    )
+    SERVICE_BUSY = _t(
+        "421 4.3.2",
+        "Nearly all connections of this server are in use: nothing is wrong in the client, try"
+        " again in a minute",
+        "The limit of all sessions is reached, or what is left of it is kept for addresses that"
+        " have fewer connections: a flood, or `sessions` is too low.",
+    )
+    TOO_MANY_HANDSHAKES = _t(
+        "421 4.7.0",
+        "Too many encrypted connections without a login from this address: correct user name and"
+        " password in the client, then try again in a minute",
+        "Handshakes are made and no login follows: a client that tries without end, a monitor that"
+        " asks too often, or a flood. The limit is handshakes_per_address.",
+    )
+    TOO_MANY_CHUNKS = _t(
+        "421 4.7.0",
+        "The message comes in too many small chunks: turn off chunking (BDAT) in the client",
+        "More than a thousand chunks with less than 512 octets each on average (RFC 3030).",
     )
     INTERNAL = _t(
         "451 4.3.0",

@@ -119,19 +119,18 @@ class DataReader:
 class BdatReader:
     """Takes the chunks of one message (RFC 3030) and gives back their content.
 
-    `begin()` a chunk, feed it until `remaining` is 0; then `rest` is what came behind the chunk.
-    After the last chunk `finish()`. `size` counts the octets of content. In a `binary` message
-    (BODY=BINARYMIME) CR and LF mean nothing.
+    `begin()` a chunk, feed it until `remaining` is 0, and not more. After the last chunk
+    `finish()`. `size` counts the octets of content. In a `binary` message (BODY=BINARYMIME) CR and
+    LF mean nothing.
     """
 
-    __slots__ = ("_after_cr", "_binary", "_limit", "fault", "remaining", "rest", "size")
+    __slots__ = ("_after_cr", "_binary", "_limit", "fault", "remaining", "size")
 
     def __init__(self, limit_octets: int, *, binary: bool) -> None:
         self._limit = limit_octets
         self._binary = binary
         self._after_cr = False
         self.remaining = 0
-        self.rest = b""
         self.size = 0
         self.fault: Refusal | None = None
 
@@ -143,10 +142,6 @@ class BdatReader:
 
     def feed(self, octets: bytes) -> bytes:
         """The content in these octets, b"" where there is none or it is void."""
-        if len(octets) > self.remaining:
-            octets, self.rest = octets[: self.remaining], octets[self.remaining :]
-        else:
-            self.rest = b""
         self.remaining -= len(octets)
         if self.fault is not None:
             return b""

@@ -119,8 +119,10 @@ class ServerProtocol:
 
     @property
     def in_content(self) -> bool:
-        """Whether content is on its way: other timeouts hold then (RFC 5321 4.5.3.2)."""
-        return self._session.state in _CONTENT
+        """Whether content is on its way, to be kept or thrown away, also between two chunks:
+        other timeouts hold then (RFC 5321 4.5.3.2)."""
+        session = self._session
+        return session.state in _CONTENT or session.content_open or session.discard_octets > 0
 
     # What the shell tells
 
@@ -320,14 +322,23 @@ class ServerProtocol:
         if reader is None:
             if not session.discard_octets:
                 return self._read_line()
-            self._input = discard_octets(session, self._take_all())
+            discard_octets(session, self._take(session.discard_octets))
         elif isinstance(reader, DataReader):
             self._input = read_data(session, reader, self._take_all())
         elif session.state is State.CHUNK:
-            self._input = read_chunk(session, reader, self._take_all())
+            read_chunk(session, reader, self._take(reader.remaining))
         else:
             return self._read_line()
         return True
+
+    def _take(self, limit_octets: int) -> bytes:
+        """The next octets, copied once: behind a small chunk many others may wait."""
+        end = self._position + limit_octets
+        if end >= len(self._input):
+            return self._take_all()
+        octets = self._input[self._position : end]
+        self._position = end
+        return octets
 
     def _take_all(self) -> bytes:
         octets = self._input[self._position :] if self._position else self._input

@@ -19,6 +19,12 @@ _PATIENCE = 2
 nobody has a use for the time that it takes."""
 
 
+MANY_CHUNKS = 1000
+CHUNK_OCTETS = 512
+"""From so many chunks on, chunks must have so many octets on average: each costs as much as a
+command, and no program that means well sends such small ones."""
+
+
 def begin_data(session: Session) -> None:
     """DATA was accepted."""
     session.reader = DataReader(session.size_limit_octets)
@@ -73,19 +79,21 @@ def begin_chunks(session: Session, reader: BdatReader) -> None:
 
 def _begin_chunk(session: Session, reader: BdatReader) -> None:
     session.advance(Step.CHUNK_BEGUN)
-    if reader.remaining == 0:
+    session.chunks += 1
+    if session.chunks > MANY_CHUNKS + reader.size // CHUNK_OCTETS:
+        session.hang_up(Refusal.TOO_MANY_CHUNKS)
+    elif reader.remaining == 0:
         session.count_idle()
     if not session.closing:
         _look_at_chunk(session, reader)
 
 
-def read_chunk(session: Session, reader: BdatReader, octets: bytes) -> bytes:
-    """Take octets of a chunk; gives back what came behind it."""
+def read_chunk(session: Session, reader: BdatReader, octets: bytes) -> None:
+    """Take octets of a chunk, not more than remain of it."""
     block = reader.feed(octets)
     if block:
         session.events.append(Content(block))
     _look_at_chunk(session, reader)
-    return reader.rest
 
 
 def _look_at_chunk(session: Session, reader: BdatReader) -> None:
@@ -114,15 +122,13 @@ def discard(session: Session, size: int, answer: Reply) -> None:
         discard_octets(session, b"")
 
 
-def discard_octets(session: Session, octets: bytes) -> bytes:
-    """Throw away octets of a refused chunk; gives back what came behind it."""
-    rest = octets[session.discard_octets :]
-    session.discard_octets -= len(octets) - len(rest)
+def discard_octets(session: Session, octets: bytes) -> None:
+    """Throw away octets of a refused chunk, not more than remain of it."""
+    session.discard_octets -= len(octets)
     answer = session.discard_reply
     if session.discard_octets == 0 and answer is not None:
         session.discard_reply = None
         session.refuse_with(answer)
-    return rest
 
 
 def _end(session: Session, size: int) -> None:

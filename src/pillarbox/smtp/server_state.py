@@ -133,6 +133,7 @@ class Session:
         "authenticated",
         "awaiting",
         "chunk_is_last",
+        "chunks",
         "closing",
         "content_open",
         "discard_octets",
@@ -181,6 +182,7 @@ class Session:
         self.refused_recipients = 0
         self.reader: DataReader | BdatReader | None = None
         self.chunk_is_last = False
+        self.chunks = 0
         self.discard_octets = 0
         self.discard_reply: Reply | None = None
 

@@ -1,6 +1,5 @@
 """DataReader and BdatReader against plain references, on any content cut in any way."""
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.wire import cut, is_bare, read_data, unstuffed
@@ -141,14 +140,3 @@ def test_bdat_equals_the_reference(
         assert reader.fault is None
         assert content == whole
         assert reader.size == len(whole)
-
-
-@pytest.mark.parametrize("octets", [b"abcdef", b"abc", b"ab"])
-def test_bdat_gives_back_what_is_behind_the_chunk(octets: bytes) -> None:
-    """Only the octets of the chunk are taken."""
-    reader = BdatReader(LIMIT, binary=False)
-    reader.begin(3)
-
-    assert reader.feed(octets) == octets[:3]
-    assert reader.rest == octets[3:]
-    assert reader.remaining == max(0, 3 - len(octets))

@@ -275,6 +275,28 @@ def test_empty_chunks_without_end_end_the_session(sessions: Sessions) -> None:
     assert session.events[-2] == ContentAbort(None)
 
 
+@pytest.mark.parametrize("octets", [1, 100, 500])
+def test_row_53_small_chunks_without_end_end_the_session(sessions: Sessions, octets: int) -> None:
+    """A message of a million chunks: 421 after a thousand or some more, and nothing is kept."""
+    session = sessions.in_transaction(size_limit_octets=50_000_000)
+
+    codes = session.codes(b"BDAT %d\r\n%b" % (octets, b"x" * octets) * 50_000)
+
+    assert codes[-1] == 421
+    assert 1000 < len(codes) < 50_000
+    assert session.events[-2] == ContentAbort(None)
+
+
+def test_row_53_chunks_of_a_usual_size_may_be_many(sessions: Sessions) -> None:
+    """A large message in chunks of a kilobyte."""
+    session = sessions.in_transaction(size_limit_octets=50_000_000)
+
+    codes = session.codes(b"BDAT 1024\r\n%b" % (b"x" * 1024) * 5000 + b"BDAT 0 LAST\r\n")
+
+    assert set(codes) == {250}
+    assert len(session.messages[0][2]) == 5000 * 1024
+
+
 def test_a_chunk_that_never_comes_can_be_given_up(sessions: Sessions) -> None:
     """Attacks row 53: abort() ends the wait."""
     session = sessions.in_transaction()

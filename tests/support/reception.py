@@ -21,6 +21,7 @@ from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import MemoryBudget
+from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
 from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
@@ -183,6 +184,7 @@ def _build(database: Database, files: CertificateFiles, limits: Limits) -> Site:
             clock=clock,
         ),
         networks=NetworkLogins(directory, clock),
+        handshakes=HandshakeLimits(limits.handshakes_per_address, clock),
         intake=Intake(
             spool, rules, ids=ids, host_name=HOST_NAME, on_accepted=accepted.append, clock=clock
         ),

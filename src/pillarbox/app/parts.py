@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings
@@ -17,6 +18,7 @@ from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import MemoryBudget
+from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
 from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
@@ -124,10 +126,12 @@ def _services(
 ) -> Callable[[Limits], Services]:
     """What makes the services of reception for given limits: a reload changes only these."""
     networks = NetworkLogins(stores.directory, clock)
+    handshakes = HandshakeLimits(settings.limits.handshakes_per_address, clock)
     sessions = SessionLog(Sessions(stores.database), clock)
     budget = MemoryBudget(settings.limits.content_memory_octets)
 
-    def services_for(limits: Limits) -> Services:
+    def services_for(wanted: Limits) -> Services:
+        limits = within_open_files(wanted, settings.delivery)
         rules = Submission(limits)
         intake = Intake(
             stores.spool,
@@ -142,6 +146,7 @@ def _services(
             rules=rules,
             authenticator=authenticator,
             networks=networks,
+            handshakes=handshakes,
             intake=intake,
             chunks=stores.spool,
             health=stores.database,

@@ -16,6 +16,7 @@ from pillarbox.reception.services import Services
 LIMITS_FROM_START = frozenset(
     {
         "content_memory_octets",
+        "handshakes_per_address",
         "login_cache_seconds",
         "login_failure_window_seconds",
         "login_failures_per_account",

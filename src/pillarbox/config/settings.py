@@ -160,6 +160,12 @@ class Limits(_Section):
     transactions_per_session: Count = 10_000
     errors_per_session: Count = 20
     """Wrong commands before the session ends (421 4.7.0)."""
+    idle_commands_per_session: Count = 100
+    """Commands that lead nowhere (NOOP, RSET, EHLO …) since the last message, before the session
+    ends (421 4.7.0)."""
+    handshakes_per_address: Count = 300
+    """TLS handshakes from one address in a minute that no login follows; one more is told
+    421 4.7.0, or cut off where TLS begins with the first octet."""
     message_octets: Annotated[int, Field(ge=65_536, le=2_147_483_648)] = 52_428_800
     header_octets: Annotated[int, Field(ge=16_384, le=16_777_216)] = 262_144
     """Octets of the header block of a message."""
@@ -168,9 +174,12 @@ class Limits(_Section):
     received_fields: Count = 100
     """A message with more Received fields runs in a loop (RFC 5321 6.3: at least 100)."""
     command_timeout_seconds: Seconds = 300
-    """RFC 5321 4.5.3.2.7: at least five minutes."""
+    """For a whole command, and for all that comes before a login. RFC 5321 4.5.3.2.7: at least
+    five minutes."""
     data_timeout_seconds: Seconds = 180
-    """Between two blocks of content."""
+    """Silence in the middle of content (RFC 5321 4.5.3.2.5: three minutes)."""
+    data_octets_per_second: Count = 100
+    """Content that comes more slowly uses up `data_timeout_seconds`."""
     handshake_timeout_seconds: Seconds = 30
     login_failures_per_address: Count = 20
     """Failed logins inside the window before an address is told 421 4.7.0."""

@@ -7,7 +7,6 @@ stands at any time; the listener looks at it once a second.
 """
 
 import asyncio
-import math
 import socket
 import ssl
 from collections.abc import Coroutine
@@ -19,6 +18,7 @@ from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.policy.authenticate import Grant
 from pillarbox.policy.source import plain_address
+from pillarbox.reception.deadlines import BLOCK_OCTETS, Deadline
 from pillarbox.reception.dialogue import Dialogue
 from pillarbox.reception.handshake import (
     HandshakeError,
@@ -31,16 +31,8 @@ from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.smtp.server import ServerProtocol
 
-BLOCK_OCTETS = 1024
-"""As many octets of content have to come within the data timeout: a client that sends one at a
-time does not hold its session for ever."""
-
-PATIENCE = 2
-"""So many deadlines may pass while the service itself is not done; RFC 5321 4.5.3.2.6: no client
-waits longer than ten minutes."""
-
-CLOSE_SECONDS = 10.0
-"""A client that does not read the last reply has this time for it."""
+ROUND_EVENTS = 200
+"""So much is decided for one client, then others get their turn."""
 
 LINGER_SECONDS = 0.5
 """After an error input is thrown away for this long: a connection that is closed while octets
@@ -48,27 +40,26 @@ arrive is reset, and the reset takes the reply with it."""
 
 
 class Connection(asyncio.Protocol):
-    """One client. `deadline` is the time (of the services' clock) at which `expire` is due."""
+    """One client."""
 
     __slots__ = (
         "_core",
+        "_deadline",
         "_dialogue",
         "_door",
         "_early",
         "_handshake",
+        "_has_more",
         "_in_round",
         "_is_closing",
         "_is_ended",
         "_is_paused",
         "_is_shaking",
         "_is_stopping",
-        "_patience",
         "_registry",
         "_story",
         "_transport",
-        "_unmeasured",
         "_write_paused",
-        "deadline",
         "source",
     )
 
@@ -80,14 +71,12 @@ class Connection(asyncio.Protocol):
         self._dialogue: Dialogue | None = None
         self._early = b""
         self._handshake: asyncio.Task[None] | None = None
-        self._in_round = self._is_closing = self._is_ended = False
+        self._has_more = self._in_round = self._is_closing = self._is_ended = False
         self._is_paused = self._is_shaking = self._is_stopping = False
-        self._patience = PATIENCE
-        self._unmeasured = 0
         self._write_paused = False
-        self.deadline = math.inf
         self.source = ""
         services = door.services
+        self._deadline = Deadline(services.limits, services.clock)
         now = services.clock.timestamp()
         self._story = Story(
             services.ids.next_id(now), door.listener.name, "", now, services.clock.seconds()
@@ -97,11 +86,16 @@ class Connection(asyncio.Protocol):
 
     def accepted(self, accepted: socket.socket, address: str) -> None:
         """A client has connected to a listener with TLS from the first octet."""
-        if self._admit(address):
+        if not self._admit(address):
+            accepted.close()
+        elif not self._door.services.handshakes.may_begin(self._story.address):
+            # Nothing can be said before TLS, and TLS is what there is too much of.
+            accepted.close()
+            self._story.refusals.append(Refusal.TOO_MANY_HANDSHAKES)
+            self._end("")
+        else:
             self._is_shaking = True
             self._handshake = self.spawn(self._encrypt_socket(accepted))
-        else:
-            accepted.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected, or has finished its handshake."""
@@ -137,7 +131,7 @@ class Connection(asyncio.Protocol):
             self._pause()
         core.receive(data)
         if core.in_content:
-            self._unmeasured += len(data)
+            self._deadline.octets += len(data)
         self._round()
 
     def pause_writing(self) -> None:
@@ -157,16 +151,17 @@ class Connection(asyncio.Protocol):
 
     # What the listener tells
 
+    @property
+    def deadline(self) -> float:
+        """The time (of the services' clock) at which `expire` is due."""
+        return self._deadline.at
+
     def expire(self) -> None:
         """The deadline has passed."""
         core = self._core
-        if core is None or self._is_closing:
+        if core is None or self._is_closing or self._is_shaking:
             self.abort()
-        elif self._is_busy() and self._patience > 0:
-            # It is our turn: the client need not hurry.
-            self._patience -= 1
-            self.deadline += self._door.services.limits.command_timeout_seconds
-        else:
+        elif not (self._is_busy() and self._deadline.is_put_off()):
             core.note(Refusal.TIMEOUT)
             core.abort(Refusal.TIMEOUT.reply(self._story.text_id))
             self._round()
@@ -215,10 +210,11 @@ class Connection(asyncio.Protocol):
         door = self._door
         self._core = core = ServerProtocol(door.settings, session_id=self._story.text_id, tls=tls)
         self._dialogue = Dialogue(door, core, self._story, self)
-        self._set_deadline()
-        if self._registry.is_refused(self):
-            core.note(Refusal.TOO_MANY_SESSIONS)
-            core.abort(Refusal.TOO_MANY_SESSIONS.reply(self._story.text_id))
+        self._deadline.begin()
+        refusal = self._registry.refusal(self)
+        if refusal is not None:
+            core.note(refusal)
+            core.abort(refusal.reply(self._story.text_id))
             self._round()
         elif door.listener.network_login:
             grant = door.services.networks.recall(self._story.address)
@@ -251,10 +247,15 @@ class Connection(asyncio.Protocol):
         core, dialogue, transport = self._core, self._dialogue, self._transport
         if self._in_round or core is None or dialogue is None or transport is None:
             return
-        self._in_round = True
+        self._in_round, self._has_more = True, False
         try:
-            while (event := core.next_event()) is not None:
+            for _ in range(ROUND_EVENTS):
+                if (event := core.next_event()) is None:
+                    break
                 dialogue.handle(event)
+            else:
+                self._has_more = True
+                asyncio.get_running_loop().call_soon(self.proceed)
         except Exception as error:  # noqa: BLE001 - logged in _fail
             self._fail(error)
         finally:
@@ -267,18 +268,9 @@ class Connection(asyncio.Protocol):
         elif dialogue.wants_tls:
             self._begin_tls()
         else:
-            if out or self._unmeasured >= BLOCK_OCTETS:
-                self._set_deadline()
+            if out or self._deadline.octets >= BLOCK_OCTETS:
+                self._deadline.move(in_content=core.in_content, is_known=bool(core.login))
             self._update_reading()
-
-    def _set_deadline(self) -> None:
-        self._unmeasured = 0
-        self._patience = PATIENCE
-        limits = self._door.services.limits
-        in_content = self._core is not None and self._core.in_content
-        self.deadline = self._door.services.clock.seconds() + (
-            limits.data_timeout_seconds if in_content else limits.command_timeout_seconds
-        )
 
     # Reading
 
@@ -290,18 +282,19 @@ class Connection(asyncio.Protocol):
         return self._dialogue is not None and self._dialogue.is_blocked
 
     def _update_reading(self) -> None:
-        if self._write_paused or self._is_blocked():
+        if self._write_paused or self._has_more or self._is_blocked():
             self._pause()
         elif self._is_paused and self._core is not None and self._core.wants_input:
             self._is_paused = False
             if self._transport is not None and not self._transport.is_closing():
-                self._set_deadline()
+                self._deadline.go_on()
                 self._transport.resume_reading()
 
     def _pause(self) -> None:
         transport = self._transport
         if not self._is_paused and transport is not None and not transport.is_closing():
             self._is_paused = True
+            self._deadline.hold()
             transport.pause_reading()
 
     # TLS
@@ -320,8 +313,6 @@ class Connection(asyncio.Protocol):
         """The 220 of STARTTLS was written. RFC 3207 section 4: what follows is the handshake, so
         nothing is read in plain text from here on."""
         self._is_shaking = True
-        # The handshake has a timeout of its own.
-        self.deadline = math.inf
         self._pause()
         self._handshake = self.spawn(self._encrypt_transport())
 
@@ -344,7 +335,7 @@ class Connection(asyncio.Protocol):
         early, self._early = self._early, b""
         if early:
             core.receive(early)
-        self._set_deadline()
+        self._deadline.go_on()
         self._round()
 
     def _context(self) -> ssl.SSLContext:
@@ -367,7 +358,7 @@ class Connection(asyncio.Protocol):
         if self._is_closing or core is None or transport is None:
             return
         self._is_closing = True
-        self.deadline = self._door.services.clock.seconds() + CLOSE_SECONDS
+        self._deadline.close()
         if not core.refusals or self._is_stopping or transport.is_closing():
             transport.close()
             return

@@ -20,6 +20,10 @@ _END_OF_HEADER = b"\r\n\r\n"
 _ROOM_AGAIN = 0.75
 """Reading goes on when this part of the budget is in use: not at every octet."""
 
+_MAX_BLOCKS = 64
+"""Then they are made one: an object for every few octets takes many times their size, and clients
+can send content in crumbs."""
+
 _HEADS = 0.25
 """The part of the budget that header blocks may take besides, whose content is in the store."""
 
@@ -147,6 +151,8 @@ class IncomingContent:
         if self.failure is not None or self._is_dropped:
             return
         self._blocks.append(octets)
+        if len(self._blocks) > _MAX_BLOCKS:
+            self._blocks = [b"".join(self._blocks)]
         self._gathered += len(octets)
         self._budget.take(self, len(octets))
         self._store_if_needed()

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from pillarbox.errors import LocalProtocolError
+from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.message import SessionTrace, with_protocol
 from pillarbox.policy.authenticate import Grant, Verdict
@@ -97,24 +98,34 @@ class Dialogue:
             case Login(credentials):
                 self._log_in(credentials)
             case StartTls():
-                self._core.accept()
-                # Refused by the core itself where something was pipelined behind it.
-                self.wants_tls = not self._core.closing
+                self._begin_tls()
             case ContentAbort():
                 self._discard_content()
             case Closed():
                 pass
 
+    def _begin_tls(self) -> None:
+        if not self._services.handshakes.may_begin(self._story.address):
+            self._refuse(Denial(Refusal.TOO_MANY_HANDSHAKES))
+            return
+        self._core.accept()
+        # Refused by the core itself where something was pipelined behind it.
+        self.wants_tls = not self._core.closing
+
     def tls_started(self, tls: str) -> None:
         """RFC 3207 4.2: nothing that was known of the client is known any more."""
         self.wants_tls = False
         self._core.tls_started(tls)
+        if self._by_network:
+            self._services.handshakes.logged_in(self._story.address)
 
     def trust(self, grant: Grant) -> None:
         """The client's network address is its login."""
         self._core.trust()
         self._by_network = True
         self._set_grant(grant)
+        if self._core.tls:
+            self._services.handshakes.logged_in(self._story.address)
 
     def over(self) -> None:
         """The connection is gone: what is under way comes to nobody."""
@@ -143,6 +154,7 @@ class Dialogue:
             return
         self._by_network = False
         self._set_grant(verdict)
+        self._services.handshakes.logged_in(self._story.address)
         self._core.accept()
 
     def _set_grant(self, grant: Grant) -> None:

@@ -54,9 +54,7 @@ class Reception:
         self._services = services
         self._host_name = host_name
         self._certificates = certificates
-        self._registry = Registry(
-            sessions=limits.sessions, sessions_per_source=limits.sessions_per_address
-        )
+        self._registry = Registry(limits)
         self._doors = {listener.name: self._door(listener) for listener in listeners}
         self._tasks: asyncio.TaskGroup | None = None
         self._servers: list[Server] = []
@@ -103,10 +101,7 @@ class Reception:
         """Serve new sessions with other services (and their limits); those that are open keep
         what they began with."""
         self._services = services
-        self._registry.change_limits(
-            sessions=services.limits.sessions,
-            sessions_per_source=services.limits.sessions_per_address,
-        )
+        self._registry.take_up(services.limits)
         self._doors = {name: self._door(door.listener) for name, door in self._doors.items()}
 
     def _door(self, listener: Listener) -> Door:
@@ -177,5 +172,6 @@ def server_settings(listener: Listener, limits: Limits, host_name: str) -> Serve
         starttls=listener.tls is TlsMode.STARTTLS,
         require_tls=encrypts and not listener.network_login,
         error_limit=limits.errors_per_session,
+        idle_limit=limits.idle_commands_per_session,
         login_mechanisms=("PLAIN", "LOGIN") if encrypts else (),
     )

@@ -14,6 +14,7 @@ from pillarbox.policy.clock import Clock
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import ChunkStore, MemoryBudget
+from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
 from pillarbox.reception.sessions import SessionLog
 from pillarbox.smtp.server import ServerSettings
@@ -36,6 +37,7 @@ class Services:
     rules: Submission
     authenticator: Authenticator
     networks: NetworkLogins
+    handshakes: HandshakeLimits
     intake: Intake
     chunks: ChunkStore
     health: Health

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.reception import MESSAGE, Client, Site
+from tests.unit.reception.conftest import Connect
 
-from pillarbox.reception.connection import PATIENCE
+from pillarbox.reception.deadlines import PATIENCE
 
 
 async def test_silent_client_is_told_and_closed(site: Site, logged_in: Client) -> None:
@@ -38,7 +39,7 @@ async def test_slow_command_does_not_put_off_the_end(site: Site, logged_in: Clie
 
 
 async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Client) -> None:
-    """Less than a kilobyte in three minutes ends the session, and nothing is kept."""
+    """A few octets in three minutes end the session, and nothing is kept."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
         await logged_in.command(command)
     for number in (1, 2):
@@ -53,18 +54,36 @@ async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Clie
     assert site.services.budget.in_use == 0
 
 
-async def test_steady_content_puts_off_the_end(site: Site, logged_in: Client) -> None:
-    """A slow line is no reason to be cut off."""
+async def test_row_55_an_honest_slow_client_is_not_cut_off(site: Site, logged_in: Client) -> None:
+    """A printer on a line of 9600 baud that is busy otherwise: 500 octets a second."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
         await logged_in.command(command)
-    for number in (1, 2, 3):
-        logged_in.send(b"Subject: 345\r\n" * 100)
-        await _until(lambda number=number: site.services.budget.in_use > 1300 * number)  # type: ignore[misc]
-        site.time.ahead += 120
+    logged_in.send(MESSAGE)
+    [connection] = site.reception._registry._members
+    dialogue = connection._dialogue  # type: ignore[attr-defined]  # a Connection
+    for number in range(1, 11):
+        logged_in.send(b"22 octets and CR LF...\r\n" * 2300)
+        sent = 55200 * number
+        await _until(lambda sent=sent: (c := dialogue._content) is not None and c.size > sent)  # type: ignore[misc]
+        site.time.ahead += 110
         site.reception.sweep()
     logged_in.send(b".\r\n")
 
     assert (await logged_in.reply()).startswith("250 2.0.0 ")
+
+
+async def test_row_55_who_never_logs_in_does_not_stay(site: Site, connect: Connect) -> None:
+    """Commands without end put off nothing before a login."""
+    client = await connect("submission")
+    for _ in range(2):
+        site.time.ahead += 149
+        site.reception.sweep()
+        assert (await client.command("EHLO c.t1.test")).startswith("250")
+    site.time.ahead += 3
+
+    site.reception.sweep()
+
+    assert (await client.reply()).startswith("421 4.4.2 ")
 
 
 async def test_our_own_slowness_is_not_the_clients_fault(

@@ -1,0 +1,82 @@
+"""How long a client may take. One deadline stands at any time; the listener looks once a second.
+
+- Before a login the whole session has the time of one command: who does not say who he is keeps
+  no connection by talking.
+- A command has its time from the reply before it; octets of a line that trickle in buy none.
+- Content has to come at a least rate. Each octet buys the time that it would take at this rate,
+  and silence uses it up; there is never more in hand than the time-out of the data. So a slow line
+  and a line with gaps pass, and a client that only keeps its session busy does not.
+"""
+
+import math
+
+from pillarbox.config import Limits
+from pillarbox.policy.clock import Clock
+
+BLOCK_OCTETS = 1024
+"""Content is counted, and moves the deadline when so much has come: not at each octet."""
+
+PATIENCE = 2
+"""So many deadlines may pass while the service itself is not done; RFC 5321 4.5.3.2.6: no client
+waits longer than ten minutes."""
+
+CLOSE_SECONDS = 10.0
+"""A client that does not read the last reply has this time for it."""
+
+
+class Deadline:
+    """The deadline of one session: `at` is a time of the clock.
+
+    `octets` counts the content since the deadline was last moved.
+    """
+
+    __slots__ = ("_clock", "_held_at", "_in_content", "_limits", "_patience", "at", "octets")
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._in_content = False
+        self._held_at = math.inf
+        self._patience = PATIENCE
+        self.at = math.inf
+        self.octets = 0
+
+    def begin(self) -> None:
+        """The session begins."""
+        self.at = self._clock.seconds() + self._limits.command_timeout_seconds
+
+    def move(self, *, in_content: bool, is_known: bool) -> None:
+        """A reply was written, or content came. `is_known`: the client has logged in."""
+        self._patience = PATIENCE
+        if is_known:
+            limits, now = self._limits, self._clock.seconds()
+            full = now + limits.data_timeout_seconds
+            if not in_content:
+                self.at = now + limits.command_timeout_seconds
+            elif self._in_content:
+                self.at = min(self.at + self.octets / limits.data_octets_per_second, full)
+            else:
+                self.at = full
+            self._in_content = in_content
+        self.octets = 0
+
+    def hold(self) -> None:
+        """Nothing is read from now on: the time is not the client's."""
+        self._held_at = self._clock.seconds()
+
+    def go_on(self) -> None:
+        """Something is read again."""
+        self.at += max(0.0, self._clock.seconds() - self._held_at)
+        self._held_at = math.inf
+
+    def is_put_off(self) -> bool:
+        """It has passed while the client waited for us: put it off, but not for ever."""
+        if self._patience == 0:
+            return False
+        self._patience -= 1
+        self.at += self._limits.command_timeout_seconds
+        return True
+
+    def close(self) -> None:
+        """The last reply was written."""
+        self.at = self._clock.seconds() + CLOSE_SECONDS

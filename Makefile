@@ -7,7 +7,7 @@ help:
 	@echo "make test    check the code and run all tests (as root it installs what they need)"
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
-	@echo "make long    proofs that take more than a minute"
+	@echo "make long    floods at full size, slow clients in real time: half an hour"
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 
 run:

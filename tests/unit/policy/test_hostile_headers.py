@@ -27,6 +27,11 @@ def _authors(body: bytes) -> bytes:
     return b"".join(fields)[: SIZE // (len(body) + 20) * (len(body) + 20)] + b"\r\n"
 
 
+def _pair(body: bytes) -> bytes:
+    """As much as is read of such fields."""
+    return b"From: %b\r\nSender: %b\r\n\r\n" % (body, body)
+
+
 OWN = b" <u1@t1.test>"
 ROOM = MAX_FIELD_OCTETS - 100
 
@@ -48,6 +53,10 @@ HEADERS = {
     "From with specials": b"From: " + b"," * ROOM + b"\r\n\r\n",
     "From with open comments": b"From: " + b"(" * ROOM + b"\r\n\r\n",
     "From with a hundred addresses": b"From: " + b"u1@t1.test," * 99 + b"u1@t1.test\r\n\r\n",
+    "two authors with names": _pair(b"a " * (ROOM // 2) + b'"" ' + OWN),
+    "two authors with comments": _pair(b"()" * (ROOM // 2) + OWN),
+    "two authors with nested comments": _pair(b"(" * (ROOM // 2) + b")" * (ROOM // 2) + OWN),
+    "two authors with quoted names": _pair(b'"" ' * (ROOM // 3) + OWN),
     "authors with names": _authors(b"a " * (ROOM // 2) + b'"" ' + OWN),
     "authors with comments": _authors(b"()" * (ROOM // 2) + OWN),
     "authors with nested comments": _authors(b"(" * (ROOM // 2) + b")" * (ROOM // 2) + OWN),

@@ -38,6 +38,39 @@ async def test_slow_command_does_not_put_off_the_end(site: Site, logged_in: Clie
     assert (await logged_in.reply()).startswith("421 4.4.2 ")
 
 
+async def test_row_55_slow_login_does_not_put_off_the_end(site: Site, connect: Connect) -> None:
+    """One octet now and then in the middle of AUTH."""
+    client = await connect("submissions")
+    await client.command("EHLO c.t1.test")
+    assert (await client.command("AUTH PLAIN")).startswith("334 ")
+    [connection] = site.reception._registry._members
+    core = connection._core  # type: ignore[attr-defined]  # a Connection
+    for octet in (b"A", b"B", b"C"):
+        client.send(octet)
+        await _until(lambda octet=octet: core._input.endswith(octet))  # type: ignore[misc]
+        site.time.ahead += 101
+
+    site.reception.sweep()
+
+    assert (await client.reply()).startswith("421 4.4.2 ")
+
+
+async def test_row_55_chunks_of_one_octet_do_not_put_off_the_end(
+    site: Site, logged_in: Client
+) -> None:
+    """The replies to the chunks of BDAT buy no time."""
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>"):
+        await logged_in.command(command)
+    for _ in range(3):
+        logged_in.send(b"BDAT 1\r\nx")
+        assert (await logged_in.reply()).startswith("250 ")
+        site.time.ahead += 61
+
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("421 4.4.2 ")
+
+
 async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Client) -> None:
     """A few octets in three minutes end the session, and nothing is kept."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):

@@ -68,7 +68,7 @@ class Talker:
         """Send all of it; False if the other side has closed. Replies are taken meanwhile."""
         view = memoryview(octets)
         while view:
-            self._take_replies()
+            self.has_ended()
             try:
                 view = view[self.socket.send(view[:BLOCK]) :]
             except (ConnectionError, ssl.SSLError):
@@ -79,12 +79,16 @@ class Talker:
         """Send a block so many times; False if the other side has closed before the end."""
         return all(self.send(octets) for _ in range(times))
 
-    def _take_replies(self) -> None:
-        """Nobody who floods a server waits for it, but a reply that is not read gets lost with a
-        connection that is reset."""
+    def has_ended(self) -> bool:
+        """Take the replies that are there; whether the other side has closed behind them.
+
+        Nobody who floods a server waits for it, but a reply that is not read gets lost with a
+        connection that is reset.
+        """
         while select.select([self.socket], [], [], 0)[0]:
             if not self._read():
-                return
+                return True
+        return False
 
     def command(self, line: str) -> str:
         """Send a command line; its reply."""

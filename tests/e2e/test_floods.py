@@ -4,10 +4,9 @@ The rows are those of docs/security.md. What takes long at full size is small he
 size in test_floods_long.py.
 """
 
-import contextlib
 import resource
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.e2e.flooding import (
@@ -30,6 +29,7 @@ from tests.e2e.waiting import wait_until
 LIMIT = 4 * MIB
 HANDSHAKES = 60
 HANDSHAKE_SECONDS = 5
+ATTACKS = 4
 SESSIONS = 200
 
 _LIMITS = f"""
@@ -53,45 +53,63 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
         yield pillarbox
 
 
-@contextlib.contextmanager
-def _flat_memory(service: Pillarbox, octets: int) -> Iterator[None]:
-    """The worker needs no more than so much for what happens inside."""
-    before = memory_octets(service)
-    yield
-    assert memory_octets(service) - before < octets
+def _stays_flat(service: Pillarbox, octets: int, attack: Callable[[], None]) -> None:
+    """The worker needs no more memory than so much for an attack. The first ones may fill what is
+    kept for the next, buffers of TLS say; what an attack needs is needed each time."""
+    grown: list[int] = []
+    while len(grown) < ATTACKS and (not grown or grown[-1] >= octets):
+        before = memory_octets(service)
+        attack()
+        grown.append(memory_octets(service) - before)
+    assert grown[-1] < octets, grown
 
 
-@pytest.mark.parametrize("beginning", [b"", b"EHLO ", b"AUTH PLAIN ", b"\x00"])
+@pytest.mark.parametrize("beginning", [b"", b"AUTH PLAIN "])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_row_47_endless_command_line(service: Pillarbox, beginning: bytes, *, tls: bool) -> None:
     """100 MB without a line end: 500 5.5.2 and the end, and less than 1 MB of memory."""
-    with _flat_memory(service, MIB), Talker(service, tls=tls) as talker:
-        talker.send(beginning)
-        talker.send_many(b"x" * BLOCK, 100_000_000 // BLOCK)
 
-        assert talker.to_end().startswith("500 5.5.2 ")
+    def attack() -> None:
+        with Talker(service, tls=tls) as talker:
+            talker.send(beginning)
+            talker.send_many(b"x" * BLOCK, 100_000_000 // BLOCK)
+
+            assert talker.to_end().startswith("500 5.5.2 ")
+
+    _stays_flat(service, MIB, attack)
 
 
 def test_row_48_endless_line_of_data(service: Pillarbox) -> None:
     """Ten times the size limit in one line: 552, and nothing is left of it."""
-    with _flat_memory(service, 8 * MIB), Talker(service, tls=True) as talker:
-        talker.log_in(service).open(service)
-        assert talker.send_many(b"x" * BLOCK, 10 * LIMIT // BLOCK)
-        talker.send(b"\r\n.\r\n")
 
-        assert talker.reply().startswith("552 5.3.4 ")
-        assert talker.command("NOOP").startswith("250 ")
+    def attack() -> None:
+        with Talker(service, tls=True) as talker:
+            talker.log_in(service).open(service)
+            assert talker.send_many(b"x" * BLOCK, 10 * LIMIT // BLOCK)
+            talker.send(b"\r\n.\r\n")
+
+            assert talker.reply().startswith("552 5.3.4 ")
+            assert talker.command("NOOP").startswith("250 ")
+
+    _stays_flat(service, LIMIT, attack)
 
 
-def test_row_50_header_bombs(service: Pillarbox) -> None:
+@pytest.mark.parametrize(
+    "bomb",
+    [b"X-Field: 1\r\n" * 100_000, b"Subject: " + b"x" * 3 * MIB + b"\r\n"],
+    ids=["many fields", "one field"],
+)
+def test_row_50_header_bombs(service: Pillarbox, bomb: bytes) -> None:
     """A hundred thousand fields, and one of 3 MB: 552 5.3.4, in little memory."""
-    bombs = (b"X-Field: 1\r\n" * 100_000, b"Subject: " + b"x" * 3 * MIB + b"\r\n")
-    for bomb in bombs:
-        with _flat_memory(service, 8 * MIB), Talker(service, tls=True) as talker:
+
+    def attack() -> None:
+        with Talker(service, tls=True) as talker:
             talker.log_in(service).open(service)
             talker.send(b"From: app@sender.example\r\n" + bomb + b"\r\nbody\r\n.\r\n")
 
             assert talker.reply().startswith("552 5.3.4 The header ")
+
+    _stays_flat(service, MIB, attack)
 
 
 @pytest.mark.parametrize(
@@ -104,11 +122,15 @@ def test_row_50_header_bombs(service: Pillarbox) -> None:
 )
 def test_row_53_a_million_chunks(service: Pillarbox, flood: bytes, refusal: str) -> None:
     """421 after some of them; the rest is not even read."""
-    with _flat_memory(service, 4 * MIB), Talker(service, tls=True) as talker:
-        talker.log_in(service).open(service, " BODY=BINARYMIME", data=False)
 
-        talker.send_many(flood * 10_000, 100)
-        assert talker.to_end().rpartition("\r\n421")[2].startswith(refusal[3:])
+    def attack() -> None:
+        with Talker(service, tls=True) as talker:
+            talker.log_in(service).open(service, " BODY=BINARYMIME", data=False)
+            talker.send_many(flood * 10_000, 100)
+
+            assert talker.to_end().rpartition("\r\n421")[2].startswith(refusal[3:])
+
+    _stays_flat(service, MIB, attack)
 
 
 def test_row_53_chunks_that_can_not_be(service: Pillarbox) -> None:
@@ -123,16 +145,20 @@ def test_row_53_chunks_that_can_not_be(service: Pillarbox) -> None:
 
 def test_row_54_declared_small_and_sent_large(service: Pillarbox) -> None:
     """SIZE=10 and 40 MB: 552 at the limit, thrown away as it comes."""
-    with _flat_memory(service, 8 * MIB), Talker(service, tls=True) as talker:
-        talker.log_in(service).open(service, " SIZE=10")
-        talker.send(b"From: app@sender.example\r\n\r\n")
-        assert talker.send_many(b"x" * 1022 + b"\r\n", 40_000)
-        talker.send(b".\r\n")
 
-        assert talker.reply().startswith("552 5.3.4 ")
+    def attack() -> None:
+        with Talker(service, tls=True) as talker:
+            talker.log_in(service).open(service, " SIZE=10")
+            talker.send(b"From: app@sender.example\r\n\r\n")
+            assert talker.send_many((b"x" * 1022 + b"\r\n") * 100, 400)
+            talker.send(b".\r\n")
+
+            assert talker.reply().startswith("552 5.3.4 ")
+
+    _stays_flat(service, LIMIT, attack)
 
 
-@pytest.mark.parametrize("command", ["NOOP", "RSET", "EHLO x", "VRFY x", "HELP"])
+@pytest.mark.parametrize("command", ["NOOP", "RSET"])
 def test_row_57_ten_thousand_commands_that_lead_nowhere(service: Pillarbox, command: str) -> None:
     """421 4.7.0 after a hundred, with a login and without."""
     with Talker(service, tls=True) as known, Talker(service) as stranger:
@@ -145,16 +171,19 @@ def test_row_57_ten_thousand_commands_that_lead_nowhere(service: Pillarbox, comm
 
 def test_row_57_ten_thousand_commands_in_one_piece(service: Pillarbox) -> None:
     """Who does not wait for replies gets no more of them."""
-    with _flat_memory(service, MIB), Talker(service) as talker:
-        talker.send(b"NOOP\r\n" * 10_000)
 
-        said = talker.to_end()
+    def attack() -> None:
+        with Talker(service) as talker:
+            talker.send(b"NOOP\r\n" * 10_000)
+            said = talker.to_end()
 
-    assert said.count("250 ") == 100
-    assert said.splitlines()[-1].startswith("421 4.7.0 ")
+        assert said.count("250 ") == 100
+        assert said.splitlines()[-1].startswith("421 4.7.0 ")
+
+    _stays_flat(service, MIB, attack)
 
 
-@pytest.mark.parametrize("command", ["XYZZY", "RCPT TO:<a@b.example>", "BDAT x", "EXPN x"])
+@pytest.mark.parametrize("command", ["XYZZY", "RCPT TO:<a@b.example>"])
 def test_row_57_twenty_errors(service: Pillarbox, command: str) -> None:
     """421 4.7.0 is the twentieth answer."""
     with Talker(service) as talker:

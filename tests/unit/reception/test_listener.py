@@ -42,7 +42,7 @@ async def test_limit_of_all_sessions(site: Site, connect: Connect) -> None:
         await connect("submission", local=f"127.0.0.{number}")
 
     client = await Client.connect(site.ports["submission"], local="127.0.0.4")
-    assert (await client.reply()).startswith("421 4.7.0 ")
+    assert (await client.reply()).startswith("421 4.3.2 ")
     await client.close()
 
 

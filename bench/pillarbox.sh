@@ -28,6 +28,7 @@ key = "$KEY"
 [limits]
 sessions = 10000
 sessions_per_address = 10000
+handshakes_per_address = 10000
 message_octets = 100000000
 
 [metrics]

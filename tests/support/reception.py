@@ -247,11 +247,15 @@ class Client:
         self.send(line.encode() + b"\r\n")
         return await self.reply()
 
+    async def handshake(self, context: ssl.SSLContext) -> None:
+        """The handshake without the command."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.writer.start_tls(context, server_hostname="localhost")
+
     async def starttls(self, context: ssl.SSLContext) -> str:
         """STARTTLS and the handshake; the reply to the command."""
         reply = await self.command("STARTTLS")
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.writer.start_tls(context, server_hostname="localhost")
+        await self.handshake(context)
         return reply
 
     async def login(self, username: str, password: str) -> str:

@@ -10,7 +10,7 @@ from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import read_id
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs
-from pillarbox.explain.refusals import Refusal
+from pillarbox.explain.refusals import UNSPOKEN, Refusal
 from pillarbox.mail.identifier import format_id, time_of
 from pillarbox.store.records import SessionRecord
 from pillarbox.store.sessions import failed_sessions, find_session
@@ -99,7 +99,8 @@ def _print_refusal(refusal: Refusal, advice: str) -> None:
     """What the client read, what is behind it, and what to do about it here."""
     told = refusal.value
     click.echo(f"\n{refusal.name}: {told.code} {told.enhanced}")
-    click.echo(f"  The client was told  {_PLACE.sub('…', told.text)}")
+    told_whom = "In short           " if refusal in UNSPOKEN else "The client was told"
+    click.echo(f"  {told_whom}  {_PLACE.sub('…', told.text)}")
     click.echo(f"  What is behind it    {told.cause_hint}")
     if advice:
         click.echo(f"  What to do here      {printable(advice)}")

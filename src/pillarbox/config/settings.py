@@ -181,6 +181,15 @@ class Limits(_Section):
     data_octets_per_second: Count = 100
     """Content that comes more slowly uses up `data_timeout_seconds`."""
     handshake_timeout_seconds: Seconds = 30
+    tls_silence_seconds: Seconds = 8
+    """A client that says nothing for so long on a port with TLS from the first octet waits for a
+    greeting in plain text and is told. A lost ClientHello is sent again after 1, 3 and 7 seconds
+    (RFC 6298), so this must be longer."""
+    wrong_port_wait_seconds: Annotated[float, Field(ge=0, le=10)] = 0.5
+    """So long the greeting of a STARTTLS port waits for a ClientHello, for addresses alone that
+    spoke TLS there from the first octet before; 0: never."""
+    wrong_port_memory_seconds: Seconds = 3600
+    """For how long such an address is remembered."""
     login_failures_per_address: Count = 20
     """Failed logins inside the window before an address is told 421 4.7.0."""
     login_failures_per_account: Count = 10

@@ -351,15 +351,32 @@ class Refusal(Enum):
     WRONG_PORT = _t(
         "554 5.7.0",
         "TLS began without STARTTLS: use port 465 for SSL/TLS, or choose STARTTLS in the client",
-        "The client speaks TLS from the first octet on a port that begins in plain text.",
+        "The client speaks TLS from the first octet on a port that begins in plain text. Its"
+        " next connections are given TLS at once, so a second try works for now; change its"
+        " setting.",
     )
-
-    # For logs and session records only: without TLS there is nobody who could read a reply.
     PLAIN_ON_TLS_PORT = _t(
         "554 5.7.0",
-        "This port needs TLS from the first octet: choose SSL/TLS in the client, or use port 587"
+        "This port speaks TLS from the first octet: choose SSL/TLS in the client, or use port 587"
         " with STARTTLS",
         "The client speaks plain text, or waits for a greeting in plain text, on a TLS port.",
+    )
+
+    # For logs and session records only (UNSPOKEN): there is nobody who could read a reply.
+    WRONG_PORT_HEALED = _t(
+        "554 5.7.0",
+        "TLS began without STARTTLS and was taken up: use port 465 for SSL/TLS, or choose STARTTLS"
+        " in the client",
+        "The client speaks TLS from the first octet on a port that begins in plain text. It is"
+        " served because its address is remembered; its first connection after a while, or after a"
+        " restart of the service, still fails. Change its setting.",
+    )
+    TLS_TOO_OLD = _t(
+        "554 5.7.0",
+        "The client's TLS is too old: update the client, or the firmware of the device, to one with"
+        " TLS 1.2 or newer",
+        "The client offers nothing newer than TLS 1.1, which is not safe any more (RFC 8996). It"
+        " read the alert 'protocol version'. Look in it for a setting of TLS versions too.",
     )
     HANDSHAKE_FAILED = _t(
         "454 4.7.0",
@@ -375,3 +392,7 @@ class Refusal(Enum):
         """
         text = self.value
         return Reply(text.code, text.enhanced, (f"{text.text.format_map(facts)} [{session_id}]",))
+
+
+UNSPOKEN = frozenset({Refusal.WRONG_PORT_HEALED, Refusal.TLS_TOO_OLD, Refusal.HANDSHAKE_FAILED})
+"""No client reads their texts."""

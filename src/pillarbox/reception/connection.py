@@ -8,7 +8,6 @@ stands at any time; the listener looks at it once a second.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Coroutine
 from typing import Any, cast
 
@@ -20,15 +19,13 @@ from pillarbox.policy.authenticate import Grant
 from pillarbox.policy.source import plain_address
 from pillarbox.reception.deadlines import BLOCK_OCTETS, Deadline
 from pillarbox.reception.dialogue import Dialogue
-from pillarbox.reception.handshake import (
-    HandshakeError,
-    agreed,
-    encrypt_socket,
-    encrypt_transport,
-)
+from pillarbox.reception.encryption import Encryption
+from pillarbox.reception.handshake import HandshakeError, agreed
 from pillarbox.reception.registry import Admission, Registry
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
+from pillarbox.reception.wrong_port import WrongPorts
+from pillarbox.route import TlsMode
 from pillarbox.smtp.server import ServerProtocol
 
 ROUND_EVENTS = 200
@@ -60,17 +57,19 @@ class Connection(asyncio.Protocol):
         "_story",
         "_transport",
         "_write_paused",
+        "_wrong_ports",
         "source",
     )
 
-    def __init__(self, door: Door, registry: Registry) -> None:
+    def __init__(self, door: Door, registry: Registry, wrong_ports: WrongPorts) -> None:
         self._door = door
         self._registry = registry
+        self._wrong_ports = wrong_ports
         self._transport: asyncio.Transport | None = None
         self._core: ServerProtocol | None = None
         self._dialogue: Dialogue | None = None
         self._early = b""
-        self._handshake: asyncio.Task[None] | None = None
+        self._handshake: Encryption | None = None
         self._has_more = self._in_round = self._is_closing = self._is_ended = False
         self._is_paused = self._is_shaking = self._is_stopping = False
         self._write_paused = False
@@ -94,8 +93,8 @@ class Connection(asyncio.Protocol):
             self._story.refusals.append(Refusal.TOO_MANY_HANDSHAKES)
             self._end("")
         else:
-            self._is_shaking = True
-            self._handshake = self.spawn(self._encrypt_socket(accepted))
+            self._deadline.expect_hello()
+            self._shake().begin_on(accepted, self._story.text_id)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected, or has finished its handshake."""
@@ -103,12 +102,21 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if self._is_shaking:
             self._is_shaking = False
-            self._begin(agreed(transport))
+            self._handshake = None
+            tls = agreed(transport)
+            if self._door.listener.tls is not TlsMode.TLS:
+                tls = self._wrong_ports.settle(self.source, tls, self._door, self._story)
+            self._begin(tls)
             return
         peer = transport.get_extra_info("peername")
         # Without a peer it is gone already.
         if peer and self._admit(peer[0]):
-            self._begin("")
+            taken = self._wrong_ports.take_over(self._transport, self.source, self._door)
+            if taken is None:
+                self._begin("")
+            else:
+                self._transport = None
+                self._shake().begin_if_it_comes(taken, self._story.address)
         else:
             self._is_ended = True
             self._transport.abort()
@@ -159,7 +167,12 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has passed."""
         core = self._core
-        if core is None or self._is_closing or self._is_shaking:
+        if core is None and self._handshake is not None:
+            # The handshake has a timeout of its own.
+            self._deadline.stop()
+            if self._handshake.break_silence():
+                self.abort()
+        elif core is None or self._is_closing or self._is_shaking:
             self.abort()
         elif not (self._is_busy() and self._deadline.is_put_off()):
             core.note(Refusal.TIMEOUT)
@@ -299,54 +312,37 @@ class Connection(asyncio.Protocol):
 
     # TLS
 
-    async def _encrypt_socket(self, accepted: socket.socket) -> None:
-        try:
-            await encrypt_socket(
-                accepted, self, self._context(), timeout_seconds=self._handshake_seconds()
-            )
-        except HandshakeError as error:
-            self._handshake_failed(error)
-        finally:
-            self._handshake = None
-
     def _begin_tls(self) -> None:
         """The 220 of STARTTLS was written. RFC 3207 section 4: what follows is the handshake, so
         nothing is read in plain text from here on."""
-        self._is_shaking = True
-        self._pause()
-        self._handshake = self.spawn(self._encrypt_transport())
+        if self._transport is not None:
+            self._shake().begin_after_starttls(self._transport)
 
-    async def _encrypt_transport(self) -> None:
-        transport, core, dialogue = self._transport, self._core, self._dialogue
-        if transport is None or core is None or dialogue is None or self._is_ended:
-            return
+    def _shake(self) -> Encryption:
+        """Nothing is read until the handshake is over."""
+        self._is_shaking = True
         self._early = b""
-        try:
-            self._transport = secure = await encrypt_transport(
-                transport, self, self._context(), timeout_seconds=self._handshake_seconds()
-            )
-        except HandshakeError as error:
-            self._handshake_failed(error)
-            return
-        finally:
-            self._handshake = None
+        self._pause()
+        self._handshake = Encryption(self, self._door)
+        return self._handshake
+
+    def encrypted(self, transport: asyncio.Transport) -> None:
+        """The handshake of a connection that began in plain text is done."""
+        self._transport = transport
+        self._handshake = None
         self._is_shaking = self._is_paused = False
-        dialogue.tls_started(agreed(secure))
+        core, dialogue = self._core, self._dialogue
+        if core is None or dialogue is None:
+            raise LocalProtocolError("STARTTLS before the session has begun")
+        dialogue.tls_started(agreed(transport))
         early, self._early = self._early, b""
         if early:
             core.receive(early)
         self._deadline.go_on()
         self._round()
 
-    def _context(self) -> ssl.SSLContext:
-        if self._door.certificate is None:
-            raise LocalProtocolError("TLS on a listener without a certificate")
-        return self._door.certificate.context
-
-    def _handshake_seconds(self) -> float:
-        return self._door.services.limits.handshake_timeout_seconds
-
-    def _handshake_failed(self, error: HandshakeError) -> None:
+    def handshake_failed(self, error: HandshakeError) -> None:
+        """There is nobody to talk to any more."""
         metrics.HANDSHAKE_FAILURES.inc()
         self._story.refusals.append(error.refusal)
         self._end(error.cause)
@@ -359,6 +355,8 @@ class Connection(asyncio.Protocol):
             return
         self._is_closing = True
         self._deadline.close()
+        if Refusal.WRONG_PORT in core.refusals and not core.helo:
+            self._wrong_ports.remember(self.source, self._door, self._story)
         if not core.refusals or self._is_stopping or transport.is_closing():
             transport.close()
             return

@@ -41,6 +41,14 @@ class Deadline:
         self.at = math.inf
         self.octets = 0
 
+    def expect_hello(self) -> None:
+        """The port begins with TLS: whoever says nothing for this long waits for a greeting."""
+        self.at = self._clock.seconds() + self._limits.tls_silence_seconds
+
+    def stop(self) -> None:
+        """Something else has a time-out of its own."""
+        self.at = math.inf
+
     def begin(self) -> None:
         """The session begins."""
         self.at = self._clock.seconds() + self._limits.command_timeout_seconds

@@ -6,32 +6,29 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.net.tls import describe
+from pillarbox.reception.last_words import Handshake
 
 SHUTDOWN_SECONDS = 5.0
 """How long a closing session waits for the client's own goodbye (close_notify)."""
 
 _HUNG_UP = "the client hung up during the handshake"
 _NO_TLS = "the client does not speak TLS here: it sent plain text"
+_TOO_OLD = "the client only speaks a version of TLS or SSL before 1.2: it is too old"
 _NOT_TRUSTED = "the client does not trust the certificate of this server"
 
 # By the names that OpenSSL gives to what went wrong.
 _CAUSES: dict[str, tuple[Refusal, str]] = {
-    "HTTP_REQUEST": (Refusal.PLAIN_ON_TLS_PORT, "a web browser or HTTP client: wrong port"),
-    "HTTPS_PROXY_REQUEST": (Refusal.PLAIN_ON_TLS_PORT, "an HTTP proxy request: wrong port"),
+    "HTTP_REQUEST": (Refusal.WRONG_PROTOCOL, "a web browser or HTTP client: wrong port"),
+    "HTTPS_PROXY_REQUEST": (Refusal.WRONG_PROTOCOL, "an HTTP proxy request: wrong port"),
     "WRONG_VERSION_NUMBER": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
     "PACKET_LENGTH_TOO_LONG": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
     "RECORD_LAYER_FAILURE": (Refusal.PLAIN_ON_TLS_PORT, _NO_TLS),
-    "UNSUPPORTED_PROTOCOL": (
-        Refusal.HANDSHAKE_FAILED,
-        "the client only speaks a version of TLS or SSL before 1.2: it is too old",
-    ),
-    "VERSION_TOO_LOW": (
-        Refusal.HANDSHAKE_FAILED,
-        "the client only speaks a version of TLS or SSL before 1.2: it is too old",
-    ),
+    "UNSUPPORTED_PROTOCOL": (Refusal.TLS_TOO_OLD, _TOO_OLD),
+    "VERSION_TOO_LOW": (Refusal.TLS_TOO_OLD, _TOO_OLD),
     "NO_SHARED_CIPHER": (
         Refusal.HANDSHAKE_FAILED,
         "the client offers no cipher suite that counts as safe: it is too old",
@@ -71,20 +68,18 @@ class HandshakeError(Exception):
 
 async def encrypt_socket(
     accepted: socket.socket,
-    protocol: asyncio.Protocol,
-    context: ssl.SSLContext,
-    *,
-    timeout_seconds: float,
+    protocol: asyncio.BaseProtocol,
+    handshake: Handshake,
 ) -> None:
     """Shake hands as the server on a fresh socket; the protocol is told of its connection when it
     is encrypted. Raises HandshakeError; the socket is closed then."""
     loop = asyncio.get_running_loop()
-    with _explained(timeout_seconds):
+    with _explained(handshake):
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
             accepted,
-            ssl=context,
-            ssl_handshake_timeout=timeout_seconds,
+            ssl=cast("ssl.SSLContext", handshake),
+            ssl_handshake_timeout=handshake.seconds,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
     if not agreed(transport):
@@ -94,10 +89,8 @@ async def encrypt_socket(
 
 async def encrypt_transport(
     transport: asyncio.Transport,
-    protocol: asyncio.Protocol,
-    context: ssl.SSLContext,
-    *,
-    timeout_seconds: float,
+    protocol: asyncio.BaseProtocol,
+    handshake: Handshake,
 ) -> asyncio.Transport:
     """Shake hands as the server on a connection that began in plain text; the new transport.
 
@@ -105,13 +98,13 @@ async def encrypt_transport(
     """
     loop = asyncio.get_running_loop()
     try:
-        with _explained(timeout_seconds):
+        with _explained(handshake):
             secure = await loop.start_tls(
                 transport,
                 protocol,
-                context,
+                cast("ssl.SSLContext", handshake),
                 server_side=True,
-                ssl_handshake_timeout=timeout_seconds,
+                ssl_handshake_timeout=handshake.seconds,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
     except BaseException:
@@ -133,15 +126,18 @@ def agreed(transport: asyncio.BaseTransport) -> str:
 
 
 @contextmanager
-def _explained(timeout_seconds: float) -> Iterator[None]:
+def _explained(handshake: Handshake) -> Iterator[None]:
     """What the event loop raises, in plain words."""
     started = time.monotonic()
     try:
         yield
     except (OSError, RuntimeError) as error:
         # Timers of event loops are not exact.
-        in_vain = time.monotonic() - started >= 0.9 * timeout_seconds
-        raise HandshakeError(*_explain(error, in_vain=in_vain)) from error
+        in_vain = time.monotonic() - started >= 0.9 * handshake.seconds
+        refusal, cause = _explain(error, in_vain=in_vain)
+        if refusal is Refusal.TLS_TOO_OLD and handshake.old_version:
+            cause = f"the newest that the client speaks is {handshake.old_version}: it is too old"
+        raise HandshakeError(refusal, cause) from error
 
 
 def _explain(error: Exception, in_vain: bool) -> tuple[Refusal, str]:

@@ -18,6 +18,7 @@ from pillarbox.reception.connection import Connection
 from pillarbox.reception.registry import Registry
 from pillarbox.reception.services import Door, Services
 from pillarbox.reception.tls_server import TlsServer
+from pillarbox.reception.wrong_port import WrongPorts
 from pillarbox.route import TlsMode
 from pillarbox.smtp.server import ServerSettings
 
@@ -55,6 +56,7 @@ class Reception:
         self._host_name = host_name
         self._certificates = certificates
         self._registry = Registry(limits)
+        self._wrong_ports = WrongPorts()
         self._doors = {listener.name: self._door(listener) for listener in listeners}
         self._tasks: asyncio.TaskGroup | None = None
         self._servers: list[Server] = []
@@ -119,7 +121,7 @@ class Reception:
 
         def connect() -> Connection:
             opened.inc()
-            return Connection(self._doors[name], self._registry)
+            return Connection(self._doors[name], self._registry, self._wrong_ports)
 
         # Connections inherit it: a reply must not wait for the acknowledgement of the one before.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -41,6 +41,8 @@ class _Watched(ssl.SSLObject):
         except ssl.SSLError as error:
             watch.failed(error)
             raise
+        # A session that lasts for hours need not keep it.
+        self.watch = None
 
 
 class Handshake:

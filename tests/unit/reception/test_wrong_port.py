@@ -105,6 +105,7 @@ async def test_client_that_waits_for_a_greeting_is_told_in_plain_text(site: Site
     await site.open_sessions(1)
     site.time.ahead = 7.5
     site.reception.sweep()
+    await site.open_sessions(1)
     site.time.ahead = 8.5
     site.reception.sweep()
 

@@ -166,6 +166,12 @@ class Pillarbox:
         return said
 
     @property
+    def process_id(self) -> int:
+        """Of the supervisor."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether there is a process."""
         return self._process is not None and self._process.poll() is None

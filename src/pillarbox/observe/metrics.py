@@ -51,6 +51,12 @@ LOGINS = _counter("reception_logins_total", "Logins by result: ok, failed, unava
 LOGINS_OK = LOGINS.labels("ok")
 LOGINS_FAILED = LOGINS.labels("failed")
 LOGINS_UNAVAILABLE = LOGINS.labels("unavailable")
+PASSWORD_HASHES = _counter(
+    "reception_password_hashes_total", "Passwords that were compared with a hash."
+)
+GUESSERS = _counter(
+    "reception_guessers_total", "Alarms about addresses with too many failed logins."
+)
 REFUSALS = _counter(
     "reception_refusals_total", "Refusals, by name in pillarbox.explain.refusals.", "refusal"
 )

@@ -186,7 +186,7 @@ async def test_repeats_of_a_wrong_password_cost_no_hash(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("sources", [1, 50])
-async def test_guesses_at_one_account_are_limited(desk: Desk, sources: int) -> None:
+async def test_row_25_guesses_at_one_account_are_limited(desk: Desk, sources: int) -> None:
     """500 guesses from 1 and from 50 addresses: at most the configured tries reach the hash."""
     verdicts = [
         await desk.login("u1@t1.test", f"guess {n}", f"127.0.1.{n % sources}") for n in range(500)
@@ -196,7 +196,7 @@ async def test_guesses_at_one_account_are_limited(desk: Desk, sources: int) -> N
     assert _refusal(verdicts[-1]) is Refusal.TOO_MANY_FAILURES
 
 
-async def test_owner_gets_in_during_an_attack(desk: Desk) -> None:
+async def test_row_25_owner_gets_in_during_an_attack(desk: Desk) -> None:
     """From where he logged in before, and with the password that was right before from anywhere,
     even from the address of the attacker."""
     assert isinstance(await desk.login("u1@t1.test", "right", "192.0.2.1"), Grant)
@@ -232,7 +232,7 @@ async def test_password_that_was_wrong_can_become_right(desk: Desk) -> None:
     assert isinstance(await desk.login("u1@t1.test", "new"), Grant)
 
 
-async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
+async def test_row_26_sprayed_password_blocks_its_source(desk: Desk) -> None:
     """One password for 500 accounts, known and unknown."""
     for n in range(500):
         await desk.login(f"u{n}@t1.test", "Summer2026!", "127.0.1.1")
@@ -243,7 +243,7 @@ async def test_sprayed_password_blocks_its_source(desk: Desk) -> None:
     assert isinstance(await desk.login("u2@t1.test", "right2", "192.0.2.1"), Grant)
 
 
-async def test_guessing_source_is_reported_once(
+async def test_row_26_guessing_source_is_reported_once(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An alarm in the log, and not one for each guess."""

@@ -22,19 +22,19 @@ def _right(limit: LoginLimits, source: str, account: str, now: float) -> bool:
     return isinstance(tried, Try)
 
 
-def test_guesses_from_one_source_are_limited() -> None:
+def test_row_25_guesses_from_one_source_are_limited() -> None:
     """500 guesses at one account from one address: at most ten reach the hash."""
     limit = limits()
     assert sum(_wrong(limit, "a", "u1", 0.01 * n) for n in range(500)) <= 10
 
 
-def test_guesses_from_many_sources_are_limited_together() -> None:
+def test_row_25_guesses_from_many_sources_are_limited_together() -> None:
     """500 guesses at one account from fifty addresses: at most ten reach the hash."""
     limit = limits()
     assert sum(_wrong(limit, f"s{n % 50}", "u1", 0.01 * n) for n in range(500)) <= 10
 
 
-def test_sprayed_password_is_limited() -> None:
+def test_row_26_sprayed_password_is_limited() -> None:
     """One password for 500 accounts: the source is stopped after its twenty tries."""
     limit = limits()
     assert sum(_wrong(limit, "a", f"u{n}", 0.01 * n) for n in range(500)) == 20

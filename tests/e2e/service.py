@@ -165,11 +165,13 @@ class Pillarbox:
             wait_until(lambda: len(self.events(_CHANGE_SEEN)) > before, 10, f"{words} to be seen")
         return said
 
-    @property
-    def process_id(self) -> int:
-        """Of the supervisor."""
+    def memory_kib(self, name: str) -> int:
+        """What /proc/PID/status of the worker says: VmRSS is now, VmHWM the most there was."""
         assert self._process is not None
-        return self._process.pid
+        supervisor = self._process.pid
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text()
+        lines = Path(f"/proc/{children.split()[0]}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
     @property
     def is_running(self) -> bool:

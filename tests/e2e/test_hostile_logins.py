@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -146,14 +145,6 @@ FLOOD_MEMORY_KIB = 100 * 1024
 """Two hashes at a time take 38 MiB, 200 TLS sessions some more; 200 hashes would take 3.8 GiB."""
 
 
-def _worker_status(service: Pillarbox, name: str) -> int:
-    """A number of the worker's /proc/PID/status, in KiB."""
-    supervisor = service.process_id
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    lines = Path(f"/proc/{children[0]}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
-
-
 async def _login_at(
     service: Pillarbox, number: int, context: ssl.SSLContext, all_here: asyncio.Barrier
 ) -> str:
@@ -220,10 +211,10 @@ async def test_row_35_parallel_logins_cost_bounded_memory_and_hold_nobody_up(
     """200 at once: each gets its answer, two hash at a time, and the messages of another session
     do not stand behind them."""
     context = ssl.create_default_context(cafile=service.ca_file)
-    before, began = _worker_status(service, "VmRSS"), time.monotonic()
+    before, began = service.memory_kib("VmRSS"), time.monotonic()
 
     codes, under_load = await _flood(service, context)
 
     assert set(codes) == {"535"}
     assert _p95(under_load) < (time.monotonic() - began) / 5
-    assert _worker_status(service, "VmHWM") - before < FLOOD_MEMORY_KIB
+    assert service.memory_kib("VmHWM") - before < FLOOD_MEMORY_KIB

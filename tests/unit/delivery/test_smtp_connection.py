@@ -194,6 +194,8 @@ async def test_a_block_that_is_not_taken_runs_out_of_time(courier_to: CourierMak
         b"2" * 10_000_000,
         b"999 what\r\n",
         b"hello\r\n",
+        b"\x00\x01\x02\r\n",
+        b"250 " + b"x" * 1_000_000 + b"\r\n",
         b"250-\xc3\r\n250 \xa9\xff\r\n354",
     ],
 )

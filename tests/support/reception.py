@@ -19,6 +19,7 @@ from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock, timestamp
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
@@ -27,6 +28,7 @@ from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
 from pillarbox.reception.sessions import SessionLog
 from pillarbox.route import TlsMode
+from pillarbox.store.account_usage import AccountUsage
 from pillarbox.store.admin.accounts import add_account
 from pillarbox.store.admin.credentials import add_password
 from pillarbox.store.admin.tenants import add_domain, add_tenant
@@ -172,6 +174,7 @@ def _build(database: Database, files: CertificateFiles, limits: Limits) -> Site:
     services = Services(
         limits=limits,
         rules=rules,
+        sending=SendingLimits(AccountUsage(database), clock),
         authenticator=Authenticator(
             directory,
             LoginLimits(

@@ -155,10 +155,11 @@ class _Life:
             tasks.create_task(self.parts.scheduler.drain(seconds))
 
     async def _leave(self) -> None:
-        """Give the number back."""
+        """Give back the number and what is leased."""
         self.parts.authenticator.close()
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
+                await self.parts.sending.close()
                 await self.parts.instances.release(self.order.token)
         except (SpoolUnavailable, TimeoutError):
             log.warning("instance.not_released", number=self.parts.instance)

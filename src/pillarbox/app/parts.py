@@ -16,6 +16,7 @@ from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
@@ -26,6 +27,7 @@ from pillarbox.reception.sessions import SessionLog
 from pillarbox.route import TlsMode
 from pillarbox.scheduler.scheduler import Scheduler
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
+from pillarbox.store.account_usage import AccountUsage
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
@@ -46,6 +48,7 @@ class Parts:
     instance: int
     spool: Spool
     authenticator: Authenticator
+    sending: SendingLimits
     scheduler: Scheduler
     reception: Reception
     services_for: Callable[[Limits], Services]
@@ -79,8 +82,9 @@ async def build(
     stores = await _open_stores(order, settings, database)
     scheduler = _scheduler(settings, order, stores, wake_owner)
     authenticator = _authenticator(settings, stores.directory, clock)
+    sending = SendingLimits(AccountUsage(database), clock)
     services_for = _services(
-        settings, stores, clock=clock, authenticator=authenticator, scheduler=scheduler
+        settings, stores, authenticator=authenticator, sending=sending, scheduler=scheduler
     )
     reception = Reception(
         settings.listeners,
@@ -95,6 +99,7 @@ async def build(
         instance=stores.instance,
         spool=stores.spool,
         authenticator=authenticator,
+        sending=sending,
         scheduler=scheduler,
         reception=reception,
         services_for=services_for,
@@ -120,11 +125,12 @@ def _services(
     settings: Settings,
     stores: _Stores,
     *,
-    clock: Clock,
     authenticator: Authenticator,
+    sending: SendingLimits,
     scheduler: Scheduler,
 ) -> Callable[[Limits], Services]:
     """What makes the services of reception for given limits: a reload changes only these."""
+    clock = Clock()
     networks = NetworkLogins(stores.directory, clock)
     handshakes = HandshakeLimits(settings.limits.handshakes_per_address, clock)
     sessions = SessionLog(Sessions(stores.database), clock)
@@ -144,6 +150,7 @@ def _services(
         return Services(
             limits=limits,
             rules=rules,
+            sending=sending,
             authenticator=authenticator,
             networks=networks,
             handshakes=handshakes,

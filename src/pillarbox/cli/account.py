@@ -5,6 +5,7 @@ import click
 from pillarbox.cli.confirm import confirm
 from pillarbox.cli.context import Cli
 from pillarbox.cli.names import find_account, find_tenant
+from pillarbox.cli.option_types import LIMIT, Limit
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.mail.identifier import format_id
@@ -12,6 +13,7 @@ from pillarbox.store.admin.accounts import (
     AccountInfo,
     add_account,
     disable_account,
+    limit_account,
     list_accounts,
     remove_account,
 )
@@ -64,6 +66,7 @@ def show(cli: Cli, address: str) -> None:
             ("Tenant", account.tenant),
             ("State", _state(account)),
             ("Also sends as", ", ".join(account.send_as)),
+            ("Recipients a day", account.recipients_per_day or "what the tenant says"),
             ("Credentials", ", ".join(_labels(credentials))),
             ("Created", for_people(account.created_at)),
         ]
@@ -91,19 +94,33 @@ def add(cli: Cli, address: str, tenant: str | None) -> None:
 
 @command.command("change")
 @click.argument("address")
-@click.option("--enable/--disable", "is_enabled", required=True, help="Whether it may log in.")
+@click.option("--enable/--disable", "is_enabled", default=None, help="Whether it may log in.")
+@click.option(
+    "--recipients-per-day",
+    "limit",
+    type=LIMIT,
+    metavar="NUMBER|none",
+    help="How many it may send to; none: what the tenant says.",
+)
 @click.pass_obj
-def change(cli: Cli, address: str, is_enabled: bool) -> None:
-    """Switch an account off, or on again. Mail that it has in the queue goes on."""
+def change(cli: Cli, address: str, is_enabled: bool | None, limit: Limit | None) -> None:
+    """Switch an account off, or on again, or limit it. Mail that it has in the queue goes on."""
+    if is_enabled is None and limit is None:
+        raise click.UsageError("say what to change")
     with cli.database() as database:
         found = find_account(database, address)
-        moment = None if is_enabled else found.disabled_at or now()
-        database.write_now(lambda c: disable_account(c, found.address, disabled_at=moment))
+        if is_enabled is not None:
+            moment = None if is_enabled else found.disabled_at or now()
+            database.write_now(lambda c: disable_account(c, found.address, disabled_at=moment))
+        if limit is not None:
+            database.write_now(lambda c: limit_account(c, found.address, limit.value))
         account = find_account(database, address)
     if cli.as_json:
         print_json(account_record(account))
     else:
-        click.echo(f"{account.address} is {_state(account)}.")
+        daily = account.recipients_per_day
+        text = "" if daily is None else f", for {daily} recipients a day"
+        click.echo(f"{account.address} is {_state(account)}{text}.")
 
 
 @command.command("remove")
@@ -133,6 +150,7 @@ def account_record(account: AccountInfo) -> dict[str, Json]:
         "credentials": account.credentials,
         "created_at": for_programs(account.created_at),
         "disabled_at": for_programs(account.disabled_at),
+        "recipients_per_day": account.recipients_per_day,
     }
 
 

@@ -30,6 +30,12 @@ _OPTIONS = (
     click.option("--delay-notice", type=LIMIT, metavar="SECONDS|none", help="Tell the sender."),
     click.option("--size-limit", type=LIMIT, metavar="OCTETS|none", help="Of one message."),
     click.option("--recipient-limit", type=LIMIT, metavar="NUMBER|none", help="Of one message."),
+    click.option(
+        "--account-recipients-per-day",
+        type=LIMIT,
+        metavar="NUMBER|none",
+        help="Of each account that has no limit of its own.",
+    ),
 )
 _FIELDS = {
     "keep_days": "keep_content_days",
@@ -39,6 +45,7 @@ _FIELDS = {
     "delay_notice": "delay_notice_seconds",
     "size_limit": "size_limit_octets",
     "recipient_limit": "recipient_limit",
+    "account_recipients_per_day": "account_recipients_per_day",
 }
 """Option: field of TenantSettings."""
 
@@ -168,6 +175,7 @@ def _show(cli: Cli, tenant: TenantInfo) -> None:
             ("Keeps content", f"{settings.keep_content_days} days after the last recipient"),
             ("Size limit", "that of the service" if size is None else f"{size} octets"),
             ("Recipients", settings.recipient_limit or "the limit of the service"),
+            ("Recipients a day", settings.account_recipients_per_day or "no limit for accounts"),
             ("Created", for_people(tenant.created_at)),
         ]
     )

@@ -178,6 +178,14 @@ class Refusal(Enum):
         "Too many recipients: send the rest in another message, at most {limit} in each",
         "RFC 5321 section 4.5.3.1.10: the recipients before this one are kept.",
     )
+    DAILY_LIMIT = _t(
+        "451 4.7.1",
+        "This login has reached its limit of {limit} recipients a day: go on after midnight UTC, or"
+        " ask the administrator to raise the limit",
+        "`pillarbox account change ADDRESS --recipients-per-day NUMBER` sets another limit, for"
+        " all accounts of a tenant `pillarbox tenant change --account-recipients-per-day`. If the"
+        " account never sends so much, somebody else may have its password.",
+    )
     TOO_MANY_MESSAGES = _t(
         "421 4.7.0",
         "This connection has sent {limit} messages: go on in a new connection",

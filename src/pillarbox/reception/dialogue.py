@@ -5,16 +5,18 @@ and call `proceed`; the protocol core waits for them meanwhile. It knows no tran
 """
 
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Protocol
 
-from pillarbox.errors import LocalProtocolError
+from pillarbox.errors import LocalProtocolError, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.message import SessionTrace, with_protocol
 from pillarbox.policy.authenticate import Grant, Verdict
 from pillarbox.policy.denial import Denial
+from pillarbox.policy.sending_limits import Charge
 from pillarbox.reception.content import IncomingContent
-from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble
+from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.smtp.events import (
@@ -211,6 +213,10 @@ class Dialogue:
         if isinstance(route, Denial):
             self._refuse(route)
             return
+        denial = services.sending.on_rcpt(self._granted().account, len(self._lanes) + 1)
+        if denial is not None:
+            self._refuse(denial)
+            return
         self._lanes.append(services.intake.lane_of(route))
         self._core.accept()
 
@@ -236,7 +242,7 @@ class Dialogue:
         content = self._content or self._new_content()
         content.finish()
         if content.is_ready:
-            self._submit(content)
+            self._charge(content)
         else:
             self._is_ending = True
 
@@ -244,12 +250,39 @@ class Dialogue:
         content = self._content
         if self._is_ending and content is not None and content.is_ready:
             self._is_ending = False
-            self._submit(content)
+            self._charge(content)
         self._shell.proceed()
 
-    def _submit(self, content: IncomingContent) -> None:
-        # From here on the intake owns the content: it is not ours to throw away any more.
+    def _charge(self, content: IncomingContent) -> None:
+        """Charge the message against the limit of its account, and submit it."""
+        # From here on it is not to be thrown away when the client goes.
         self._content = None
+        charge = self._services.sending.charge(self._granted().account, len(self._lanes))
+        if charge is None:
+            self._shell.spawn(self._charge_later(content))
+        else:
+            self._submit(content, charge)
+
+    async def _charge_later(self, content: IncomingContent) -> None:
+        sending = self._services.sending
+        answer: Charge | Denial
+        try:
+            answer = await sending.lease_and_charge(self._granted().account, len(self._lanes))
+        except SpoolUnavailable as error:
+            answer = unavailable(error)
+        except BaseException:
+            content.discard()
+            raise
+        if isinstance(answer, Charge) and self._is_asked():
+            self._submit(content, answer)
+            return
+        content.discard()
+        if isinstance(answer, Charge):
+            sending.give_back(answer)
+        else:
+            self._answer_content(None, answer)
+
+    def _submit(self, content: IncomingContent, charge: Charge) -> None:
         story = self._story
         core = self._core
         envelope = self._envelope()
@@ -267,12 +300,14 @@ class Dialogue:
                 received_start=trace.received_start(),
                 content=content,
             ),
-            self._answer_content,
+            partial(self._answer_content, charge),
         )
 
-    def _answer_content(self, answer: Answer) -> None:
+    def _answer_content(self, charge: Charge | None, answer: Answer) -> None:
         if isinstance(answer, Accepted):
             self._story.messages += 1
+        elif charge is not None:
+            self._services.sending.give_back(charge)
         if not self._is_asked():
             return
         if isinstance(answer, Accepted):

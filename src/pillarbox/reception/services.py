@@ -12,6 +12,7 @@ from pillarbox.net.tls import ServerCertificate
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import ChunkStore, MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
@@ -35,6 +36,7 @@ class Services:
 
     limits: Limits
     rules: Submission
+    sending: SendingLimits
     authenticator: Authenticator
     networks: NetworkLogins
     handshakes: HandshakeLimits

@@ -56,6 +56,7 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
         keep_content_days=row["keep_content_days"],
         size_limit_octets=row["size_limit_octets"],
         recipient_limit=row["recipient_limit"],
+        account_recipients_per_day=row["account_recipients_per_day"],
     )
 
 
@@ -136,4 +137,5 @@ def _account(
         address=mailbox_of(row["address"]),
         credential_id=None,
         send_as=frozenset((row["address_key"], *patterns)),
+        recipients_per_day=row["recipients_per_day"],
     )

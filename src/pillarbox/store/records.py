@@ -70,19 +70,22 @@ class Tenant:
     keep_content_days: int = 0
     size_limit_octets: int | None = None
     recipient_limit: int | None = None
+    account_recipients_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """Who may send. `send_as` holds the keys of the addresses that the account may use, its own
     included, and "@domain" for every address of a domain. `credential_id` is the credential by
-    which it was found, None if by none."""
+    which it was found, None if by none. `recipients_per_day` None: the tenant's limit for each of
+    its accounts holds."""
 
     account_id: int
     tenant: Tenant
     address: Mailbox
     credential_id: int | None
     send_as: frozenset[str]
+    recipients_per_day: int | None = None
 
 
 class CredentialKind(StrEnum):

@@ -71,6 +71,8 @@ tenant = Table(
     Column("recipient_limit", Integer),
     _time("created_at", nullable=False),
     _time("disabled_at"),
+    # What each account may send unless it has a limit of its own; NULL: no limit.
+    Column("account_recipients_per_day", Integer),
 )
 
 domain = Table(
@@ -92,6 +94,24 @@ account = Table(
     Column("address_key", Text, nullable=False, unique=True),
     _time("created_at", nullable=False),
     _time("disabled_at"),
+    # NULL: that of the tenant.
+    Column("recipients_per_day", Integer),
+)
+
+account_usage = Table(
+    "account_usage",
+    metadata,
+    # What of the daily limit is used up or leased to a worker: the UTC day (YYYY-MM-DD) and the
+    # recipients.
+    Column(
+        "account_id",
+        _ROWID,
+        ForeignKey("account.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("day", Text, nullable=False),
+    Column("recipients", BigInteger, nullable=False),
 )
 
 credential = Table(

@@ -108,6 +108,19 @@ def test_account_can_be_switched_off(office: Service) -> None:
     assert office.json("account", "show", "printer@example.org")["enabled"] is False
 
 
+def test_account_can_be_limited(office: Service) -> None:
+    """A number of recipients a day, or what the tenant says."""
+    office.do("account", "change", "printer@example.org", "--recipients-per-day", "500")
+    office.do("tenant", "change", "--account-recipients-per-day", "2000")
+    limited = office.json("account", "show", "printer@example.org")
+    office.do("account", "change", "printer@example.org", "--recipients-per-day", "none")
+
+    assert limited["recipients_per_day"] == 500
+    assert limited["enabled"] is True
+    assert office.json("account", "show", "printer@example.org")["recipients_per_day"] is None
+    assert office.json("tenant", "show")["account_recipients_per_day"] == 2000
+
+
 def test_removal_needs_a_yes_where_nobody_can_be_asked(office: Service) -> None:
     """A script must mean it."""
     refused = office.run("account", "remove", "printer@example.org")

@@ -29,6 +29,7 @@ class AccountInfo:
     credentials: int
     created_at: Timestamp
     disabled_at: Timestamp | None
+    recipients_per_day: int | None
 
 
 def add_account(
@@ -70,6 +71,16 @@ def disable_account(connection: Connection, address: str, *, disabled_at: Timest
     moved(connection, Part.DIRECTORY)
 
 
+def limit_account(connection: Connection, address: str, recipients_per_day: int | None) -> None:
+    """Let an account send to so many recipients a day; None: as many as the tenant says."""
+    if recipients_per_day is not None and recipients_per_day < 1:
+        raise DirectoryError("the limit of recipients a day is at least 1, or not set at all")
+    row = find_account(connection, address)
+    statement = update(account).where(account.c.id == row["id"])
+    connection.execute(statement.values(recipients_per_day=recipients_per_day))
+    moved(connection, Part.DIRECTORY)
+
+
 def remove_account(connection: Connection, address: str) -> None:
     """Remove an account with its credentials and grants. What it sent before stays in the queue
     and in the trace."""
@@ -103,6 +114,7 @@ def list_accounts(
             credentials=counts.get(row.id, 0),
             created_at=row.created_at,
             disabled_at=row.disabled_at,
+            recipients_per_day=row.recipients_per_day,
         )
         for row in connection.execute(query.order_by(account.c.address_key))
     ]

@@ -19,7 +19,8 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class TenantSettings:
-    """What can be changed of a tenant. None: the limit of the service holds, no delay notice."""
+    """What can be changed of a tenant. None: the limit of the service holds, no delay notice,
+    no limit for accounts that have none of their own."""
 
     keep_content_days: int = 0
     retry_first_seconds: int = 60
@@ -28,6 +29,7 @@ class TenantSettings:
     delay_notice_seconds: int | None = 14_400
     size_limit_octets: int | None = None
     recipient_limit: int | None = None
+    account_recipients_per_day: int | None = None
 
     @property
     def retry(self) -> RetryPolicy:
@@ -175,6 +177,7 @@ def _check_settings(settings: TenantSettings) -> None:
         (settings.delay_notice_seconds, "the time until a delay notice"),
         (settings.size_limit_octets, "the size limit"),
         (settings.recipient_limit, "the limit of recipients"),
+        (settings.account_recipients_per_day, "the limit of recipients a day"),
     ):
         if value is not None and value < 1:
             raise DirectoryError(f"{what} is at least 1, or not set at all")

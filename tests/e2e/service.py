@@ -150,7 +150,7 @@ class Pillarbox:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of the log with this event."""
-        lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        lines = (json.loads(line) for line in self.log.split("\n") if line.startswith("{"))
         return [line for line in lines if line.get("event") == name]
 
     def admin(self, *words: str, stdin: str = "") -> str:

@@ -331,7 +331,7 @@ def test_nobody_is_told_of_a_null_reverse_path() -> None:
         make(envelope=Envelope(None))
 
 
-def test_hostile_text_adds_no_field_and_no_part() -> None:
+def test_row_64_hostile_text_adds_no_field_and_no_part() -> None:
     """Line ends and boundaries in ENVID, ORCPT, reply and message stay inside their fields."""
     boundary = f"report-{format_id(DSN_ID)}"
     evil = f"ok\r\n\r\n--{boundary}--\r\nAction: delivered\n\n<b>\x1b[31m\xff"
@@ -371,7 +371,7 @@ def test_plain_text_is_one_printable_line() -> None:
     ret=st.sampled_from([None, Ret.FULL, Ret.HEADERS]),
     utf8=st.booleans(),
 )
-def test_no_foreign_text_breaks_the_structure(
+def test_row_64_no_foreign_text_breaks_the_structure(
     lines: list[str],
     envid: str,
     orcpt: str,

@@ -101,7 +101,7 @@ def test_an_exception_brings_its_traceback(file: Path) -> None:
     assert "KeyError: 'nothing here'" in str(line["traceback"])
 
 
-def test_the_console_does_not_obey_control_characters(file: Path) -> None:
+def test_row_59_the_console_does_not_obey_control_characters(file: Path) -> None:
     """What a peer sends can neither steer the terminal nor fake a line."""
     _configure(file, style="console")
 

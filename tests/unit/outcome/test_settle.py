@@ -133,7 +133,7 @@ def test_recipient_is_tried_at_the_moment_of_its_delay_notice() -> None:
 
 
 @pytest.mark.parametrize("state", [FAILED, DEFERRED])
-def test_nobody_is_told_of_a_null_reverse_path(state: RecipientOutcome) -> None:
+def test_row_63_nobody_is_told_of_a_null_reverse_path(state: RecipientOutcome) -> None:
     """RFC 5321 4.5.5: the undeliverable report becomes a dead letter, its content stays."""
     message = make_message(envelope=Envelope(None))
 

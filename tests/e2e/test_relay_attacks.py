@@ -294,3 +294,30 @@ def test_row_66_a_dot_without_an_answer_is_repeated_once(
     assert next_hop.copies(f"x@{domain}".encode()) == 2
     assert next_hop.taken[0].octets == next_hop.taken[1].octets
     assert not service.admin_json("queue", "list", "--domain", domain)
+
+
+def test_row_45_account_with_many_unknown_recipients_is_held_and_loses_nothing(
+    service: Pillarbox, next_hop: NextHop, domain: str
+) -> None:
+    """Of 30 messages 25 go to people whom nobody knows. The account is held with an alarm, what it
+    sends then waits, and one command lets it go on."""
+    next_hop.replies["RCPT"] = deque([b"550 5.1.1 Nobody of this name\r\n"] * 25)
+    _route_to(service, next_hop, domain)
+    text = f"From: {SENDER}\r\n\r\nHello {domain}\r\n"
+
+    with closing(_client(service)) as client:
+        for _ in range(25):
+            client.sendmail(SENDER, [f"x@{domain}"], text)
+        wait_until(lambda: service.events("account.held"), SECONDS, "the alarm")
+        for _ in range(5):
+            client.sendmail(SENDER, [f"x@{domain}"], text)
+
+    alarm = service.events("account.held")[0]
+    assert (alarm["level"], alarm["account"]) == ("warning", SENDER)
+    waiting = service.admin_json("queue", "list", "--domain", domain)
+    assert {entry["state"] for entry in waiting} == {"held"}
+    assert len(waiting) >= 5
+
+    service.admin("account", "release", SENDER)
+    wait_until(lambda: next_hop.copies(domain.encode()) == 5, SECONDS, "the rest")
+    assert not next_hop.replies["RCPT"]

@@ -121,6 +121,7 @@ class _Life:
             instance=parts.instance,
             trace_days=self.settings.trace_days,
             give_up=self.give_up,
+            unknown_watch=parts.unknown_watch,
         )
 
     async def _say_ready(self) -> None:

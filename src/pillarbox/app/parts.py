@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings
+from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.net.tls import ClientContexts, ServerCertificate
+from pillarbox.outcome.unknown_watch import UnknownWatch
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.login_limits import LoginLimits
@@ -49,6 +53,7 @@ class Parts:
     spool: Spool
     authenticator: Authenticator
     sending: SendingLimits
+    unknown_watch: UnknownWatch
     scheduler: Scheduler
     reception: Reception
     services_for: Callable[[Limits], Services]
@@ -80,7 +85,9 @@ async def build(
     """
     clock = Clock()
     stores = await _open_stores(order, settings, database)
-    scheduler = _scheduler(settings, order, stores, wake_owner)
+    unknown_watch = UnknownWatch(settings.limits.unknown_recipients_percent, clock.seconds)
+    means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
+    scheduler = _scheduler(settings, order, stores, means)
     authenticator = _authenticator(settings, stores.directory, clock)
     sending = SendingLimits(AccountUsage(database), clock)
     services_for = _services(
@@ -100,6 +107,7 @@ async def build(
         spool=stores.spool,
         authenticator=authenticator,
         sending=sending,
+        unknown_watch=unknown_watch,
         scheduler=scheduler,
         reception=reception,
         services_for=services_for,
@@ -170,7 +178,7 @@ def _scheduler(
     settings: Settings,
     order: WorkerOrder,
     stores: _Stores,
-    wake_owner: Callable[[int], None],
+    means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
 ) -> Scheduler:
     database = stores.database
     delivery = settings.delivery
@@ -187,7 +195,7 @@ def _scheduler(
             plan=order.plan,
         ),
         SchedulerStores(stores.spool, stores.lanes, stores.directory, lambda: database.trouble),
-        SchedulerMeans(couriers.courier_for, stores.ids.next_id, wake_owner=wake_owner),
+        means(couriers.courier_for, stores.ids.next_id),
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import format_id
 from pillarbox.observe import log as logging
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
+from pillarbox.outcome.unknown_watch import Suspicion, UnknownWatch
 from pillarbox.policy.clock import Clock
+from pillarbox.store.admin.holding import hold_account, hold_queue
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
@@ -37,6 +40,7 @@ class Upkeep:
     instance: int
     trace_days: int
     give_up: Callable[[str], None]
+    unknown_watch: UnknownWatch
 
     async def follow(self) -> None:
         """Each second: changes of the directory, the state of the spool, lost log lines."""
@@ -57,7 +61,33 @@ class Upkeep:
         except SpoolUnavailable as error:
             # What is in memory stays in use.
             log.debug("directory.not_read", cause=error.cause)
+        for suspicion in self.unknown_watch.take():
+            await self._hold(suspicion)
         return trouble
+
+    async def _hold(self, suspicion: Suspicion) -> None:
+        """Hold an account, then what it has in the queue."""
+        account_id = suspicion.account_id
+        reason = (
+            f"{suspicion.unknown} of {suspicion.finished} recipients within ten minutes were"
+            " unknown at their servers: perhaps somebody else has the password"
+        )
+        now = self.clock.timestamp()
+        try:
+            if not await self.database.write(
+                lambda c: hold_account(c, account_id, now=now, reason=reason)
+            ):
+                return
+            await self.directory.refresh()
+            account = await self.directory.account(account_id)
+            while await self.database.write(lambda c: hold_queue(c, account_id)):
+                pass
+        except SpoolUnavailable as error:
+            log.error("account.not_held", account_id=format_id(account_id), cause=error.cause)
+            return
+        metrics.ACCOUNTS_HELD.inc()
+        address = account.address.address if account is not None else ""
+        log.warning("account.held", account=address, reason=reason)
 
     def _tell_trouble(self, trouble: SpoolTrouble | None) -> None:
         metrics.SPOOL_IN_TROUBLE.set(trouble is not None)

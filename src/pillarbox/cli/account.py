@@ -1,5 +1,7 @@
 """`pillarbox account`: who may send."""
 
+from collections.abc import Callable
+
 import click
 
 from pillarbox.cli.confirm import confirm
@@ -18,6 +20,8 @@ from pillarbox.store.admin.accounts import (
     remove_account,
 )
 from pillarbox.store.admin.credentials import CredentialInfo, list_credentials
+from pillarbox.store.admin.holding import hold_account, hold_queue, release_account, release_queue
+from pillarbox.store.database import Database
 
 
 @click.group("account")
@@ -123,6 +127,52 @@ def change(cli: Cli, address: str, is_enabled: bool | None, limit: Limit | None)
         click.echo(f"{account.address} is {_state(account)}{text}.")
 
 
+@command.command("hold")
+@click.argument("address")
+@click.option("--reason", default="held by an administrator", help="Shown with the account.")
+@click.pass_obj
+def hold(cli: Cli, address: str, reason: str) -> None:
+    """Hold what an account sends and what it has in the queue; nothing is refused or lost."""
+    with cli.database() as database:
+        found = find_account(database, address).account_id
+        database.write_now(lambda c: hold_account(c, found, now=now(), reason=reason))
+
+        def hold_some() -> int:
+            return database.write_now(lambda c: hold_queue(c, found))
+
+        _change_queue(cli, database, address, hold_some, "held")
+
+
+@command.command("release")
+@click.argument("address")
+@click.pass_obj
+def release(cli: Cli, address: str) -> None:
+    """Let an account that is held send again, and send what was held of it."""
+    moment = now()
+    with cli.database() as database:
+        found = find_account(database, address).account_id
+        database.write_now(lambda c: release_account(c, found))
+
+        def release_some() -> int:
+            return database.write_now(lambda c: release_queue(c, found, now=moment))
+
+        _change_queue(cli, database, address, release_some, "released")
+
+
+def _change_queue(
+    cli: Cli, database: Database, address: str, change: Callable[[], int], what: str
+) -> None:
+    """Change what an account has in the queue, in transactions of bounded size."""
+    changed = 0
+    while step := change():
+        changed += step
+    account = find_account(database, address)
+    if cli.as_json:
+        print_json({**account_record(account), "changed": changed})
+    else:
+        click.echo(f"{account.address} is {_state(account)}; {changed} recipients {what}.")
+
+
 @command.command("remove")
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -151,11 +201,15 @@ def account_record(account: AccountInfo) -> dict[str, Json]:
         "created_at": for_programs(account.created_at),
         "disabled_at": for_programs(account.disabled_at),
         "recipients_per_day": account.recipients_per_day,
+        "held_at": for_programs(account.held_at),
+        "hold_reason": account.hold_reason or None,
     }
 
 
 def _state(account: AccountInfo) -> str:
-    return "enabled" if account.disabled_at is None else "disabled"
+    if account.disabled_at is not None:
+        return "disabled"
+    return "enabled" if account.held_at is None else f"held: {account.hold_reason}"
 
 
 def _labels(credentials: list[CredentialInfo]) -> list[str]:

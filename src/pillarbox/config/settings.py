@@ -198,6 +198,9 @@ class Limits(_Section):
     login_failure_window_seconds: Seconds = 600
     login_cache_seconds: Seconds = 60
     """For how long verified credentials are remembered under a keyed hash."""
+    unknown_recipients_percent: Annotated[int, Field(ge=1, le=100)] = 20
+    """An account is held when more of its recipients are unknown to their servers (5.1.1), once
+    these are 20 within ten minutes; 100: never."""
     content_memory_octets: Annotated[int, Field(ge=4_194_304)] = 67_108_864
     """Content in memory, of all sessions of one worker together."""
 

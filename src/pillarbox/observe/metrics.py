@@ -51,6 +51,9 @@ LOGINS = _counter("reception_logins_total", "Logins by result: ok, failed, unava
 LOGINS_OK = LOGINS.labels("ok")
 LOGINS_FAILED = LOGINS.labels("failed")
 LOGINS_UNAVAILABLE = LOGINS.labels("unavailable")
+ACCOUNTS_HELD = _counter(
+    "app_held_accounts_total", "Accounts that were held for too many unknown recipients."
+)
 PASSWORD_HASHES = _counter(
     "reception_password_hashes_total", "Passwords that were compared with a hash."
 )

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
-from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.mail.envelope import Envelope, Recipient, RecipientState, Timestamp
 from pillarbox.mail.identifier import IdGenerator, format_id
 from pillarbox.mail.message import Addition, compose_prefix, scan_header
 from pillarbox.mail.reply import Reply, reply
@@ -142,10 +142,7 @@ class Intake:
             size_octets=len(prefix) + content.size,
             chunks=content.chunks,
             content=content.inline(),
-            recipients=[
-                SpooledRecipient(recipient, lane_id, now)
-                for recipient, lane_id in zip(submitted.recipients, submitted.lanes, strict=True)
-            ],
+            recipients=_spooled(submitted, now),
             header_id=header_id,
         )
 
@@ -184,12 +181,27 @@ class Intake:
             size_octets=message.size_octets,
             header_id=message.header_id,
         )
+        self._hand_on(message)
+        done(Accepted(message))
+
+    def _hand_on(self, message: SpooledMessage) -> None:
+        """To the scheduler, unless it waits for a person."""
+        if message.recipients[0].state is RecipientState.HELD:
+            return
         try:
             self._on_accepted(message)
         except Exception:
             # It is durable all the same, and will be found in the store.
             log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
-        done(Accepted(message))
+
+
+def _spooled(submitted: Submitted, now: Timestamp) -> list[SpooledRecipient]:
+    """The recipients as the queue gets them; those of an account that is held wait there."""
+    pairs = zip(submitted.recipients, submitted.lanes, strict=True)
+    if submitted.account.is_held:
+        held = RecipientState.HELD
+        return [SpooledRecipient(recipient, lane, None, held) for recipient, lane in pairs]
+    return [SpooledRecipient(recipient, lane, now) for recipient, lane in pairs]
 
 
 def unavailable(error: SpoolUnavailable) -> Denial:

@@ -48,15 +48,21 @@ class Settled(Protocol):
 _Waiting: TypeAlias = tuple[Tried, Judgement, Settled]
 
 
+def watch_nothing(tried: Tried, judgement: Judgement) -> None:
+    """Nobody wants to know what becomes of mail."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecorderTools:
-    """What a recorder works with. `trouble`: why the spool takes nothing; `offer` takes DSNs."""
+    """What a recorder works with. `trouble`: why the spool takes nothing; `offer` takes DSNs;
+    `watch` is told each result."""
 
     spool: QueueStore
     reporter: Reporter
     trouble: Callable[[], SpoolTrouble | None]
     offer: Callable[[SpooledMessage], None]
     rand: Callable[[], float]
+    watch: Callable[[Tried, Judgement], None] = watch_nothing
 
 
 class Recorder:
@@ -98,6 +104,7 @@ class Recorder:
             self._is_idle.clear()
         self._unsettled += 1
         judgement = judge(tried, self._tools.rand())
+        self._tools.watch(tried, judgement)
         if not tried.is_attempt or judgement.has_expired:
             _note_decision(tried, judgement)
         if judgement.reported:

@@ -79,7 +79,9 @@ class Scheduler:
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
         self._recorder = Recorder(
-            RecorderTools(stores.spool, reporter, stores.trouble, self.offer, means.rand)
+            RecorderTools(
+                stores.spool, reporter, stores.trouble, self.offer, means.rand, means.watch
+            )
         )
         self._tools = self._make_tools(settings, means)
 

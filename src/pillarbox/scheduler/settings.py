@@ -9,7 +9,9 @@ from pillarbox.delivery.attempt import WallClock
 from pillarbox.delivery.courier import CourierFactory
 from pillarbox.errors import SpoolTrouble
 from pillarbox.mail.envelope import Timestamp
+from pillarbox.outcome.settle import Judgement, Tried
 from pillarbox.route import ONE_WORKER, LanePlan
+from pillarbox.scheduler.recorder import watch_nothing
 from pillarbox.scheduler.stores import LaneStore, QueueStore, TenantStore
 
 
@@ -48,11 +50,13 @@ class SchedulerStores:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerMeans:
-    """What it works with: couriers, ids for DSNs, the time of day, chance. `wake_owner` tells the
-    other workers of this machine that there is mail for a lane, by its id."""
+    """What it works with: couriers, ids for DSNs, the time of day, chance, who watches results.
+    `wake_owner` tells the other workers of this machine that there is mail for a lane, by its
+    id."""
 
     courier_for: CourierFactory
     next_id: Callable[[Timestamp], int]
     wall: WallClock = wall_clock
     rand: Callable[[], float] = field(default=random.random)
+    watch: Callable[[Tried, Judgement], None] = watch_nothing
     wake_owner: Callable[[int], None] = _nobody

@@ -138,4 +138,5 @@ def _account(
         credential_id=None,
         send_as=frozenset((row["address_key"], *patterns)),
         recipients_per_day=row["recipients_per_day"],
+        is_held=row["held_at"] is not None,
     )

@@ -67,6 +67,7 @@ class Selection:
     tenant: str = ""
     sender: str = ""
     domain: str = ""
+    account_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,8 @@ def _matching(query: Select[Any], selection: Selection) -> Select[Any]:
         query = query.where(tenant.c.name == selection.tenant)
     if selection.sender:
         query = query.where(func.lower(message.c.reverse_path) == selection.sender.lower())
+    if selection.account_id is not None:
+        query = query.where(message.c.account_id == selection.account_id)
     if selection.domain:
         domain = f"@{selection.domain.lower()}"
         query = query.where(func.lower(recipient.c.address).endswith(domain, autoescape=True))

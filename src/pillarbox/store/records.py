@@ -78,7 +78,7 @@ class Account:
     """Who may send. `send_as` holds the keys of the addresses that the account may use, its own
     included, and "@domain" for every address of a domain. `credential_id` is the credential by
     which it was found, None if by none. `recipients_per_day` None: the tenant's limit for each of
-    its accounts holds."""
+    its accounts holds. `is_held`: what it sends is taken, and held for a person to decide."""
 
     account_id: int
     tenant: Tenant
@@ -86,6 +86,7 @@ class Account:
     credential_id: int | None
     send_as: frozenset[str]
     recipients_per_day: int | None = None
+    is_held: bool = False
 
 
 class CredentialKind(StrEnum):

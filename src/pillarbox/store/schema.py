@@ -96,6 +96,9 @@ account = Table(
     _time("disabled_at"),
     # NULL: that of the tenant.
     Column("recipients_per_day", Integer),
+    # What it sends is taken and held from this moment on, for the reason given.
+    _time("held_at"),
+    Column("hold_reason", Text),
 )
 
 account_usage = Table(

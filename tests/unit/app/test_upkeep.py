@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from sqlalchemy import Connection
 from tests.support.storing import HOP, make_message, new_id, now_ms, open_database
 
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS, Upkeep
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.observe import metrics
+from pillarbox.outcome.unknown_watch import Suspicion, UnknownWatch
 from pillarbox.policy.clock import Clock
-from pillarbox.store.admin.tenants import add_tenant
+from pillarbox.store.admin.accounts import add_account
+from pillarbox.store.admin.tenants import add_domain, add_tenant
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
@@ -43,6 +46,7 @@ async def _keep(database: Database) -> Kept:
         instance=await instances.claim(token="mine", lease_ms=INSTANCE_LEASE_MS),
         trace_days=30,
         give_up=causes.append,
+        unknown_watch=UnknownWatch(20, Clock().seconds),
     )
     return Kept(database, upkeep, causes)
 
@@ -53,6 +57,31 @@ async def kept(database_url: str) -> AsyncIterator[Kept]:
     database = open_database(database_url)
     yield await _keep(database)
     await database.close()
+
+
+def _add_accounts(connection: Connection) -> list[int]:
+    now = now_ms()
+    add_tenant(connection, "one", now=now)
+    add_domain(connection, "one", "t1.test", now=now)
+    return [add_account(connection, f"{name}@t1.test", now=now) for name in ("u1", "u2")]
+
+
+async def test_row_45_an_account_with_unknown_recipients_is_held(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the next look, once, with an alarm that names it; other accounts are not."""
+    ids = kept.database.write_now(_add_accounts)
+    await kept.upkeep.directory.refresh()
+    kept.upkeep.unknown_watch._suspicions += [Suspicion(ids[0], 20, 25)] * 2
+
+    await kept.upkeep.look(None)
+
+    accounts = [await kept.upkeep.directory.account(account_id) for account_id in ids]
+    assert [account.is_held for account in accounts if account] == [True, False]
+    said = capsys.readouterr().err
+    assert said.count("account.held") == 1
+    assert "20 of 25 recipients" in said
+    assert "u1@t1.test" in said
 
 
 async def test_a_change_of_the_directory_is_followed(kept: Kept) -> None:

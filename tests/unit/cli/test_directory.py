@@ -121,6 +121,17 @@ def test_account_can_be_limited(office: Service) -> None:
     assert office.json("tenant", "show")["account_recipients_per_day"] == 2000
 
 
+def test_account_can_be_held_and_released(office: Service) -> None:
+    """It says why, and stays able to log in."""
+    office.do("account", "hold", "printer@example.org", "--reason", "sends at night")
+    held = office.json("account", "show", "printer@example.org")
+    office.do("account", "release", "printer@example.org")
+
+    assert (held["enabled"], held["hold_reason"]) == (True, "sends at night")
+    assert held["held_at"]
+    assert office.json("account", "show", "printer@example.org")["held_at"] is None
+
+
 def test_removal_needs_a_yes_where_nobody_can_be_asked(office: Service) -> None:
     """A script must mean it."""
     refused = office.run("account", "remove", "printer@example.org")

@@ -1,4 +1,4 @@
-"""The daily limit of an account, as sessions meet it."""
+"""Accounts that are limited or held, as sessions meet them."""
 
 import asyncio
 
@@ -6,7 +6,10 @@ import pytest
 from tests.support.reception import MESSAGE, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
-from pillarbox.store.admin.accounts import limit_account
+from pillarbox.mail.envelope import RecipientState
+from pillarbox.store.admin.accounts import find_account, limit_account
+from pillarbox.store.admin.holding import hold_account, release_account, release_queue
+from pillarbox.store.queue import Selection, list_queue
 
 LIMIT = 30
 
@@ -69,3 +72,24 @@ async def test_refused_message_is_not_counted(limited: Site, connect: Connect) -
     replies = [await client.message(MESSAGE) for _ in range(LIMIT + 1)]
 
     assert [reply[:3] for reply in replies] == ["250"] * LIMIT + ["451"]
+
+
+async def test_row_45_mail_of_a_held_account_is_taken_and_waits(
+    site: Site, logged_in: Client
+) -> None:
+    """Also in a session that was open before: 250, and nothing is delivered until it is released;
+    then all of it is."""
+    assert (await logged_in.message(MESSAGE)).startswith("250 2.0.0 ")
+    account_id = await site.database.read(lambda c: int(find_account(c, USER)["id"]))
+    await site.change(lambda c: hold_account(c, account_id, now=1, reason="x"))
+
+    assert (await logged_in.message(MESSAGE)).startswith("250 2.0.0 ")
+
+    assert len(site.accepted) == 1
+    held = Selection(states=(RecipientState.HELD,))
+    assert len(await site.database.read(lambda c: list_queue(c, held, limit=9))) == 1
+    await site.change(lambda c: release_account(c, account_id))
+    released = await site.database.write(lambda c: release_queue(c, account_id, now=2))
+    assert released == 1
+    assert (await logged_in.message(MESSAGE)).startswith("250 2.0.0 ")
+    assert len(site.accepted) == 2

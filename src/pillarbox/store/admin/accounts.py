@@ -30,6 +30,8 @@ class AccountInfo:
     created_at: Timestamp
     disabled_at: Timestamp | None
     recipients_per_day: int | None
+    held_at: Timestamp | None
+    hold_reason: str
 
 
 def add_account(
@@ -115,6 +117,8 @@ def list_accounts(
             created_at=row.created_at,
             disabled_at=row.disabled_at,
             recipients_per_day=row.recipients_per_day,
+            held_at=row.held_at,
+            hold_reason=row.hold_reason or "",
         )
         for row in connection.execute(query.order_by(account.c.address_key))
     ]

@@ -1,4 +1,4 @@
-"""Accounts have a limit of recipients a day."""
+"""Accounts have a limit of recipients a day, and can be held."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,8 @@ def upgrade() -> None:
     """Add the limits and what is used of them."""
     op.add_column("tenant", Column("account_recipients_per_day", sa.Integer()))
     op.add_column("account", Column("recipients_per_day", sa.Integer()))
+    op.add_column("account", Column("held_at", sa.BigInteger()))
+    op.add_column("account", Column("hold_reason", sa.Text()))
     op.create_table(
         "account_usage",
         Column("account_id", ROWID, autoincrement=False, nullable=False),

@@ -103,6 +103,7 @@ def _join(one: Pillarbox, other: Pillarbox) -> None:
     one.admin(*words, stdin=f"{other.password}\n")
 
 
+@pytest.mark.timeout(300)
 def test_row_61_a_loop_of_two_services_ends_with_one_report(tmp_path: Path) -> None:
     """Each of two services has the other as its next hop. After 100 passages the message is
     refused with 554 5.4.6; the sender gets one report, and nothing moves any more."""
@@ -257,6 +258,7 @@ def test_row_64_line_ends_in_envid_and_orcpt_are_refused(
 HOSTILE = (b"250-x\r\n" * 100_000, b"2" * 10_000_000)
 
 
+@pytest.mark.timeout(300)
 def test_row_65_hostile_replies_defer_and_cost_nothing(
     service: Pillarbox, next_hop: NextHop, domain: str
 ) -> None:

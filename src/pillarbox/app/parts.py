@@ -142,19 +142,12 @@ def _services(
     networks = NetworkLogins(stores.directory, clock)
     handshakes = HandshakeLimits(settings.limits.handshakes_per_address, clock)
     sessions = SessionLog(Sessions(stores.database), clock)
-    budget = MemoryBudget(settings.limits.content_memory_octets)
+    # All workers together keep to it.
+    budget = MemoryBudget(settings.limits.content_memory_octets // settings.workers)
 
     def services_for(wanted: Limits) -> Services:
         limits = within_open_files(wanted, settings.delivery)
         rules = Submission(limits)
-        intake = Intake(
-            stores.spool,
-            rules,
-            ids=stores.ids,
-            host_name=settings.host_name,
-            on_accepted=scheduler.offer,
-            clock=clock,
-        )
         return Services(
             limits=limits,
             rules=rules,
@@ -162,7 +155,14 @@ def _services(
             authenticator=authenticator,
             networks=networks,
             handshakes=handshakes,
-            intake=intake,
+            intake=Intake(
+                stores.spool,
+                rules,
+                ids=stores.ids,
+                host_name=settings.host_name,
+                on_accepted=scheduler.offer,
+                clock=clock,
+            ),
             chunks=stores.spool,
             health=stores.database,
             sessions=sessions,
@@ -204,8 +204,9 @@ def _authenticator(settings: Settings, directory: Directory, clock: Clock) -> Au
     return Authenticator(
         directory,
         LoginLimits(
-            tries_per_source=limits.login_failures_per_address,
-            tries_per_account=limits.login_failures_per_account,
+            # Each worker counts for itself: together they must not allow more.
+            tries_per_source=max(limits.login_failures_per_address // settings.workers, 1),
+            tries_per_account=max(limits.login_failures_per_account // settings.workers, 1),
             window_seconds=limits.login_failure_window_seconds,
         ),
         matcher=match_password,

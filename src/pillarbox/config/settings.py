@@ -202,7 +202,7 @@ class Limits(_Section):
     """An account is held when more of its recipients are unknown to their servers (5.1.1), once
     these are 20 within ten minutes; 100: never."""
     content_memory_octets: Annotated[int, Field(ge=4_194_304)] = 67_108_864
-    """Content in memory, of all sessions of one worker together."""
+    """Content in memory, of all sessions together."""
 
 
 class Delivery(_Section):

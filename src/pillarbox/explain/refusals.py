@@ -7,29 +7,14 @@ what usually stands behind it. Replies never repeat what the client sent.
 Codes: RFC 5321 4.2, RFC 3463, RFC 4954 6, RFC 6531 3.5, RFC 7504.
 """
 
-from dataclasses import dataclass
 from enum import Enum, unique
 from typing import TypeAlias
 
+from pillarbox.explain.refusal_text import refusal_text as _t
 from pillarbox.mail.reply import Reply
 
 Fact: TypeAlias = str | int
 """What fills a place in a text: a number, or words of the service's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalText:
-    """Codes and texts of one refusal. `text` may have places such as `{limit}` to fill."""
-
-    code: int
-    enhanced: str
-    text: str
-    cause_hint: str
-
-
-def _t(codes: str, text: str, cause_hint: str) -> RefusalText:
-    code, _, enhanced = codes.partition(" ")
-    return RefusalText(int(code), enhanced, text, cause_hint)
 
 
 @unique

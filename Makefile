@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long fuzz
+.PHONY: help run test check fmt long fuzz crash
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -9,6 +9,8 @@ help:
 	@echo "make fmt     format the code"
 	@echo "make long    floods at full size, slow clients in real time: half an hour"
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
+	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
+	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
 
 run:
 	@scripts/run.sh
@@ -40,3 +42,10 @@ fuzz:
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		--editable ".[fuzz]"
 	.venv/bin/pytest -m fuzz -s tests/fuzz
+
+crash:
+	@scripts/venv.sh dev
+	@scripts/tools.sh
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || \
+		{ echo "make crash: libfaketime is missing: apt-get install faketime" >&2; exit 1; }
+	@.venv/bin/pytest -m crash -s -p no:randomly tests/crash

@@ -1,0 +1,157 @@
+"""A campaign: load, faults, the end of all faults, a drain, and the verdict on the ledger.
+
+A seed decides what clients send, what the sink does and when it is struck; the report names it.
+"""
+
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.crash.clients import Clients, Load
+from tests.crash.ledger import Fault, Ledger, read
+from tests.crash.moments import Moment, Moments
+from tests.crash.sink import Sink
+from tests.crash.verdict import Verdict, judge
+from tests.crash.victim import Victim
+
+DRAIN_SECONDS = 180.0
+SEED_VARIABLE = "PILLARBOX_CRASH_SEED"
+KILLS_VARIABLE = "PILLARBOX_CRASH_KILLS"
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 3.0
+"""Between a start and the next kill."""
+
+
+def seed_of_run() -> str:
+    """That of the environment, else a new one."""
+    return os.environ.get(SEED_VARIABLE) or secrets.token_hex(4)
+
+
+def number_of_kills(usual: int) -> int:
+    """That of the environment, else the usual one."""
+    return int(os.environ.get(KILLS_VARIABLE) or usual)
+
+
+def report(text: str) -> None:
+    """Show a line of the report; `make crash` does not capture it."""
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
+@dataclass(slots=True)
+class Campaign:
+    """The parties of one campaign and what they need."""
+
+    seed: str
+    victim: Victim
+    sink: Sink
+    ledger: Ledger
+    moments: Moments
+
+    @property
+    def rng(self) -> random.Random:
+        """The injector's random numbers, from the start."""
+        return random.Random(f"{self.seed}/injector")
+
+    def clients(self, load: Load, name: str = "") -> Clients:
+        """Clients of this campaign, not running yet."""
+        return Clients(self.victim, self.ledger, self.moments, seed=f"{self.seed}{name}", load=load)
+
+    def kill_service(self, rng: random.Random) -> None:
+        """SIGKILL to the whole service by chance in time or at a chosen moment; start it again."""
+        self.strike("kill of the service", self.victim.shoot, rng, self._restart)
+
+    def kill_worker(self, rng: random.Random) -> None:
+        """SIGKILL to the worker, whose supervisor starts another one."""
+        victim = self.victim
+        self.strike("kill of the worker", victim.shoot_worker, rng, victim.await_worker)
+
+    def _restart(self) -> None:
+        self.victim.bury()
+        self.victim.start()
+
+    def strike(
+        self,
+        kind: str,
+        shoot: Callable[[], None],
+        rng: random.Random,
+        mend: Callable[[], None],
+    ) -> None:
+        """Strike once, mend, and note how long it lasted."""
+        struck_at = 0.0
+
+        def strike() -> None:
+            nonlocal struck_at
+            struck_at = time.monotonic()
+            shoot()
+
+        seconds = rng.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
+        moment = rng.choice(list(Moment)) if rng.random() < 0.5 else None
+        if moment is None:
+            time.sleep(seconds)
+            strike()
+        else:
+            time.sleep(seconds / 2)
+            self.moments.strike_at(moment, strike, seconds=seconds / 2)
+        mend()
+        self.ledger.note(Fault(kind, time.monotonic(), at=struck_at))
+
+    def drain(self) -> list[str]:
+        """Have everything tried until nothing but held mail waits; the recipients of that."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while True:
+            waiting = self.victim.admin_json("queue", "list", "--limit", "100000")
+            if all(entry["state"] == "held" for entry in waiting):
+                return [entry["recipient"] for entry in waiting]
+            assert time.monotonic() < deadline, f"not drained: {waiting[:5]}"
+            self.victim.admin("queue", "retry", "--all")
+            time.sleep(0.5)
+
+    def verdict(self) -> Verdict:
+        """Drain and judge."""
+        return judge(read(self.ledger.file), self.drain())
+
+    def end(self) -> Verdict:
+        """The verdict, after which the service must end well and leave a sound database."""
+        verdict = self.verdict()
+        code = self.victim.stop()
+        assert code == 0, self.victim.log[-4000:]
+        assert self.victim.damage() == []
+        return verdict
+
+    def share_of_starts_within(self, seconds: float) -> float:
+        """How many of the starts took no longer."""
+        starts = self.victim.start_seconds
+        return sum(each <= seconds for each in starts) / len(starts)
+
+    def starts(self) -> str:
+        """How long the starts took."""
+        seconds = sorted(self.victim.start_seconds)
+        slowest = ", ".join(f"{each:.2f}" for each in seconds[-3:])
+        return (
+            f"{len(seconds)} starts: median {median(seconds):.2f} s, "
+            f"95 % within {seconds[int(len(seconds) * 0.95)]:.2f} s, slowest {slowest} s"
+        )
+
+
+@contextmanager
+def campaign(folder: Path, seed: str, victim: Victim | None = None) -> Iterator[Campaign]:
+    """A service that runs and a sink that all its mail goes to."""
+    ledger, moments = Ledger(folder / "ledger"), Moments()
+    sink = Sink(ledger, moments, seed=seed)
+    victim = victim or Victim(folder / "data")
+    try:
+        victim.set_up(sink.port)
+        victim.start()
+        yield Campaign(seed, victim, sink, ledger, moments)
+    finally:
+        victim.stop()
+        sink.close()
+        ledger.close()

@@ -1,0 +1,82 @@
+"""kill -9 under load, again and again: nothing that was acknowledged is lost, nothing else comes.
+
+What the service acknowledged and what arrived is in a ledger outside of it (tests.crash.ledger).
+The kills fall at random times, and at moments that clients and sink choose: right behind a 250,
+between the end of the content and its reply.
+"""
+
+from pathlib import Path
+
+import pytest
+from tests.crash.campaign import Campaign, campaign, number_of_kills, report, seed_of_run
+from tests.crash.clients import Load
+from tests.crash.verdict import Verdict
+
+ACCEPTS_AGAIN_SECONDS = 5.0
+
+SERVICE_KILLS = 1000
+ACKNOWLEDGED = 20
+"""Messages a kill, of a long run."""
+
+WORKER_KILLS = 300
+WORKER_KILLS_A_LIFE = 4
+"""A supervisor waits longer with each death of its worker in a row, so it is replaced as well."""
+
+SHORT_KILLS = 2
+FEW = Load(clients=4, pause_seconds=0.05)
+
+
+def _kill_services(run: Campaign, kills: int, load: Load) -> Verdict:
+    rng = run.rng
+    with run.clients(load):
+        for _ in range(kills):
+            run.kill_service(rng)
+    return run.end()
+
+
+def _kill_workers(run: Campaign, kills: int, load: Load) -> Verdict:
+    rng = run.rng
+    with run.clients(load):
+        for number in range(kills):
+            if number and number % WORKER_KILLS_A_LIFE == 0:
+                run.kill_service(rng)
+            run.kill_worker(rng)
+    return run.end()
+
+
+def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
+    """The short form of what `make crash` does a thousand times."""
+    seed = seed_of_run()
+    with campaign(tmp_path, seed) as run:
+        verdict = _kill_services(run, SHORT_KILLS, FEW)
+
+    assert verdict.failures == [], f"seed {seed}: {verdict}"
+    assert verdict.acknowledged > 0
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(4 * 3600)
+def test_kills_of_the_service_lose_nothing(tmp_path: Path) -> None:
+    """T1: supervisor and workers at once."""
+    seed, kills = seed_of_run(), number_of_kills(SERVICE_KILLS)
+    with campaign(tmp_path, seed) as run:
+        verdict = _kill_services(run, kills, Load())
+        report(f"T1, seed {seed}: {verdict}; {run.starts()}")
+
+    assert verdict.failures == [], seed
+    assert verdict.acknowledged >= ACKNOWLEDGED * kills
+    assert run.share_of_starts_within(ACCEPTS_AGAIN_SECONDS) >= 0.95
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+def test_kills_of_the_worker_lose_nothing(tmp_path: Path) -> None:
+    """T2: the supervisor starts another one, with the lanes of the dead."""
+    seed = seed_of_run()
+    kills = min(number_of_kills(WORKER_KILLS), WORKER_KILLS)
+    with campaign(tmp_path, seed) as run:
+        verdict = _kill_workers(run, kills, Load())
+        report(f"T2, seed {seed}: {verdict}; {run.starts()}")
+
+    assert verdict.failures == [], seed
+    assert verdict.faults["kill of the worker"] == kills

@@ -1,0 +1,37 @@
+"""The ledger notices a service that breaks its promises: negative controls of the kill tests.
+
+The other two mutants lose nothing by a kill, only by a power cut or in the order of system calls.
+"""
+
+from pathlib import Path
+
+import pytest
+from tests.crash.campaign import campaign, report, seed_of_run
+from tests.crash.clients import Load
+from tests.crash.mutants import Mutant, environment_of
+from tests.crash.verdict import Fate
+from tests.crash.victim import Victim
+
+ROUNDS = 8
+KILLS_A_ROUND = 5
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mutant", [Mutant.ACK_BEFORE_COMMIT, Mutant.SETTLE_BEFORE_REPLY])
+def test_a_mutant_is_caught(tmp_path: Path, mutant: Mutant) -> None:
+    """It loses mail, and the verdict says so."""
+    seed = seed_of_run()
+    victim = Victim(tmp_path / "data", environment=environment_of(mutant))
+    with campaign(tmp_path, seed, victim) as run:
+        rng = run.rng
+        for number in range(ROUNDS):
+            with run.clients(Load(), name=f"/{number}"):
+                for _ in range(KILLS_A_ROUND):
+                    run.kill_service(rng)
+            verdict = run.verdict()
+            if verdict.fates[Fate.LOST]:
+                break
+        report(f"mutant {mutant}, seed {seed}: {verdict}")
+
+    assert verdict.fates[Fate.LOST] > 0

@@ -1,0 +1,112 @@
+"""The service under test: it can be killed, as a whole or its worker alone, and started again."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pysqlite3 import dbapi2 as sqlite
+from tests.e2e.programs import kill_group
+from tests.e2e.service import START_SECONDS, STOP_SECONDS, Pillarbox, _environment
+from tests.e2e.waiting import wait_until
+
+LOG_OCTETS = 4 * 1024 * 1024
+"""A log that is longer begins anew at the next start."""
+
+
+class Victim(Pillarbox):
+    """A Pillarbox whose mail goes to a smart host; `environment` is added to that of its start."""
+
+    def __init__(
+        self,
+        folder: Path,
+        more_configuration: str = "",
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        folder.mkdir(exist_ok=True)
+        super().__init__(folder, more_configuration)
+        self.environment = dict(environment or {})
+        self.start_seconds: list[float] = []
+        """How long each start took until a greeting could be read."""
+        text = self.config.read_text()
+        self.config.write_text(text.replace('level = "debug"', 'level = "info"'))
+
+    def set_up(self, port: int) -> None:
+        """All mail goes to this port; what is deferred is tried again soon. Not while it runs."""
+        smart_host = ("--smarthost", f"127.0.0.1:{port}", "--tls", "none")
+        self.admin("route", "add", *smart_host)
+        self.admin("tenant", "change", "--retry-first", "1", "--retry-longest", "2")
+
+    def start(self) -> None:
+        """Start; returns with the first greeting."""
+        if self.log_file.exists() and self.log_file.stat().st_size > LOG_OCTETS:
+            self.log_file.unlink()
+        begun = time.monotonic()
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pillarbox", "serve", "--config", str(self.config)],
+                env={**_environment(), **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.await_greeting()
+        self.start_seconds.append(time.monotonic() - begun)
+
+    def await_greeting(self) -> None:
+        """Wait until a client is greeted."""
+        wait_until(self._greets, START_SECONDS, "a greeting")
+
+    def _greets(self) -> bool:
+        assert self.is_running, f"the service ended:\n{self.log[-4000:]}"
+        address = ("127.0.0.1", self.starttls_port)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(address, timeout=START_SECONDS) as client,
+        ):
+            return client.recv(100).startswith(b"220 ")
+        return False
+
+    def shoot(self) -> None:
+        """SIGKILL to supervisor and workers, without waiting for anything."""
+        assert self._process is not None
+        kill_group(self._process.pid)
+
+    def bury(self) -> None:
+        """Wait until a killed service is gone."""
+        assert self._process is not None
+        self._process.wait(STOP_SECONDS)
+
+    def shoot_worker(self) -> None:
+        """SIGKILL to the worker alone."""
+        for pid in self._workers():
+            os.kill(pid, signal.SIGKILL)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to supervisor and workers."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    def _workers(self) -> list[int]:
+        assert self._process is not None
+        leader = self._process.pid
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def await_worker(self) -> None:
+        """Wait until there is a worker that greets."""
+        wait_until(self._workers, START_SECONDS, "a worker")
+        self.await_greeting()
+
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong in the database; only while the service does not run."""
+        with contextlib.closing(sqlite.connect(self.folder / "pillarbox.db")) as connection:
+            rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+        return [row for row in rows if row != "ok"]

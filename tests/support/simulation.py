@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from tests.support.queueing import NOW
 
@@ -272,6 +273,14 @@ class SimulatedStore:
             for one in ours
             if self._waiting(one, lambda each: (each.next_attempt_at or 0) <= now)
         ]
+
+    async def bring_forward(self, *, owner: str, now: Timestamp, by_ms: int) -> None:
+        """See LaneStore."""
+        await self._read()
+        for each in chain.from_iterable(self.stored.values()):
+            at = each.next_attempt_at
+            if at is not None and at > now and self.owners.get(each.lane_id, (owner,))[0] == owner:
+                each.next_attempt_at = max(at - by_ms, now)
 
     async def usage(self, lane: int, *, now: Timestamp) -> int:  # noqa: ARG002 - one day
         """See LaneStore."""

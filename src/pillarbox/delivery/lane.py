@@ -278,7 +278,8 @@ class Lane:
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
-        self._source.finish(attempt, result, started_at, duration_ms)
+        # Counted from now: the clock may have been set since it began.
+        self._source.finish(attempt, result, tools.wall() - duration_ms, duration_ms)
         if failure is not None:
             self._shut(failure)
             return False

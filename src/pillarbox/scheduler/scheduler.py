@@ -19,6 +19,7 @@ from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter
+from pillarbox.scheduler.clock_steps import ClockSteps
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership, QueueTools
 from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
 from pillarbox.scheduler.loader import LOADERS, Loader
@@ -75,6 +76,7 @@ class Scheduler:
         self._tenants = Tenants(stores.directory, stores.spool.lane_of, settings.plan)
         self._wake_owner = means.wake_owner
         self._foreign: dict[int, float] = {}
+        self._clock_steps = ClockSteps(monotonic=loop.time, wall=means.wall)
         self._leases = Leases(stores.lanes, settings.owner, monotonic=loop.time, wall=means.wall)
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
@@ -317,6 +319,7 @@ class Scheduler:
     async def _watch(self) -> None:
         """Follow what people and other processes have changed."""
         await self._follow_changes()
+        await self._follow_clock()
         if self._loop.time() >= self._orphans_at:
             self._orphans_at = self._loop.time() + ORPHAN_SECONDS
             self._foreign.clear()
@@ -341,6 +344,17 @@ class Scheduler:
                     queue.walks = [Walk(self._wall(), is_urgent=True)]
                     self._loader.request(queue)
             self._queue_generation = generation
+
+    async def _follow_clock(self) -> None:
+        """Mail that was put off by a clock that was set back since comes as much sooner."""
+        step_ms = self._clock_steps.set_back_ms
+        if not step_ms:
+            return
+        log.warning("scheduler.clock_set_back", seconds=step_ms // 1000)
+        await self._stores.lanes.bring_forward(owner=self._owner, now=self._wall(), by_ms=step_ms)
+        self._clock_steps.accept(step_ms)
+        for queue in self._queues.values():
+            queue.has_backlog = True
 
     async def _give_back_quiet(self) -> None:
         """Give lanes back that have had no mail for a time."""

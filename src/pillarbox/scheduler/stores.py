@@ -85,6 +85,10 @@ class LaneStore(Protocol):
         """The lanes of an owner that have mail to be tried now."""
         ...
 
+    async def bring_forward(self, *, owner: str, now: Timestamp, by_ms: int) -> None:
+        """Have what is put off tried so much sooner, where nobody else owns the lane."""
+        ...
+
     async def usage(self, lane_id: int, *, now: Timestamp) -> int:
         """Recipients tried on this day."""
         ...

@@ -4,7 +4,7 @@ can be taken over when it has ended. Owners are named by a token that a process 
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.route import lane_id as id_of_lane
@@ -57,6 +57,11 @@ class Lanes:
     async def due(self, *, owner: str, now: Timestamp) -> list[int]:
         """The ids of an owner's lanes that have mail to be tried now, in its memory or not."""
         return await self._database.read(lambda c: due(c, owner, now=now))
+
+    async def bring_forward(self, *, owner: str, now: Timestamp, by_ms: int) -> None:
+        """Have what is put off beyond `now` tried so much sooner, but not before `now`, in lanes
+        of this owner and in those without one."""
+        await self._database.write(lambda c: bring_forward(c, owner=owner, now=now, by_ms=by_ms))
 
     async def usage(self, lane_id: int, *, now: Timestamp) -> int:
         """How many recipients were tried in this lane on the present day (UTC)."""
@@ -125,6 +130,17 @@ def due(connection: Connection, owner: str, *, now: Timestamp) -> list[int]:
 
 def _has_mail(now: Timestamp) -> ColumnElement[bool]:
     return exists().where(recipient.c.lane_id == lane.c.id, recipient.c.next_attempt_at <= now)
+
+
+def bring_forward(connection: Connection, *, owner: str, now: Timestamp, by_ms: int) -> None:
+    """See Lanes.bring_forward."""
+    sooner = recipient.c.next_attempt_at - by_ms
+    lanes = select(lane.c.id).where(or_(lane.c.owner == owner, _is_free(database_now(connection))))
+    connection.execute(
+        update(recipient)
+        .where(recipient.c.next_attempt_at > now, recipient.c.lane_id.in_(lanes))
+        .values(next_attempt_at=case((sooner > now, sooner), else_=now))
+    )
 
 
 def usage(connection: Connection, lane_id: int, *, now: Timestamp) -> int:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.queueing import make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 
+from pillarbox.delivery.attempt import WallClock
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.scheduler.scheduler import Scheduler
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
@@ -40,12 +41,16 @@ def start_worker(store: SimulatedStore, far: FarSide, directory: SimulatedDirect
 
     @asynccontextmanager
     async def start(
-        owner: str = "worker", *, ready_messages: int = 1000, drain_seconds: float = 30
+        owner: str = "worker",
+        *,
+        ready_messages: int = 1000,
+        drain_seconds: float = 30,
+        time_of_day: WallClock = wall,
     ) -> AsyncIterator[Scheduler]:
         scheduler = Scheduler(
             SchedulerSettings("relay.here.example", owner, ready_messages=ready_messages),
             SchedulerStores(store, store, directory, lambda: store.trouble),
-            SchedulerMeans(far.courier_for, IdGenerator(7).next_id, wall, lambda: 0.5),
+            SchedulerMeans(far.courier_for, IdGenerator(7).next_id, time_of_day, lambda: 0.5),
         )
         running = asyncio.create_task(scheduler.run())
         await asyncio.sleep(0)

@@ -2,7 +2,16 @@
 
 import asyncio
 
-from tests.support.storing import HOP, LEASE_MS, OTHER_HOP, Queue, now_ms, open_database
+from tests.support.storing import (
+    HOP,
+    LEASE_MS,
+    OTHER_HOP,
+    OWNER,
+    Queue,
+    make_message,
+    now_ms,
+    open_database,
+)
 
 from pillarbox.route import lane_id
 from pillarbox.store.database import Database
@@ -102,3 +111,20 @@ async def test_lanes_with_mail_and_without_owner_are_found(queue: Queue) -> None
 
     assert found == [LaneRecord(other, OTHER_HOP, 0)]
     assert await lanes.waiting(now=now_ms() - 60_000) == []
+
+
+async def test_what_is_put_off_is_brought_forward(queue: Queue) -> None:
+    """By so much, but not before now, and not where another process owns the lane."""
+    lanes = Lanes(queue.database)
+    now = now_ms()
+    other = queue.spool.lane(OTHER_HOP)
+    await lanes.claim(OTHER_HOP, owner="two", lease_ms=LEASE_MS)
+    for lane in (queue.lane, other):
+        for due_at in (now - 5, now + 10, now + 5000):
+            await queue.spool.put(make_message(lanes=(lane,), due_at=due_at))
+
+    await lanes.bring_forward(owner=OWNER, now=now, by_ms=4000)
+
+    assert len(await queue.due(now=now)) == 2
+    assert len(await queue.due(now=now + 1000)) == 3
+    assert len(await queue.due(lane=other, now=now + 1000)) == 2

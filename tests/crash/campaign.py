@@ -1,6 +1,7 @@
 """A campaign: load, faults, the end of all faults, a drain, and the verdict on the ledger.
 
 A seed decides what clients send, what the sink does and when it is struck; the report names it.
+PILLARBOX_CRASH_SEED gives one, PILLARBOX_CRASH_KILLS the number of kills.
 """
 
 import os
@@ -8,7 +9,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +23,24 @@ from tests.crash.verdict import Verdict, judge
 from tests.crash.victim import Victim
 
 DRAIN_SECONDS = 180.0
-SEED_VARIABLE = "PILLARBOX_CRASH_SEED"
-KILLS_VARIABLE = "PILLARBOX_CRASH_KILLS"
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 3.0
 """Between a start and the next kill."""
 
 
+# Taken out of the environment: the command line refuses a name of ours that is no option.
+_SEED = os.environ.pop("PILLARBOX_CRASH_SEED", "")
+_KILLS = os.environ.pop("PILLARBOX_CRASH_KILLS", "")
+
+
 def seed_of_run() -> str:
     """That of the environment, else a new one."""
-    return os.environ.get(SEED_VARIABLE) or secrets.token_hex(4)
+    return _SEED or secrets.token_hex(4)
 
 
 def number_of_kills(usual: int) -> int:
     """That of the environment, else the usual one."""
-    return int(os.environ.get(KILLS_VARIABLE) or usual)
+    return int(_KILLS or usual)
 
 
 def report(text: str) -> None:
@@ -60,9 +64,15 @@ class Campaign:
         """The injector's random numbers, from the start."""
         return random.Random(f"{self.seed}/injector")
 
-    def clients(self, load: Load, name: str = "") -> Clients:
-        """Clients of this campaign, not running yet."""
-        return Clients(self.victim, self.ledger, self.moments, seed=f"{self.seed}{name}", load=load)
+    def clients(self, load: Load, name: str = "", victim: Victim | None = None) -> Clients:
+        """Clients of this campaign, not running yet; `name` is part of their seed."""
+        return Clients(
+            victim or self.victim,
+            self.ledger,
+            self.moments,
+            seed=f"{self.seed}{name}",
+            load=load,
+        )
 
     def kill_service(self, rng: random.Random) -> None:
         """SIGKILL to the whole service by chance in time or at a chosen moment; start it again."""
@@ -84,7 +94,7 @@ class Campaign:
         rng: random.Random,
         mend: Callable[[], None],
     ) -> None:
-        """Strike once, mend, and note how long it lasted."""
+        """Strike once, by chance in time or at a chosen moment; mend, and note how long it was."""
         struck_at = 0.0
 
         def strike() -> None:
@@ -133,12 +143,20 @@ class Campaign:
 
     def starts(self) -> str:
         """How long the starts took."""
-        seconds = sorted(self.victim.start_seconds)
-        slowest = ", ".join(f"{each:.2f}" for each in seconds[-3:])
-        return (
-            f"{len(seconds)} starts: median {median(seconds):.2f} s, "
-            f"95 % within {seconds[int(len(seconds) * 0.95)]:.2f} s, slowest {slowest} s"
-        )
+        text = f"starts: {_spread(self.victim.start_seconds)}"
+        if self.victim.worker_seconds:
+            text += f"; new workers: {_spread(self.victim.worker_seconds)}"
+        return text
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    """How long something took."""
+    ordered = sorted(seconds)
+    slowest = ", ".join(f"{each:.2f}" for each in ordered[-3:])
+    return (
+        f"{len(ordered)}, median {median(ordered):.2f} s, "
+        f"95 % within {ordered[int(len(ordered) * 0.95)]:.2f} s, slowest {slowest} s"
+    )
 
 
 @contextmanager

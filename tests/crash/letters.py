@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """4yz the first time."""
     REFUSED = "refused"
     """5yz."""
+    PUT_OFF = "off"
+    """4yz until the sink takes everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO
@@ -21,7 +22,11 @@ from tests.crash.moments import Moment, Moments
 from tests.e2e.programs import free_port
 
 SLOWEST_SECONDS = 0.2
-"""Some answers to the end of the content take up to so long."""
+SLOW_SHARE = 0.2
+"""So many answers to the end of the content take up to so long."""
+
+DEATH_SHARE = 0.3
+"""So often a connection dies at a point where it is to die."""
 
 _EHLO = "250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
 _PATH = re.compile(rb":\s*<([^>]*)>")
@@ -51,20 +56,20 @@ class _Transaction:
 
 
 class Sink:
-    """Listens from its making to `close`. `dies_at`: each message, or each connection before
-    there is a message, dies there once while that is set."""
+    """Listens from its making to `close`. While `dies_at` is set connections die at that point."""
 
     def __init__(self, ledger: Ledger, moments: Moments, *, seed: str) -> None:
         self.port = free_port()
         self.dies_at: Point | None = None
         self.deaths = 0
-        self.is_slow = True
+        self.takes_all = False
+        self.put_off_at: dict[str, list[float]] = defaultdict(list)
+        """When a recipient of the kind PUT_OFF was tried."""
         self._ledger = ledger
         self._moments = moments
         self._seed = seed
         self._numbers = itertools.count(1)
         self._came_before: set[str] = set()
-        self._died_for: set[tuple[Point, str]] = set()
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -89,14 +94,11 @@ class Sink:
             with connection.makefile("rb") as lines:
                 _Conversation(self, connection, lines, number).run()
 
-    def may_die(self, point: Point, uuid: str = "") -> None:
-        """Raise if this is where to die, once for each message."""
-        if self.dies_at is not point or (uuid and (point, uuid) in self._died_for):
-            return
-        if uuid:
-            self._died_for.add((point, uuid))
-        self.deaths += 1
-        raise _Dead
+    def may_die(self, point: Point, rng: random.Random) -> None:
+        """Raise if this is where to die, by chance."""
+        if self.dies_at is point and rng.random() < DEATH_SHARE:
+            self.deaths += 1
+            raise _Dead
 
     def reach(self, moment: Moment) -> None:
         """See Moments."""
@@ -106,12 +108,15 @@ class Sink:
         """See Ledger."""
         self._ledger.note(*events)
 
-    def came_before(self, recipient: str) -> bool:
-        """Whether this recipient was named before."""
-        if recipient in self._came_before:
+    def puts_off(self, kind: str, recipient: str) -> bool:
+        """Whether this recipient is told to come again later."""
+        if kind == Kind.PUT_OFF and not self.takes_all:
+            self.put_off_at[recipient].append(time.monotonic())
             return True
+        if kind != Kind.LATE or recipient in self._came_before:
+            return False
         self._came_before.add(recipient)
-        return False
+        return True
 
     def chance(self, number: int) -> random.Random:
         """The random numbers of a connection."""
@@ -131,13 +136,13 @@ class _Conversation:
 
     def run(self) -> None:
         """Serve it to its end."""
-        self._sink.may_die(Point.BANNER)
+        self._sink.may_die(Point.BANNER, self._rng)
         self._say("220 sink.example ESMTP")
         for line in self._lines:
             verb = line[:4].upper()
             match verb:
                 case b"EHLO":
-                    self._sink.may_die(Point.EHLO)
+                    self._sink.may_die(Point.EHLO, self._rng)
                     chunking = "250-CHUNKING\r\n" if self._rng.random() < 0.5 else ""
                     self._say(f"{_EHLO}{chunking}250 SIZE 10000000")
                 case b"MAIL":
@@ -158,7 +163,7 @@ class _Conversation:
         self._connection.sendall(f"{reply}\r\n".encode())
 
     def _mail(self, line: bytes) -> None:
-        self._sink.may_die(Point.MAIL)
+        self._sink.may_die(Point.MAIL, self._rng)
         self._sink.reach(Moment.MAIL)
         found = _PATH.search(line)
         self._transaction = _Transaction(found[1].decode() if found else "?")
@@ -167,11 +172,11 @@ class _Conversation:
     def _rcpt(self, line: bytes) -> None:
         found = _PATH.search(line)
         recipient = found[1].decode() if found else "?"
-        self._sink.may_die(Point.RCPT, message_of(recipient))
+        self._sink.may_die(Point.RCPT, self._rng)
         kind = recipient.partition("-")[0]
         if kind == Kind.REFUSED:
             self._say("550 5.1.1 No such user")
-        elif kind == Kind.LATE and not self._sink.came_before(recipient):
+        elif self._sink.puts_off(kind, recipient):
             self._say("450 4.2.1 Come again later")
         else:
             self._transaction.recipients.append(recipient)
@@ -186,7 +191,7 @@ class _Conversation:
         if not self._transaction.recipients:
             self._say("503 5.5.1 No recipients")
             return
-        self._sink.may_die(Point.DATA, self._uuid)
+        self._sink.may_die(Point.DATA, self._rng)
         self._sink.reach(Moment.CONTENT)
         self._say("354 Go on")
         for line in self._lines:
@@ -200,7 +205,7 @@ class _Conversation:
         words = line.split()
         size, is_last = int(words[1]), len(words) > 2
         if not self._transaction.content:
-            self._sink.may_die(Point.DATA, self._uuid)
+            self._sink.may_die(Point.DATA, self._rng)
             self._sink.reach(Moment.CONTENT)
         octets = self._lines.read(size)
         if len(octets) < size:
@@ -220,7 +225,7 @@ class _Conversation:
         sink.reach(Moment.END)
         events = self._events(b"".join(self._transaction.content))
         self._transaction = _Transaction("")
-        if sink.is_slow and self._rng.random() < 0.2:
+        if self._rng.random() < SLOW_SHARE:
             time.sleep(self._rng.random() * SLOWEST_SECONDS)
         sink.note(*events)
         sink.reach(Moment.TAKEN)
@@ -247,8 +252,8 @@ class _Conversation:
         """Die after the content was taken: the peer can not know it, so that is a fault which
         excuses one more copy of this message."""
         try:
-            self._sink.may_die(Point.END, uuid)
-            self._sink.may_die(Point.INSIDE_REPLY, uuid)
+            self._sink.may_die(Point.END, self._rng)
+            self._sink.may_die(Point.INSIDE_REPLY, self._rng)
         except _Dead:
             now = time.monotonic()
             self._sink.note(Fault("reply lost", now, uuid, at=now))

@@ -44,6 +44,7 @@ def _kill_workers(run: Campaign, kills: int, load: Load) -> Verdict:
     return run.end()
 
 
+@pytest.mark.timeout(300)
 def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
     """The short form of what `make crash` does a thousand times."""
     seed = seed_of_run()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,21 +26,30 @@ class Victim(Pillarbox):
     def __init__(
         self,
         folder: Path,
-        more_configuration: str = "",
         *,
         environment: Mapping[str, str] | None = None,
+        database_url: str = "",
     ) -> None:
         folder.mkdir(exist_ok=True)
-        super().__init__(folder, more_configuration)
         self.environment = dict(environment or {})
         self.start_seconds: list[float] = []
         """How long each start took until a greeting could be read."""
-        text = self.config.read_text()
-        self.config.write_text(text.replace('level = "debug"', 'level = "info"'))
+        self.worker_seconds: list[float] = []
+        """The same for each worker after a dead one."""
+        self._database_url = database_url
+        super().__init__(folder)
+
+    def _prepare(self) -> str:
+        """Few lines in the log, and the database that is wanted; then as usual."""
+        text = self.config.read_text().replace('level = "debug"', 'level = "info"')
+        if self._database_url:
+            text = f'database_url = "{self._database_url}"\n{text}'
+        self.config.write_text(text)
+        return super()._prepare()
 
     def set_up(self, port: int) -> None:
         """All mail goes to this port; what is deferred is tried again soon. Not while it runs."""
-        smart_host = ("--smarthost", f"127.0.0.1:{port}", "--tls", "none")
+        smart_host = ("--smarthost", f"127.0.0.1:{port}", "--tls", "none", "--per-connection", "10")
         self.admin("route", "add", *smart_host)
         self.admin("tenant", "change", "--retry-first", "1", "--retry-longest", "2")
 
@@ -101,12 +111,30 @@ class Victim(Pillarbox):
         return [int(pid) for pid in children.split()]
 
     def await_worker(self) -> None:
-        """Wait until there is a worker that greets."""
+        """Wait until there is another worker, which greets."""
+        begun = time.monotonic()
         wait_until(self._workers, START_SECONDS, "a worker")
         self.await_greeting()
+        self.worker_seconds.append(time.monotonic() - begun)
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong in the database; only while the service does not run."""
+        if self._database_url:
+            return []
         with contextlib.closing(sqlite.connect(self.folder / "pillarbox.db")) as connection:
             rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
         return [row for row in rows if row != "ok"]
+
+
+class Twin(Victim):
+    """A second node over the database of another one, with its key, certificate and account."""
+
+    def __init__(self, folder: Path, first: Victim) -> None:
+        self._first = first
+        super().__init__(folder, database_url=first._database_url)
+
+    def _prepare(self) -> str:
+        shutil.copytree(self._first.folder / "tls", self.folder / "tls")
+        shutil.copy(self._first.folder / "master.key", self.folder)
+        super()._prepare()
+        return self._first.card

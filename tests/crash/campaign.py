@@ -136,26 +136,21 @@ class Campaign:
         assert self.victim.damage() == []
         return verdict
 
-    def share_of_starts_within(self, seconds: float) -> float:
-        """How many of the starts took no longer."""
-        starts = self.victim.start_seconds
-        return sum(each <= seconds for each in starts) / len(starts)
-
-    def starts(self) -> str:
-        """How long the starts took."""
-        text = f"starts: {_spread(self.victim.start_seconds)}"
+    def starts(self, bar_seconds: float) -> str:
+        """How long the starts took, and how many were within the bar."""
+        text = f"starts: {_spread(self.victim.start_seconds, bar_seconds)}"
         if self.victim.worker_seconds:
-            text += f"; new workers: {_spread(self.victim.worker_seconds)}"
+            text += f"; new workers: {_spread(self.victim.worker_seconds, bar_seconds)}"
         return text
 
 
-def _spread(seconds: Sequence[float]) -> str:
+def _spread(seconds: Sequence[float], bar_seconds: float) -> str:
     """How long something took."""
     ordered = sorted(seconds)
-    slowest = ", ".join(f"{each:.2f}" for each in ordered[-3:])
+    within = sum(each <= bar_seconds for each in ordered)
     return (
-        f"{len(ordered)}, median {median(ordered):.2f} s, "
-        f"95 % within {ordered[int(len(ordered) * 0.95)]:.2f} s, slowest {slowest} s"
+        f"{len(ordered)}, {within} within {bar_seconds:g} s, median {median(ordered):.2f} s, "
+        f"95 % within {ordered[int(len(ordered) * 0.95)]:.2f} s, slowest {ordered[-1]:.2f} s"
     )
 
 

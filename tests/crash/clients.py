@@ -31,7 +31,7 @@ class Load:
     """What clients do. `pause_seconds` is the longest pause between two messages of a client."""
 
     clients: int = 6
-    pause_seconds: float = 0.3
+    pause_seconds: float = 0.2
     kinds: Mapping[Kind, float] = field(default_factory=lambda: MIXED)
     most_recipients: int = 3
 

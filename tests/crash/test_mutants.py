@@ -3,6 +3,7 @@
 The other two mutants lose nothing by a kill, only by a power cut or in the order of system calls.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,17 @@ from tests.crash.clients import Load
 from tests.crash.mutants import Mutant, environment_of
 from tests.crash.verdict import Fate
 from tests.crash.victim import Victim
+from tests.e2e.programs import run
 
 ROUNDS = 8
 KILLS_A_ROUND = 5
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("mutant", list(Mutant))
+def test_a_mutant_fits_the_product(mutant: Mutant) -> None:
+    """What it changes is still there to be changed."""
+    run([sys.executable, "-c", "import pillarbox.worker"], environment=environment_of(mutant))
 
 
 @pytest.mark.crash
@@ -23,13 +32,13 @@ def test_a_mutant_is_caught(tmp_path: Path, mutant: Mutant) -> None:
     """It loses mail, and the verdict says so."""
     seed = seed_of_run()
     victim = Victim(tmp_path / "data", environment=environment_of(mutant))
-    with campaign(tmp_path, seed, victim) as run:
-        rng = run.rng
+    with campaign(tmp_path, seed, victim) as made:
+        rng = made.rng
         for number in range(ROUNDS):
-            with run.clients(Load(), name=f"/{number}"):
+            with made.clients(Load(), name=f"/{number}"):
                 for _ in range(KILLS_A_ROUND):
-                    run.kill_service(rng)
-            verdict = run.verdict()
+                    made.kill_service(rng)
+            verdict = made.verdict()
             if verdict.fates[Fate.LOST]:
                 break
         report(f"mutant {mutant}, seed {seed}: {verdict}")

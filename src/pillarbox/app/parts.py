@@ -155,14 +155,7 @@ def _services(
             authenticator=authenticator,
             networks=networks,
             handshakes=handshakes,
-            intake=Intake(
-                stores.spool,
-                rules,
-                ids=stores.ids,
-                host_name=settings.host_name,
-                on_accepted=scheduler.offer,
-                clock=clock,
-            ),
+            intake=_intake(settings, stores, rules, scheduler),
             chunks=stores.spool,
             health=stores.database,
             sessions=sessions,
@@ -172,6 +165,17 @@ def _services(
         )
 
     return services_for
+
+
+def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: Scheduler) -> Intake:
+    return Intake(
+        stores.spool,
+        rules,
+        ids=stores.ids,
+        host_name=settings.host_name,
+        on_accepted=scheduler.offer,
+        clock=Clock(),
+    )
 
 
 def _scheduler(

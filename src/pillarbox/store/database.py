@@ -32,6 +32,9 @@ _TRIES = 3
 _RESERVE_CHECK_SECONDS = 1.0
 _LEAST_FREE_OCTETS = 1024 * 1024
 """Below this a disk counts as full also without a reserve."""
+_LOG_OCTETS = 16 * 1024 * 1024
+"""So much the write-ahead log may grow until the next checkpoint; room inside of the database file
+is of no use to it."""
 
 
 class Database:
@@ -49,7 +52,8 @@ class Database:
     def open(cls, url: str, *, reserve_octets: int) -> "Database":
         """Open `sqlite:///path` or `postgresql+psycopg://…`.
 
-        `reserve_octets`: with less free space than this on SQLite's disk nothing new is taken.
+        `reserve_octets`: with less free space than this on SQLite's disk, and in its file, nothing
+        new is taken.
         Raises ConfigError. Nothing is connected yet, but SQLite's file is there afterwards.
         """
         return cls(open_engines(url), reserve_octets=reserve_octets)
@@ -88,7 +92,11 @@ class Database:
                 # Nothing can be written to a folder that is not there.
                 self._is_full = True
             else:
-                self._is_full = facts.f_bavail * facts.f_frsize < self._reserve_octets
+                room = facts.f_bavail * facts.f_frsize
+                # What delivered mail leaves behind is used again, but the log comes first.
+                room_with_file = room + self._commits.free_octets
+                is_log_in_danger = room < min(self._reserve_octets, _LOG_OCTETS)
+                self._is_full = is_log_in_danger or room_with_file < self._reserve_octets
         return self._is_full
 
     def migrate(self) -> None:

@@ -76,6 +76,11 @@ class GroupCommit:
             return SpoolUnavailable(SpoolTrouble.AWAY, "the database takes long to commit")
         return None
 
+    @property
+    def free_octets(self) -> int:
+        """Room inside of SQLite's file."""
+        return self._writer.free_octets
+
     def submit(self, work: Work[Any]) -> None:
         """Take work for the next batch; its future tells the rest."""
         if self._thread is None:

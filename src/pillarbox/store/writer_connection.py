@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from pillarbox.errors import LocalProtocolError
 from pillarbox.store.batch import Cursor
-from pillarbox.store.engine import begin_statement
+from pillarbox.store.engine import PAGE_OCTETS, begin_statement
 from pillarbox.store.statements import Statements, compile_statements
 
 CHECKPOINT_COMMITS = 64
@@ -32,7 +32,10 @@ AND (classid::bigint << 32 | objid::bigint) = %s::bigint AND pid <> pg_backend_p
 
 
 class WriterConnection:
-    """Opens, keeps and closes the connection; begins and ends its transactions."""
+    """Opens, keeps and closes the connection; begins and ends its transactions.
+
+    `free_octets`: room inside of SQLite's file, which never shrinks, at the last checkpoint.
+    """
 
     def __init__(self, engine: Engine, file: Path | None) -> None:
         self._engine = engine
@@ -44,6 +47,7 @@ class WriterConnection:
         self._commits = 0
         self._octets = 0
         self._begin = "BEGIN"
+        self.free_octets = 0
         self.statements: Statements = compile_statements(engine.dialect)
 
     @property
@@ -141,3 +145,5 @@ class WriterConnection:
         self._commits = self._octets = 0
         self.cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self.cursor.fetchall()
+        self.cursor.execute("PRAGMA freelist_count")
+        self.free_octets = self.cursor.fetchall()[0][0] * PAGE_OCTETS

@@ -75,15 +75,17 @@ def _child(url: str, limit_octets: int = 0) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB."""
+@pytest.fixture(params=[16])
+def tiny_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MiB, or as many as the test asks for."""
     if os.geteuid() != 0:
         reason = "to mount a small file system needs root"
         pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
     folder = tmp_path / "tiny"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", folder], check=True
+    )
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -189,6 +191,30 @@ async def test_a_full_disk_refuses_and_heals(tiny_disk: Path) -> None:
     await until(lambda: database.trouble is None)
     await queue.spool.put(put)
     assert await queue.due() == [put.queue_id]
+    await database.close()
+
+
+@pytest.mark.parametrize("tiny_disk", [64], indirect=True)
+async def test_room_inside_of_the_file_counts(tiny_disk: Path) -> None:
+    """The file never shrinks: when mail that filled the disk is gone, its room is used again."""
+    url = f"sqlite:///{tiny_disk / 'pillarbox.db'}"
+    database = open_database(url, reserve_octets=24 * 1024 * 1024)
+    queue = Queue(database)
+    assert await Lanes(database).claim(HOP, owner=OWNER, lease_ms=LEASE_MS)
+    messages = []
+    with suppress(SpoolUnavailable):
+        while True:
+            message = make_message(lanes=(queue.lane,), content=bytes(CHUNK_OCTETS))
+            await queue.spool.put(message)
+            messages.append(message)
+            # The look at the disk is a second old at most; here it is to be a new one.
+            database._reserve_checked_at = 0.0
+    for message in messages:
+        await queue.spool.settle(settlement(message))
+
+    assert len(messages) > 50
+    await until(lambda: database.trouble is None)
+    await queue.put()
     await database.close()
 
 

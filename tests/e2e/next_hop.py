@@ -65,11 +65,15 @@ class NextHop:
         self._go_on.clear()
         self.held_at = moment
 
+    def go_on(self) -> None:
+        """Answer at once from now on, those who wait, too."""
+        self.held_at = ""
+        self._go_on.set()
+
     def let_go(self) -> None:
         """Answer at once from now on; connections that wait are cut."""
-        self.held_at = ""
         self._cut()
-        self._go_on.set()
+        self.go_on()
 
     def shut(self) -> None:
         """Stop listening and cut all connections."""

@@ -14,7 +14,7 @@ from tests.e2e.letters import SENDER, Upstream
 from tests.e2e.programs import end_group, free_port, kill_group, run
 from tests.e2e.waiting import wait_until
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 _CHANGES = (("add",), ("change",), ("remove",))

@@ -20,17 +20,17 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MiB."""
+    """A file system of 128 MiB."""
     if os.geteuid() != 0:
         pytest.fail("to mount a small file system needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
     if request.param == "tmpfs":
-        run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder])
+        run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", folder])
     else:
         image = tmp_path / "image"
         with image.open("wb") as file:
-            file.truncate(64 * MIB)
+            file.truncate(128 * MIB)
         run([program("mkfs.ext4", "e2fsprogs"), "-q", "-m", "0", image])
         run(["mount", "-o", "loop", image, folder])
     yield folder
@@ -39,11 +39,11 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
 
 @pytest.fixture
 def service(small_disk: Path, tmp_path: Path) -> Iterator[WatchedPillarbox]:
-    """A service on that disk that keeps 24 MiB in reserve; it is not started yet."""
+    """A service on that disk that keeps 48 MiB in reserve; it is not started yet."""
     hop = NextHop()
     service = WatchedPillarbox(small_disk, hop)
     service.log_file = tmp_path / "service.log"
-    _reserve(service, 24 * MIB)
+    _reserve(service, 48 * MIB)
     try:
         yield service
     finally:
@@ -105,7 +105,7 @@ def test_filled_by_a_file_it_heals_when_the_file_goes(
     """Below the reserve 452 at MAIL, while what was taken before is delivered and recorded."""
     service.start()
     before = service.submit()
-    _fill(small_disk / "foreign", leave_octets=20 * MIB)
+    _fill(small_disk / "foreign", leave_octets=40 * MIB)
     wait_until(lambda: not service.takes_mail(), HEAL_SECONDS, "trouble")
     refused = service.submit()
     service.hop.open()
@@ -125,7 +125,7 @@ def test_filled_to_the_last_octet_it_waits_for_room(
     """Without a reserve the disk itself refuses; a result that can not be recorded waits, and the
     message is not delivered twice."""
     text = service.config.read_text()
-    service.config.write_text(text.replace(f"= {24 * MIB}", "= 0"))
+    service.config.write_text(text.replace(f"= {48 * MIB}", "= 0"))
     service.start()
     service.hop.open()
     service.hop.hold(".")

@@ -30,6 +30,9 @@ _TRIES = 3
 """So often the command line tries a change that another process is in the way of."""
 
 _RESERVE_CHECK_SECONDS = 1.0
+_RESERVE_CHECK_OCTETS = 1024 * 1024
+"""So often, and after so much content, the disk is looked at: a fast disk takes the usual reserve
+in less than a second."""
 _LEAST_FREE_OCTETS = 1024 * 1024
 """Below this a disk counts as full also without a reserve."""
 _LOG_OCTETS = 16 * 1024 * 1024
@@ -46,6 +49,7 @@ class Database:
         self._commits = GroupCommit(engines)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._reserve_checked_at = 0.0
+        self._octets_since_check = 0
         self._is_full = False
 
     @classmethod
@@ -84,8 +88,12 @@ class Database:
         if file is None:
             return False
         now = time.monotonic()
-        if now - self._reserve_checked_at >= _RESERVE_CHECK_SECONDS:
+        if (
+            now - self._reserve_checked_at >= _RESERVE_CHECK_SECONDS
+            or self._octets_since_check >= _RESERVE_CHECK_OCTETS
+        ):
             self._reserve_checked_at = now
+            self._octets_since_check = 0
             try:
                 facts = os.statvfs(file.parent)
             except OSError:
@@ -111,6 +119,7 @@ class Database:
 
     def submit(self, work: Work[Any]) -> None:
         """Write with the next group commit; the future of the work tells the rest."""
+        self._octets_since_check += work.size_octets
         self._commits.submit(work)
 
     async def write(self, change: Callable[[Connection], T]) -> T:

@@ -12,13 +12,14 @@
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${PILLARBOX_PYTHON:-$ROOT/.venv/bin/python}
 CONFIG=$DIR/pillarbox.toml
+WORKERS=${PILLARBOX_WORKERS:-'"auto"'}
 pillarbox() { "$PYTHON" -m pillarbox --config "$CONFIG" "$@"; }
 
 write_config() {
     cat >"$CONFIG" <<CONF
 data_directory = "data"
 host_name = "pillarbox.example"
-workers = ${PILLARBOX_WORKERS:-1}
+workers = $WORKERS
 master_key_file = "master.key"
 
 [tls]

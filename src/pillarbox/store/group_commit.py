@@ -25,6 +25,7 @@ from pillarbox.store.batch_runner import BatchRunner, CommitError, wake
 from pillarbox.store.doubt import Doubts
 from pillarbox.store.engine import Engines
 from pillarbox.store.faults import TROUBLES, Fault, fault_of
+from pillarbox.store.turns import Turns
 from pillarbox.store.writer_connection import WriterConnection
 
 BATCH_WORKS = 500
@@ -51,6 +52,7 @@ class GroupCommit:
     def __init__(self, engines: Engines) -> None:
         self._writer = WriterConnection(engines.writer, engines.file)
         self._runner = BatchRunner(self._writer)
+        self._turns = Turns(engines.file)
         self._doubts = Doubts(engines.file)
         self._queue: SimpleQueue[Work[Any]] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -121,10 +123,16 @@ class GroupCommit:
         self._fail(left)
         wake(self._doubts.give_up())
         self._writer.drop()
+        self._turns.close()
 
     def _turn(self) -> bool:
         """Wait for work and do it; whether there may be more."""
-        works, is_last = self._take()
+        try:
+            return self._do(*self._take())
+        finally:
+            self._turns.end()
+
+    def _do(self, works: list[Work[Any]], is_last: bool) -> bool:
         if self._is_bad or not self._connect():
             self._refuse(works)
             return not is_last
@@ -143,6 +151,8 @@ class GroupCommit:
         octets = 0
         try:
             work = self._queue.get(timeout=self._patience())
+            # What comes until it is our turn belongs to the batch.
+            self._wait_for_turn()
             while work is not _STOP:
                 if not work.is_abandoned:
                     works.append(work)
@@ -153,6 +163,11 @@ class GroupCommit:
         except Empty:
             return works, False
         return works, True
+
+    def _wait_for_turn(self) -> None:
+        self._busy_since = time.monotonic()
+        self._turns.begin()
+        self._busy_since = 0.0
 
     def _patience(self) -> float | None:
         """How long to wait for work before something else is due; None: for ever."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from tests.e2e.letters import SENDER
 
-from pillarbox.mail.spooled import CHUNK_OCTETS
+from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 
 _MARK = b"X-Ledger: "
 _DOMAIN = "next.example"
@@ -91,7 +91,9 @@ def _size(rng: random.Random) -> int:
         return rng.randint(1024, 8 * 1024)
     if kind < 0.93:
         return rng.randint(8 * 1024, 100 * 1024)
-    return rng.randint(CHUNK_OCTETS + 1, 300 * 1024)
+    if kind < 0.98:
+        return rng.randint(CHUNK_OCTETS + 1, 2 * CHUNK_OCTETS)
+    return rng.randint(INLINE_OCTETS + 1, INLINE_OCTETS + CHUNK_OCTETS)
 
 
 def read_arrival(octets: bytes) -> Arrival | None:

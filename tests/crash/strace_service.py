@@ -19,11 +19,13 @@ from tests.e2e.programs import free_port
 from tests.e2e.service import START_SECONDS, Pillarbox
 from tests.e2e.waiting import wait_until
 
+from pillarbox.mail.spooled import INLINE_OCTETS
+
 DELIVERY_SECONDS = 60.0
 CLIENT_SECONDS = 60.0
 SMALL_OCTETS = 1_000
-LARGE_OCTETS = 300_000
-"""More than one chunk of content."""
+LARGE_OCTETS = INLINE_OCTETS + 100_000
+"""It goes to the store in chunks, before its message."""
 
 _PLAIN_LISTENER = """
 [[listeners]]

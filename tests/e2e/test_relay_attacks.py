@@ -274,7 +274,8 @@ def test_row_65_hostile_replies_defer_and_cost_nothing(
         wait_until(partial(_final, service, queue_id, *states), SECONDS, f"{len(states)} attempts")
         service.admin("queue", "retry", queue_id)
     next_hop.wait_for(f"x@{domain}".encode(), SECONDS)
-    assert service.memory_kib("VmRSS") - before < 20_000
+    # The page cache of SQLite (32 MiB) may have grown meanwhile.
+    assert service.memory_kib("VmRSS") - before < 20_000 + 32_768
     assert next_hop.copies(f"x@{domain}".encode()) == 1
 
 

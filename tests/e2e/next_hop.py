@@ -53,6 +53,10 @@ class NextHop:
         self._go_on = threading.Event()
         self._listener: socket.socket | None = None
         self._connections: list[socket.socket] = []
+        self._counting = threading.Lock()
+        self._open = 0
+        self.most_connections = 0
+        """So many were open at the same time."""
 
     def open(self) -> None:
         """Listen from now on."""
@@ -110,17 +114,22 @@ class NextHop:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        with self._counting:
+            self._open += 1
+            self.most_connections = max(self.most_connections, self._open)
         with contextlib.suppress(OSError):
             if self.tls is not None:
                 connection = self.tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as lines:
                 self._talk(connection, lines)
+        with self._counting:
+            self._open -= 1
 
     def _talk(self, connection: socket.socket, lines: BinaryIO) -> None:
         self._answer(connection, GREETING)
         message = Taken("")
         for line in lines:
-            verb = line.split(maxsplit=1)[0].upper().decode()
+            verb = b"".join(line.split(maxsplit=1)[:1]).upper().decode()
             argument = line.partition(b":")[2].strip().decode()
             match verb:
                 case "MAIL":

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from pillarbox.route import (
     Capture,
+    HopCaps,
+    LanePlan,
     NextHop,
     Reject,
     Route,
@@ -107,3 +109,27 @@ def test_lane_ids_fit_a_signed_64_bit_column(hop: str, number: int) -> None:
 
     assert identifier == lane_id(hop, number)
     assert 0 <= identifier < 2**63
+
+
+@given(st.integers(1, 16), st.integers(1, 64))
+def test_shares_of_connections_add_up_to_the_cap(workers: int, connections: int) -> None:
+    """Each worker has its lane and a connection at least, or all put mail into the first one."""
+    caps = HopCaps(connections=connections)
+    plans = [LanePlan(number, workers) for number in range(workers)]
+
+    lanes = {plan.number(caps): plan.share(caps).connections for plan in plans}
+
+    assert sum(lanes.values()) == connections
+    assert len(lanes) == (workers if connections >= workers else 1)
+    assert min(lanes.values()) >= 1
+
+
+@pytest.mark.parametrize(
+    "caps", [HopCaps(messages_per_minute=30), HopCaps(recipients_per_day=10_000)]
+)
+def test_caps_over_time_have_one_lane(caps: HopCaps) -> None:
+    """Nobody counts for others, so they can not be divided."""
+    plan = LanePlan(3, 4)
+
+    assert plan.number(caps) == 0
+    assert plan.share(caps) == caps

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.crash.strace_mutants import Mutant, infect
+from tests.crash.mutants import Mutant, environment_of
 from tests.crash.strace_order import check_order
 from tests.crash.strace_recording import (
     Recording,
@@ -30,6 +30,12 @@ NEAR = 40
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 
 
+def infect(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+    """Every service that is started from now on is this mutant."""
+    for name, value in environment_of(mutant).items():
+        monkeypatch.setenv(name, value)
+
+
 def _record(folder: Path, *, messages: int = 13, sessions: int = 4, large: int = 2) -> Recording:
     (folder / "service").mkdir(parents=True)
     with watched(folder / "service") as service, recording(service, folder / "trace") as made:
@@ -49,7 +55,7 @@ def test_many_power_cuts(tmp_path: Path, number: int) -> None:
 
 def test_without_syncs_mail_would_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant `synchronous = OFF` is found."""
-    infect(monkeypatch, tmp_path / "mutant", Mutant.NO_SYNC)
+    infect(monkeypatch, Mutant.SYNCHRONOUS_OFF)
     made = _record(tmp_path)
 
     assert len(check_order(made).broken) == 30
@@ -61,7 +67,7 @@ def test_a_reply_before_the_commit_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant "250 before commit" breaks the order, and loses mail."""
-    infect(monkeypatch, tmp_path / "mutant", Mutant.EARLY_REPLY)
+    infect(monkeypatch, Mutant.ACK_BEFORE_COMMIT)
     made = _record(tmp_path)
 
     assert check_order(made).broken
@@ -80,7 +86,7 @@ def test_without_syncs_of_the_folder_refused_mail_would_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant "directory not synced" is found: the list of refused messages gets lost."""
-    infect(monkeypatch, tmp_path / "mutant", Mutant.NO_FOLDER_SYNC)
+    infect(monkeypatch, Mutant.FOLDER_NOT_SYNCED)
     made, near = _record_failing_syncs(tmp_path)
 
     with pytest.raises(AssertionError, match="was refused"):

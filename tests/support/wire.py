@@ -1,5 +1,31 @@
 """Content on the wire, read in the plainest way that there is: what the readers must equal."""
 
+BARE_ENDS = (
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\n.\r",
+    b"\r.\r",
+    b"\r.\n",
+    b"\r.\r\n",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n",
+)
+"""Ends of data to servers that are not careful, made with a CR or LF that stands alone."""
+
+HARMLESS_ENDS = (
+    b"\r\n\x00.\r\n",
+    b"\r\n.\x00\r\n",
+    b"\r\n .\r\n",
+    b"\r\n.\t\r\n",
+    b"\x85.\x85",
+    b"\xe2\x80\xa8.\xe2\x80\xa8",
+    b"\x0b.\x0b",
+    b"\x0c.\x0c",
+)
+"""Look like an end of data to nobody who is careful, and have no bare line end."""
+
 
 def cut(octets: bytes, sizes: list[int]) -> list[bytes]:
     """The octets in pieces of these sizes, taken in turn."""

@@ -15,6 +15,7 @@ from tests.support.outgoing import (
     stored,
 )
 from tests.support.smtp_peer import Peer, serve
+from tests.support.wire import HARMLESS_ENDS
 from tests.unit.delivery.conftest import CourierMaker
 
 from pillarbox.errors import SpoolUnavailable
@@ -45,17 +46,7 @@ async def test_row_2_content_can_not_become_a_second_message(courier_to: Courier
     assert octets.count(b"\n") == octets.count(b"\r\n") == octets.count(b"\r")
 
 
-SEQUENCES_WITHOUT_BARE_LINE_ENDS = (
-    b"\r\n.\r\n",
-    b"\r\n\x00.\r\n",
-    b"\r\n.\x00\r\n",
-    b"\r\n .\r\n",
-    b"\r\n.\t\r\n",
-    b"\x85.\x85",
-    b"\xe2\x80\xa8.\xe2\x80\xa8",
-    b"\x0b.\x0b",
-    b"\x0c.\x0c",
-)
+SEQUENCES_WITHOUT_BARE_LINE_ENDS = (b"\r\n.\r\n", *HARMLESS_ENDS)
 """What the table of ends of data leaves over once a CR or LF that stands alone was refused; by
 BDAT even a line of one dot comes in."""
 

@@ -11,34 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.reception import MESSAGE, USER, Client, Site
+from tests.support.wire import BARE_ENDS, HARMLESS_ENDS
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.config import Limits
 from pillarbox.policy.clock import timestamp
 from pillarbox.store.admin.credentials import add_network
 
-BARE = (
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\n.\r",
-    b"\r.\r",
-    b"\r.\n",
-    b"\r.\r\n",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
-)
-HARMLESS = (
-    b"\r\n\x00.\r\n",
-    b"\r\n.\x00\r\n",
-    b"\r\n .\r\n",
-    b"\r\n.\t\r\n",
-    b"\x85.\x85",
-    b"\xe2\x80\xa8.\xe2\x80\xa8",
-    b"\x0b.\x0b",
-    b"\x0c.\x0c",
-)
 END = b"\r\n.\r\n"
 LISTENERS = ["devices", "submissions"]
 """One where each piece is a TCP segment, one where it is a TLS record."""
@@ -103,7 +82,7 @@ async def test_row_1_no_odd_sequence_ends_data(site: Site, connect: Connect, lis
         assert await client.is_closed()
 
     splittings: list[list[bytes]] = []
-    for sequence in (*BARE, b".\n", b".\r"):
+    for sequence in (*BARE_ENDS, b".\n", b".\r"):
         lead = b"" if sequence.startswith(b".") else MESSAGE[:-2]
         wire = lead + sequence + f"MAIL FROM:<{USER}>\r\nrest".encode() + END
         splittings += _cuts(wire, max(1, len(lead)), len(lead) + len(sequence) + 1)
@@ -120,7 +99,7 @@ async def test_row_1_harmless_sequences_are_content(
     """They are kept octet for octet, with nothing but the stuffed dot gone."""
     client = await _ready(site, connect, listener)
     kept = []
-    for sequence in HARMLESS:
+    for sequence in HARMLESS_ENDS:
         content = MESSAGE[:-2] + sequence + b"rest\r\n"
         start = len(MESSAGE) - 2
         for pieces in _cuts(content + b".\r\n", start, start + len(sequence) + 1):
@@ -140,7 +119,7 @@ async def test_row_1_sequences_inside_a_chunk(site: Site, connect: Connect, list
     """BDAT: kept as they are or refused 550 5.5.2; what follows the chunk is a command."""
     client = await _ready(site, connect, listener)
     kept = []
-    for sequence in (*BARE, *HARMLESS, END):
+    for sequence in (*BARE_ENDS, *HARMLESS_ENDS, END):
         content = MESSAGE[:-2] + sequence + b"rest\r\n"
         wire = b"BDAT %d LAST\r\n%bNOOP\r\n" % (len(content), content)
         start = wire.index(b"\r\n") + len(MESSAGE)
@@ -149,8 +128,8 @@ async def test_row_1_sequences_inside_a_chunk(site: Site, connect: Connect, list
 
             await _send_pieces(client, pieces)
 
-            answer = "550 5.5.2 " if sequence in BARE else "250 2.0.0 "
+            answer = "550 5.5.2 " if sequence in BARE_ENDS else "250 2.0.0 "
             assert (await client.reply()).startswith(answer)
             assert (await client.reply()).startswith("250 2.0.0 OK")
-            kept += [] if sequence in BARE else [content]
+            kept += [] if sequence in BARE_ENDS else [content]
     assert [await site.content(message) for message in site.accepted] == kept

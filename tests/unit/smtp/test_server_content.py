@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.wire import BARE_ENDS, HARMLESS_ENDS
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.reply import reply
@@ -16,32 +17,6 @@ if TYPE_CHECKING:
     from tests.unit.smtp.conftest import Sessions
 
 Cuts = Callable[[bytes], list[list[bytes]]]
-
-BARE = [
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\n.\r",
-    b"\r.\r",
-    b"\r.\n",
-    b"\r.\r\n",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
-]
-"""Ends of data to servers that are not careful, made with a CR or LF that stands alone."""
-
-HARMLESS = [
-    b"\r\n\x00.\r\n",
-    b"\r\n.\x00\r\n",
-    b"\r\n .\r\n",
-    b"\r\n.\t\r\n",
-    b"\x85.\x85",
-    b"\xe2\x80\xa8.\xe2\x80\xa8",
-    b"\x0b.\x0b",
-    b"\x0c.\x0c",
-]
-"""Look like an end of data to nobody who is careful, and have no bare line end."""
 
 END = b"\r\n.\r\n"
 OK = b"250 2.0.0 Message taken\r\n"
@@ -71,7 +46,7 @@ def _check_refused_at_the_end(session: Driver, pieces: list[bytes]) -> None:
     assert session.messages == []
 
 
-@pytest.mark.parametrize("sequence", [*BARE, b".\n", b".\r", b"\n", b"\r"])
+@pytest.mark.parametrize("sequence", [*BARE_ENDS, b".\n", b".\r", b"\n", b"\r"])
 def test_no_odd_sequence_ends_data(sessions: Sessions, cuts: Cuts, sequence: bytes) -> None:
     """Attacks row 1: in all splittings; 550 5.5.2 and close after the real end."""
     for lead in (b"", b"text\r\n", b"text"):
@@ -79,7 +54,7 @@ def test_no_odd_sequence_ends_data(sessions: Sessions, cuts: Cuts, sequence: byt
             _check_refused_at_the_end(_data(sessions.in_transaction()), pieces)
 
 
-@pytest.mark.parametrize("sequence", HARMLESS)
+@pytest.mark.parametrize("sequence", HARMLESS_ENDS)
 def test_harmless_sequences_are_content(sessions: Sessions, cuts: Cuts, sequence: bytes) -> None:
     """Attacks row 1: what has no bare line end does not end DATA and is kept octet for octet."""
     content = b"text" + sequence + b"rest"
@@ -90,7 +65,7 @@ def test_harmless_sequences_are_content(sessions: Sessions, cuts: Cuts, sequence
 
 
 @pytest.mark.parametrize("size", [4096, 65536])
-@pytest.mark.parametrize("sequence", [*BARE, *HARMLESS, b"\r\n..\r\n"])
+@pytest.mark.parametrize("sequence", [*BARE_ENDS, *HARMLESS_ENDS, b"\r\n..\r\n"])
 def test_sequences_across_the_border_of_a_block(
     sessions: Sessions, sequence: bytes, size: int
 ) -> None:
@@ -100,14 +75,14 @@ def test_sequences_across_the_border_of_a_block(
         wire = content + END
         blocks = [wire[start : start + size] for start in range(0, len(wire), size)]
         session = _data(sessions.in_transaction())
-        if sequence in BARE:
+        if sequence in BARE_ENDS:
             _check_refused_at_the_end(session, blocks)
         else:
             assert session.send_all(iter(blocks)) == OK
             assert session.messages[0][2] == _unstuffed(content) + b"\r\n"
 
 
-@pytest.mark.parametrize("sequence", [*BARE, *HARMLESS])
+@pytest.mark.parametrize("sequence", [*BARE_ENDS, *HARMLESS_ENDS])
 def test_sequences_just_before_the_size_limit(sessions: Sessions, sequence: bytes) -> None:
     """Attacks row 1: in the last 20 octets before the limit and across it, none ends DATA."""
     limit = 200
@@ -119,7 +94,7 @@ def test_sequences_just_before_the_size_limit(sessions: Sessions, sequence: byte
             assert session.send_all(iter(before)) == b""
             answer = session.send(last)
             assert answer[:9] in (b"550 5.5.2", b"552 5.3.4")
-            assert answer.startswith(b"550") == (sequence in BARE)
+            assert answer.startswith(b"550") == (sequence in BARE_ENDS)
             assert session.messages == []
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from pillarbox.app.line import METRICS, READINESS, WorkerEnd
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
 from pillarbox.app.reload import Reloading
 from pillarbox.app.upkeep import Upkeep
+from pillarbox.app.worker_line import METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
 from pillarbox.observe import metrics

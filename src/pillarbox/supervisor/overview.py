@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pillarbox.app.line import METRICS, READINESS
+from pillarbox.app.worker_line import METRICS, READINESS
 from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.exposition import add_up
 from pillarbox.supervisor.processes import Slot

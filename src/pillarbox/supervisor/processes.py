@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pillarbox.app.line import SupervisorEnd
 from pillarbox.app.order import READY, WorkerOrder
+from pillarbox.app.worker_line import SupervisorEnd
 from pillarbox.net.openssl import environment_with_groups
 from pillarbox.observe.log import log
 from pillarbox.supervisor import exits

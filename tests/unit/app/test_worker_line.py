@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pillarbox.app.line import METRICS, READINESS, SupervisorEnd, WorkerEnd
+from pillarbox.app.worker_line import METRICS, READINESS, SupervisorEnd, WorkerEnd
 
 LANE = 2**63 - 25
 

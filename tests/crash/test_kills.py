@@ -12,6 +12,7 @@ import pytest
 from tests.crash.campaign import Campaign, campaign, number_of_kills, report, seed_of_run
 from tests.crash.clients import Load
 from tests.crash.verdict import Verdict
+from tests.crash.victim import Victim
 from tests.e2e.waiting import wait_until
 
 ACCEPTS_AGAIN_SECONDS = 5.0
@@ -23,6 +24,8 @@ ACKNOWLEDGED = 20
 """Messages for each kill, of a long run."""
 LOAD_SECONDS = 600.0
 """Should the kills have come too fast for that."""
+
+PAIR_KILLS = 200
 
 WORKER_KILLS = 300
 WORKER_KILLS_A_LIFE = 4
@@ -77,6 +80,20 @@ def test_kills_of_the_service_lose_nothing(tmp_path: Path) -> None:
 
     assert verdict.failures == [], seed
     assert median(run.victim.start_seconds) <= ACCEPTS_AGAIN_SECONDS
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+def test_kills_of_two_workers_lose_nothing(tmp_path: Path) -> None:
+    """T1 with two workers, which share the database, and a lane of the hop for each."""
+    seed = seed_of_run()
+    kills = min(number_of_kills(PAIR_KILLS), PAIR_KILLS)
+    victim = Victim(tmp_path / "data", environment={"PILLARBOX_WORKERS": "2"})
+    with campaign(tmp_path, seed, victim) as run:
+        verdict = _kill_services(run, kills, Load(), acknowledged=ACKNOWLEDGED * kills)
+        report(f"T1, two workers, seed {seed}: {verdict}; {run.starts(ACCEPTS_AGAIN_SECONDS)}")
+
+    assert verdict.failures == [], seed
 
 
 @pytest.mark.crash

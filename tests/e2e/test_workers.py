@@ -76,10 +76,8 @@ def _counted(service: Pillarbox, name: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
-def test_both_workers_take_mail_and_metrics_are_their_sum(
-    service: Pillarbox, next_hop: NextHop
-) -> None:
-    """Every message arrives once, whichever worker took it, and each is counted once."""
+def test_mail_arrives_once_and_is_counted_once(service: Pillarbox, next_hop: NextHop) -> None:
+    """Whichever worker took it: metrics are the sums over all workers."""
     next_hop.open()
     domain = _route(service, next_hop)
     name = "pillarbox_reception_accepted_messages_total"
@@ -89,7 +87,6 @@ def test_both_workers_take_mail_and_metrics_are_their_sum(
 
     _arrive(next_hop, marks)
     assert _counted(service, name) - before == len(marks)
-    assert _counted(service, "pillarbox_scheduler_owned_lanes") >= WORKERS
 
 
 def test_a_cap_that_can_not_be_divided_has_one_owner(service: Pillarbox, next_hop: NextHop) -> None:

@@ -99,7 +99,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected, or has finished its handshake."""
         # Those of uvloop are not of this class but do the same.
-        self._transport = cast("asyncio.Transport", transport)
+        transport = cast("asyncio.Transport", transport)
+        if self._is_ended:
+            transport.abort()
+            return
+        self._transport = transport
         if self._is_shaking:
             self._is_shaking = False
             self._handshake = None
@@ -170,8 +174,7 @@ class Connection(asyncio.Protocol):
         if core is None and self._handshake is not None:
             # The handshake has a timeout of its own.
             self._deadline.stop()
-            if self._handshake.break_silence():
-                self.abort()
+            self._handshake.break_silence()
         elif core is None or self._is_closing or self._is_shaking:
             self.abort()
         elif not (self._is_busy() and self._deadline.is_put_off()):
@@ -328,6 +331,9 @@ class Connection(asyncio.Protocol):
 
     def encrypted(self, transport: asyncio.Transport) -> None:
         """The handshake of a connection that began in plain text is done."""
+        if self._is_ended:
+            transport.abort()
+            return
         self._transport = transport
         self._handshake = None
         self._is_shaking = self._is_paused = False
@@ -387,3 +393,6 @@ class Connection(asyncio.Protocol):
             story.refusals = [*core.refusals, *story.refusals]
         story.blame(cause)
         self._door.services.sessions.closed(story)
+        # They refer to this connection, and to the state of TLS, which is large: without these
+        # circles all of it goes now, not when the collector comes.
+        self._core = self._dialogue = self._handshake = self._transport = None

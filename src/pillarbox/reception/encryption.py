@@ -64,13 +64,13 @@ class Encryption:
         `connection_made`."""
         self._task = self._shell.spawn(self._await_hello(accepted, address))
 
-    def break_silence(self) -> bool:
-        """Tell a client that has not said anything yet in plain text; whether it was one."""
+    def break_silence(self) -> None:
+        """Tell a client that has not said anything yet in plain text, and end its connection."""
         if self._handshake is None or not self._handshake.is_silent:
-            return False
+            return
         self._handshake.say_it_in_plain_text()
+        self.cancel()
         self._shell.handshake_failed(HandshakeError(Refusal.PLAIN_ON_TLS_PORT, SILENT))
-        return True
 
     def cancel(self) -> None:
         """The connection is over."""

@@ -58,7 +58,14 @@ def _route(service: Pillarbox, hop: NextHop, *options: str) -> str:
     domain = f"d{uuid4().hex[:12]}.example"
     target = f"127.0.0.1:{hop.port}"
     words = ("--to", domain, "--smarthost", target, "--tls", "none")
+    before = len(service.events("directory.changed"))
     service.admin("route", "add", *words, *options)
+    # Each worker looks for changes once a second.
+    wait_until(
+        lambda: len(service.events("directory.changed")) >= before + WORKERS,
+        SECONDS,
+        "the route to be known to all workers",
+    )
     return domain
 
 

@@ -90,6 +90,9 @@ class LaneQueue:
         self.due_at: Timestamp | None = None
         """When more may have to be tried."""
         self.known = {} if known is None else known
+        self.left: set[int] | None = None
+        """While the store is read: messages that left memory since, so what was read of them may
+        be older than their delivery."""
         self.epoch = 0
         """Moves when memory is dropped: what was being loaded is void then."""
         self.last_failure: Reply | None = None
@@ -376,3 +379,5 @@ class LaneQueue:
             self.known[queue_id] = left
         else:
             del self.known[queue_id]
+            if self.left is not None:
+                self.left.add(queue_id)

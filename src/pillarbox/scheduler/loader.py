@@ -96,7 +96,10 @@ class Loader:
             return
         if queue.walks:
             await self._walk(queue, tools)
-        await self._load(queue, tools)
+        try:
+            await self._load(queue, tools)
+        finally:
+            queue.left = None
         queue.lane.wake_all()
 
     async def _load(self, queue: LaneQueue, tools: QueueTools) -> None:
@@ -107,6 +110,7 @@ class Loader:
         epoch = queue.epoch
         queue.has_backlog = False
         queue.due_at = None
+        left = queue.left = set()
         found = await tools.spool.load_due(
             queue.lane_id, now=now, limit=limit, exclude=tuple(queue.known)
         )
@@ -116,7 +120,9 @@ class Loader:
             return
         batch = _Batch(queue, tools, now)
         for message in found:
-            if message.queue_id not in queue.known:
+            if message.queue_id in left:
+                queue.has_backlog = True
+            elif message.queue_id not in queue.known:
                 await batch.take(message, message.recipients)
         await self._move(batch)
         if len(found) >= limit:

@@ -1,13 +1,16 @@
 """The scheduler as a whole, in virtual time: accepted mail reaches its end, once."""
 
 import asyncio
+from collections.abc import Collection
 
+import pytest
 from tests.support.queueing import HOP, LANE, make_message, make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 from tests.support.virtual_time import simulate
 from tests.unit.scheduler.conftest import StartWorker
 
-from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.envelope import RecipientState, Timestamp
+from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.route import HopCaps, Route, SmartHost, TlsMode, hop_key, lane_id
 
 OTHER = SmartHost("other.far.example", 25, TlsMode.NONE)
@@ -51,6 +54,38 @@ def test_burst_beyond_memory_is_delivered_once(
                     await asyncio.sleep(0.01)
             await asyncio.sleep(60)
         assert is_once(far, 2000)
+
+    simulate(run())
+
+
+def test_what_was_read_before_its_delivery_is_not_sent_again(
+    store: SimulatedStore,
+    far: FarSide,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store is slow to tell what is due; meanwhile the message was offered, delivered and
+    recorded."""
+    load_due = store.load_due
+
+    async def load_slowly(
+        lane: int, *, now: Timestamp, limit: int, exclude: Collection[int] = ()
+    ) -> list[SpooledMessage]:
+        found = await load_due(lane, now=now, limit=limit, exclude=exclude)
+        await asyncio.sleep(5)
+        return found
+
+    async def run() -> None:
+        async with start_worker() as scheduler:
+            scheduler.offer(store.keep(make_message()))
+            await asyncio.sleep(1)
+            monkeypatch.setattr(store, "load_due", load_slowly)
+            message = store.keep(make_message())
+            scheduler.wake(LANE)
+            await asyncio.sleep(1)
+            scheduler.offer(message)
+            await asyncio.sleep(20)
+        assert is_once(far, 2)
 
     simulate(run())
 

@@ -6,7 +6,7 @@ in plain sight. SQLite comes from pysqlite3, which carries its own, newer librar
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,31 +163,33 @@ def create_file(file: Path) -> None:
     sync_folder(file.parent)
 
 
-def _begin_between_others(connection: Connection) -> None:
-    """Take SQLite's lock in one of the short moments in which a busy service does not have it.
+def _run_between_others(execute: Callable[[str], object], statement: str) -> None:
+    """Run what takes SQLite's lock in a short moment in which a busy service does not have it.
 
-    SQLite itself looks every 100 ms after a while, and may find the lock taken each time.
+    SQLite itself looks every 100 ms after a while, and may find the lock taken each time; and for
+    some locks it does not look twice, whatever the busy timeout is.
     """
     deadline = time.monotonic() + BUSY_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
-                connection.exec_driver_sql(begin_statement(connection))
-            except DBAPIError as error:
+                execute(statement)
+            except (DBAPIError, sqlite.Error) as error:
                 if fault_of(error) is not Fault.AGAIN or time.monotonic() > deadline:
                     raise
                 time.sleep(_LOOK_SECONDS)
             else:
                 return
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def _set_up_sqlite_writer(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    # Processes that open a new file at the same time are in each other's way here.
+    _run_between_others(cursor.execute, "PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     # The writer makes the checkpoints: SQLite's own hide a failed sync of the database file.
     cursor.execute("PRAGMA wal_autocheckpoint = 0")
@@ -214,7 +216,7 @@ def begin_statement(connection: Connection) -> str:
 def transaction(connection: Connection) -> Iterator[Connection]:
     """One transaction on a connection in autocommit mode."""
     if connection.dialect.name == "sqlite":
-        _begin_between_others(connection)
+        _run_between_others(connection.exec_driver_sql, begin_statement(connection))
     else:
         connection.exec_driver_sql("BEGIN")
     try:

@@ -1,11 +1,13 @@
 """store.migrate: the tables are what store.schema says, whoever made them and how often."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection
 from tests.support.storing import open_database
 
@@ -55,6 +57,25 @@ def test_several_processes_may_migrate_at_once(database_url: str) -> None:
     databases[0].check_revision()
     for database in databases:
         database.close_now()
+
+
+def test_a_new_file_that_another_process_is_setting_up_is_waited_for(tmp_path: Path) -> None:
+    """SQLite answers "locked" at once here, whatever its busy timeout is."""
+    file = tmp_path / "pillarbox.db"
+    database = Database.open(f"sqlite:///{file}", reserve_octets=0)
+    other = sqlite.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with ThreadPoolExecutor(1) as threads:
+        migration = threads.submit(database.migrate)
+        done, _ = wait([migration], timeout=0.2)
+        assert not done, migration.exception()
+        other.execute("ROLLBACK")
+        migration.result()
+
+    database.check_revision()
+    database.close_now()
+    other.close()
 
 
 def test_an_empty_database_is_not_used(database_url: str) -> None:

@@ -56,7 +56,7 @@ _NO_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0)
 _EMPTY_HEADER = HeaderBlock(0, False, (), (), False, False, None, 0)
 
 
-def find_header_end(content: bytes, start: int = 0) -> int:
+def find_header_end(content: bytes | bytearray, start: int = 0) -> int:
     """The size of the header block in octets; -1 where its end is not in `content`.
 
     `start` is where to begin to look: an end that lies before it must have been looked for.

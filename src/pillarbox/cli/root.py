@@ -13,6 +13,7 @@ NOUNS = {
     "settings": ("settings", "Show what a client has to enter to send as an account."),
     "tenant": ("tenant", "Organisations: each has its own domains, accounts and routes."),
     "domain": ("domain", "Domains that a tenant may send from."),
+    "dkim": ("dkim", "Keys that sign the mail of a domain."),
     "account": ("account", "Who may send: one account for each application or device."),
     "credential": ("credential", "Passwords and networks with which an account logs in."),
     "send-as": ("send_as", "Further sender addresses of an account."),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.mail.dkim_body import ContentHash
 from pillarbox.mail.message import find_header_end
 from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.observe.log import log
@@ -84,7 +85,7 @@ class MemoryBudget:
 
 class IncomingContent:
     """The content of one message. `on_change` is called when `is_blocked` may have changed, and
-    when `finish` has come to its end."""
+    when `finish` has come to its end. `body_hash` for DKIM is there where it `is_hashed`."""
 
     __slots__ = (
         "_blocks",
@@ -99,6 +100,7 @@ class IncomingContent:
         "_spawn",
         "_store",
         "_storing",
+        "body_hash",
         "chunks",
         "failure",
         "on_change",
@@ -114,8 +116,10 @@ class IncomingContent:
         budget: MemoryBudget,
         head_limit: int,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        is_hashed: bool = False,
     ) -> None:
         self.queue_id = queue_id
+        self.body_hash = ContentHash(head_limit) if is_hashed else None
         self.size = 0
         self.chunks = 0
         self.failure: SpoolUnavailable | None = None
@@ -150,6 +154,8 @@ class IncomingContent:
         self.size += len(octets)
         if self.failure is not None or self._is_dropped:
             return
+        if self.body_hash is not None:
+            self.body_hash.take(octets)
         self._blocks.append(octets)
         if len(self._blocks) > _MAX_BLOCKS:
             self._blocks = [b"".join(self._blocks)]

@@ -233,6 +233,7 @@ class Dialogue:
             budget=services.budget,
             head_limit=services.limits.header_octets,
             spawn=self._shell.spawn,
+            is_hashed=self._grant is not None and bool(self._grant.account.tenant.dkim_keys),
         )
         content.on_change = self._content_changed
         self._content = content

@@ -12,9 +12,13 @@ from typing import Protocol, TypeAlias
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.address import Mailbox
+from pillarbox.mail.dkim import signature_fields
+from pillarbox.mail.dkim_body import ContentHash
 from pillarbox.mail.envelope import Envelope, Recipient, RecipientState, Timestamp
+from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.identifier import IdGenerator, format_id
-from pillarbox.mail.message import Addition, compose_prefix, scan_header
+from pillarbox.mail.message import Addition, HeaderBlock, compose_prefix, scan_header
 from pillarbox.mail.reply import Reply, reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.observe import metrics
@@ -130,6 +134,10 @@ class Intake:
                 submitted.received_start, content.queue_id, now, self._host_name, author.address
             ),
         )
+        if content.body_hash is not None:
+            domain = _author_domain(header, author)
+            fields = prefix + beginning[: header.size_octets]
+            prefix = _signatures(account, domain, fields, content.body_hash, now) + prefix
         return SpooledMessage(
             queue_id=content.queue_id,
             tenant_id=account.tenant.tenant_id,
@@ -193,6 +201,21 @@ class Intake:
         except Exception:
             # It is durable all the same, and will be found in the store.
             log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
+
+
+def _author_domain(header: HeaderBlock, author: Mailbox) -> str:
+    """The domain that DMARC looks at. Of several authors the first: DMARC knows of one only."""
+    if header.from_fields:
+        author = parse_authors(header.from_fields[0])[0]
+    return author.domain_key
+
+
+def _signatures(
+    account: Account, domain: str, fields: bytes, body_hash: ContentHash, now: Timestamp
+) -> bytes:
+    """The DKIM-Signature fields of a message; b"" where its domain has no key."""
+    keys = account.tenant.keys_for(domain)
+    return signature_fields(keys, fields, body_hash.digest(), now // 1000) if keys else b""
 
 
 def _spooled(submitted: Submitted, now: Timestamp) -> list[SpooledRecipient]:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, RowMapping, select
 
+from pillarbox.mail.dkim import SigningKey
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import RouteTable
@@ -19,8 +20,9 @@ from pillarbox.store.records import (
 )
 from pillarbox.store.route_rows import route_of
 from pillarbox.store.rows import mailbox_of
-from pillarbox.store.schema import account, credential, domain, route, send_as, tenant
+from pillarbox.store.schema import account, credential, dkim_key, domain, route, send_as, tenant
 from pillarbox.store.seal import Seal
+from pillarbox.store.signing_keys import secret_context, signing_key
 
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -57,7 +59,27 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
         size_limit_octets=row["size_limit_octets"],
         recipient_limit=row["recipient_limit"],
         account_recipients_per_day=row["account_recipients_per_day"],
+        dkim_keys=_read_dkim_keys(connection, tenant_id, seal),
     )
+
+
+def _read_dkim_keys(
+    connection: Connection, tenant_id: int, seal: Seal
+) -> dict[str, tuple[SigningKey, ...]]:
+    """The keys that sign now, by domain; of a domain that with RSA first, which all verify."""
+    query = (
+        select(dkim_key, domain.c.name)
+        .join(domain, domain.c.id == dkim_key.c.domain_id)
+        .where(domain.c.tenant_id == tenant_id)
+        .where(dkim_key.c.active_at.is_not(None), dkim_key.c.retired_at.is_(None))
+        .order_by(dkim_key.c.algorithm.desc())
+    )
+    keys: dict[str, tuple[SigningKey, ...]] = {}
+    for row in connection.execute(query):
+        private = seal.open(row.private_sealed, secret_context(row.id))
+        key = signing_key(row.name, row.selector, private)
+        keys[row.name] = (*keys.get(row.name, ()), key)
+    return keys
 
 
 def read_account(connection: Connection, account_id: int, seal: Seal) -> Account | None:

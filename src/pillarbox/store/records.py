@@ -1,10 +1,12 @@
 """Values that go into the store and come out of it, beside the messages themselves
 (mail.spooled): what an attempt changes, and who may send. Frozen; no SQL, no I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pillarbox.mail.address import Mailbox
+from pillarbox.mail.dkim import SigningKey
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage
@@ -59,7 +61,7 @@ class Settlement:
 class Tenant:
     """One tenant with all that the service asks of it. None: the limit of the service holds.
 
-    `domains` are lower-case A-labels.
+    `domains` are lower-case A-labels; `dkim_keys` has the keys that sign by their domain.
     """
 
     tenant_id: int
@@ -71,6 +73,17 @@ class Tenant:
     size_limit_octets: int | None = None
     recipient_limit: int | None = None
     account_recipients_per_day: int | None = None
+    dkim_keys: Mapping[str, tuple[SigningKey, ...]] = field(default_factory=dict, hash=False)
+
+    def keys_for(self, domain: str) -> tuple[SigningKey, ...]:
+        """The keys that sign mail from this domain: its own, else those of the nearest domain
+        above it, which DMARC takes as aligned, too (RFC 9989: relaxed alignment)."""
+        while domain:
+            keys = self.dkim_keys.get(domain)
+            if keys is not None:
+                return keys
+            domain = domain.partition(".")[2]
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

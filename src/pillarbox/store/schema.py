@@ -85,6 +85,25 @@ domain = Table(
     _time("created_at", nullable=False),
 )
 
+dkim_key = Table(
+    "dkim_key",
+    metadata,
+    _id(),
+    Column("domain_id", ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    # "rsa-sha256" or "ed25519-sha256".
+    Column("algorithm", Text, nullable=False),
+    # PKCS #8, sealed.
+    Column("private_sealed", LargeBinary, nullable=False),
+    # What the TXT record says.
+    Column("record", Text, nullable=False),
+    _time("created_at", nullable=False),
+    # From when on mail is signed with it, and until when; NULL: not yet.
+    _time("active_at"),
+    _time("retired_at"),
+    UniqueConstraint("domain_id", "selector"),
+)
+
 account = Table(
     "account",
     metadata,

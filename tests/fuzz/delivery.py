@@ -11,6 +11,7 @@ from pillarbox.explain.failures import explain
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.smtp.client_login import Token
 from pillarbox.smtp.client_phase import Phase
 from pillarbox.smtp.client_replies import (
     KEPT_CHARACTERS,
@@ -31,6 +32,8 @@ _KINDS = (
     ClientSettings("me.test", username=USER, password=PASSWORD),
     ClientSettings("me.test", starttls=True, username=USER, password=PASSWORD),
 )
+_TOKEN = ClientSettings("me.test", username=USER, token=Token(PASSWORD, "hop.test", 587))
+_TOKEN_FROM = 240
 _ENVELOPES = (
     Envelope(None),
     Envelope(parse_mailbox("a@a.test"), Body.EIGHT_BIT, ret=Ret.FULL, envid="x+2By"),
@@ -133,7 +136,8 @@ class _Shell:
 def client(octets: bytes) -> None:
     """Any replies in any pieces: each recipient has its outcome, and memory has bounds."""
     draw = Draw(octets)
-    settings = _KINDS[draw.number(4)]
+    kind = draw.number(256)
+    settings = _TOKEN if kind >= _TOKEN_FROM else _KINDS[kind % len(_KINDS)]
     shell = _Shell(settings, _ENVELOPES[draw.number(4)], 1 + draw.number(3))
     by_lines, end = draw.flag(), draw.number(3)
     sizes = draw.sizes()

@@ -149,8 +149,8 @@ class FailureKind(Enum):
     LOGIN_NOT_OFFERED = _t(
         "451 4.7.4",
         "The next hop {hop} offers no login that this service has (it offers: {detail})",
-        "It logs in on another port or only under TLS, or wants a method other than PLAIN and"
-        " LOGIN.",
+        "It logs in on another port or only under TLS, or wants a method other than PLAIN and LOGIN"
+        " (with OAuth2: OAUTHBEARER and XOAUTH2).",
         "Turn on STARTTLS or TLS in the route, or use the submission port (587 or 465)",
     )
     LOGIN_REFUSED = _t(
@@ -158,6 +158,14 @@ class FailureKind(Enum):
         "The next hop {hop} refused the login of its route: {said}",
         "User name or password of the route are wrong, or password logins are switched off there.",
         "Correct user name and password of the route",
+    )
+    TOKEN_REFUSED = _t(
+        "451 4.7.8",
+        "The next hop {hop} refused the access token of its route: {said}",
+        "The token is in order, but it does not open this mailbox: a permission is missing there,"
+        " or the user name is another one.",
+        "For Microsoft 365 `pillarbox m365 check` tests each step and names what is missing; else"
+        " check user name and scope of the route",
     )
     LOGIN_UNAVAILABLE = _t(
         "451 4.7.0",

@@ -24,9 +24,9 @@ from pillarbox.smtp.client_fit import (
     rcpt_command,
     read_capabilities,
 )
-from pillarbox.smtp.client_login import choose_login
+from pillarbox.smtp.client_login import Login, Token, choose_login, refusal_kind, secrets_of
 from pillarbox.smtp.client_phase import Phase
-from pillarbox.smtp.client_replies import RawReply, ReplyParser, Secrets, to_replies, to_reply
+from pillarbox.smtp.client_replies import RawReply, ReplyParser, to_replies, to_reply
 from pillarbox.smtp.client_transaction import Transaction
 from pillarbox.smtp.data_writer import DataWriter
 
@@ -50,12 +50,18 @@ _OPENING_FAILURES = {
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """How a session is to be opened. `starttls` is a demand: without TLS nothing is sent.
-    `username` "" means no login."""
+    `username` "" means no login; with a `token` of OAuth2 the password does not count."""
 
     helo_name: str
     starttls: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    token: Token | None = None
+
+    @property
+    def login(self) -> Login:
+        """What to log in with."""
+        return Login(self.username, self.password, self.token)
 
 
 class ClientProtocol:
@@ -67,7 +73,8 @@ class ClientProtocol:
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
-        self._secrets = Secrets(settings.username, settings.password) if settings.username else None
+        self._login = login = settings.login
+        self._secrets = secrets_of(login) if login.username else None
         self._login_answers: list[bytes] = []
         self._said_helo = False
         self._needs_reset = False
@@ -235,12 +242,11 @@ class ClientProtocol:
         self._say_hello("EHLO")
 
     def _log_in(self) -> None:
-        settings = self._settings
-        if not settings.username:
+        if not self._login.username:
             self.phase = Phase.READY
             return
         offered = self.capabilities.mechanisms
-        dialogue = choose_login(offered, settings.username, settings.password)
+        dialogue = choose_login(offered, self._login)
         if dialogue is None:
             listed = " ".join(offered)[:200] or "none"
             self._leave(Failure(FailureKind.LOGIN_NOT_OFFERED, listed))
@@ -257,8 +263,7 @@ class ClientProtocol:
                 raise RemoteProtocolError("a challenge more than the login has answers")
             self._out.append(self._login_answers.pop(0) + b"\r\n")
         else:
-            refused = raw.code >= 500
-            kind = FailureKind.LOGIN_REFUSED if refused else FailureKind.LOGIN_UNAVAILABLE
+            kind = refusal_kind(raw.code, self._login)
             self._leave(Failure(kind, said=self._reply(raw)))
 
     # -- a transaction ------------------------------------------------------------------------

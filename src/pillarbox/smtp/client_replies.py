@@ -8,7 +8,7 @@ strict where a meaning would have to be guessed.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.mail.reply import Reply, split_enhanced
@@ -102,16 +102,28 @@ def _code_of(line: bytes) -> int:
 class Secrets:
     """The secrets of one login in all forms in which a server could repeat them."""
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, plain: bytes, encoded: Sequence[bytes]) -> None:
+        """`encoded` are known by their beginning, since a line that was repeated is often cut."""
+        self._plain = plain
+        self._encoded = encoded
+
+    @classmethod
+    def of_password(cls, username: str, password: str) -> Self:
+        """Those of PLAIN and LOGIN. The plain password is known only whole, or a reply would tell
+        how it begins."""
         user, secret = username.encode(), password.encode()
-        # A line that was repeated is often cut: the encoded forms are known by their beginning.
-        # The plain password is not, or a reply would tell how it begins.
-        self._encoded = [
-            b64encode(octets).rstrip(b"=")
-            for octets in (b"\0" + user + b"\0" + secret, user + b"\0" + user + b"\0" + secret)
-        ]
-        self._encoded.append(b64encode(secret).rstrip(b"="))
-        self._plain = secret
+        responses = (b"\0%b\0%b" % (user, secret), b"%b\0%b\0%b" % (user, user, secret), secret)
+        return cls(secret, [b64encode(octets).rstrip(b"=") for octets in responses])
+
+    @classmethod
+    def of_token(cls, token: str, responses: Sequence[bytes]) -> Self:
+        """Those of an access token, which stands inside of `responses`. How it begins is no secret:
+        all tokens of an issuer begin alike."""
+        secret = token.encode()
+        encoded = [b64encode(octets).rstrip(b"=") for octets in responses]
+        # Inside a longer base64 text the octets stand at one of three offsets.
+        encoded += [b64encode(b"\0" * n + secret).rstrip(b"=")[4 * (n > 0) :] for n in range(3)]
+        return cls(secret, [*encoded, secret])
 
     def mask(self, text: bytes) -> bytes:
         """The text without the secrets."""

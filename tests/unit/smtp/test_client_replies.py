@@ -179,7 +179,7 @@ def test_equal_replies_are_made_once() -> None:
     assert made[1] is None
 
 
-SECRETS = Secrets("route@example.org", "Pw-1_xé~")
+SECRETS = Secrets.of_password("route@example.org", "Pw-1_xé~")
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,6 @@ def test_row_74_a_secret_folded_over_lines_is_masked(fold: int) -> None:
 
 def test_masking_does_not_tell_how_the_password_begins() -> None:
     """Words that merely begin like the password stay; else the mask would give it away."""
-    kept = to_reply(one(b"250 Message accepted\r\n"), Secrets("u", "Message-2024"))
+    kept = to_reply(one(b"250 Message accepted\r\n"), Secrets.of_password("u", "Message-2024"))
 
     assert kept.text == "Message accepted"

@@ -169,7 +169,7 @@ route = Table(
     Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
     Column("sender_domain", Text, nullable=False, server_default=text("''")),
     Column("recipient_domain", Text, nullable=False, server_default=text("''")),
-    # "smarthost", "capture" or "reject".
+    # "smarthost", "microsoft365", "capture" or "reject".
     Column("kind", Text, nullable=False),
     Column("host", Text),
     Column("port", Integer),
@@ -184,7 +184,45 @@ route = Table(
     Column("messages_per_minute", Integer),
     Column("recipients_per_day", Integer),
     _time("created_at", nullable=False),
+    # Microsoft 365: the mailboxes, blank separated, and how mail comes into them. `host` and `port`
+    # are NULL where the cloud says them.
+    Column("cloud", Text),
+    Column("way", Text),
+    Column("mailboxes", Text),
+    # How tokens are got; NULL: no OAuth2. Either the token URL is set, or authority and tenant.
+    Column("oauth_flow", Text),
+    Column("oauth_client_id", Text),
+    Column("oauth_authority", Text),
+    Column("oauth_tenant_id", Text),
+    Column("oauth_token_url", Text),
+    Column("oauth_scope", Text),
+    Column("oauth_secret_sealed", LargeBinary),
+    # Private key and certificate are PEM.
+    Column("oauth_key_sealed", LargeBinary),
+    Column("oauth_certificate", Text),
+    _time("oauth_secret_ends_at"),
     UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
+)
+
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    # What a person granted a route: the newest refresh token.
+    Column(
+        "route_id",
+        _ROWID,
+        ForeignKey("route.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("refresh_token_sealed", LargeBinary, nullable=False),
+    # Grows with each token; who brings the next one says which one it came from.
+    Column("version", Integer, nullable=False),
+    _time("signed_in_at", nullable=False),
+    _time("used_at", nullable=False),
+    # The token of the process that is using it up, "" when none is.
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    _time("lease_until", nullable=False),
 )
 
 message = Table(

@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "pillarbox"
 LAYERS = (
     ("errors",),
     ("mail",),
-    ("explain",),
+    ("explain", "oauth"),
     ("smtp", "route", "retry", "publish"),
     ("config", "observe", "files"),
     ("net", "store"),
@@ -31,7 +31,7 @@ LAYERS = (
 )
 """From the bottom up. A part imports from lower layers only, so not from those beside it."""
 
-PURE = {"errors", "mail", "explain", "smtp", "route", "retry", "publish"}
+PURE = {"errors", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"}
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),
     *("subprocess", "threading", "time", "uuid"),

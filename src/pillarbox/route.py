@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from pillarbox.mail.address import Mailbox
+from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
+from pillarbox.oauth.sign_in import Access, SignIn
 
 
 class TlsMode(StrEnum):
@@ -27,7 +29,7 @@ class SmartHost:
     """Hand the mail to an SMTP server (RFC 5321, RFC 6409), with a login if `username` is set.
 
     `verify` asks for a certificate that is valid for `host`; `ca_file` names a PEM file of further
-    trusted roots.
+    trusted roots. With `access` the login is made with a token in place of the password.
     """
 
     host: str
@@ -37,6 +39,53 @@ class SmartHost:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: str = ""
+    access: Access | None = None
+
+
+class Microsoft365Way(StrEnum):
+    """How mail comes into a mailbox of Microsoft 365."""
+
+    SMTP = "smtp"
+
+
+@dataclass(frozen=True, slots=True)
+class Microsoft365:
+    """Send by one mailbox of Microsoft 365.
+
+    `host`, `port` and `ca_file` differ from those of the cloud only for tests.
+    """
+
+    mailbox: str
+    cloud: Cloud
+    sign_in: SignIn
+    way: Microsoft365Way = Microsoft365Way.SMTP
+    host: str = ""
+    port: int = SUBMISSION_PORT
+    ca_file: str = ""
+
+    @property
+    def smtp_host(self) -> str:
+        """The host that mail is submitted to."""
+        return self.host or CLOUDS[self.cloud].host
+
+    @property
+    def smtp_access(self) -> Access:
+        """What a token for SMTP is asked for."""
+        facts = CLOUDS[self.cloud]
+        is_for_a_person = self.sign_in.flow.is_for_a_person
+        return Access(self.sign_in, facts.user_scope if is_for_a_person else facts.app_scope)
+
+    @property
+    def smart_host(self) -> SmartHost:
+        """The way by SMTP: STARTTLS with a certificate that is verified, and a token."""
+        return SmartHost(
+            self.smtp_host,
+            self.port,
+            TlsMode.STARTTLS,
+            username=self.mailbox,
+            ca_file=self.ca_file,
+            access=self.smtp_access,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +100,7 @@ class Reject:
     text: str
 
 
-NextHop: TypeAlias = SmartHost | Capture | Reject
+NextHop: TypeAlias = SmartHost | Microsoft365 | Capture | Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +113,51 @@ class HopCaps:
     recipients_per_day: int | None = None
 
 
+def microsoft365_caps(cloud: Cloud) -> HopCaps:
+    """What a mailbox is given unless an administrator says otherwise. Microsoft allows three
+    connections, 30 messages a minute and 10,000 recipients in 24 hours; one connection is left to
+    other programs."""
+    if not CLOUDS[cloud].has_message_limits:
+        return HopCaps(connections=2)
+    return HopCaps(connections=2, messages_per_minute=30, recipients_per_day=10_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One rule of a tenant."""
+    """One rule of a tenant. `others` are the further mailboxes of a pool; the caps hold for each
+    of them."""
 
     route_id: int
     sender_domain: str
     recipient_domain: str
     next_hop: NextHop
     caps: HopCaps = HopCaps()
+    others: tuple[Microsoft365, ...] = ()
+
+    @property
+    def members(self) -> "tuple[Route, ...]":
+        """The route by each of its next hops."""
+        if not self.others:
+            return (self,)
+        hops = (self.next_hop, *self.others)
+        return tuple(replace(self, next_hop=hop, others=()) for hop in hops)
+
+    def member_number(self, queue_id: int) -> int:
+        """Which of `members` a message takes. It follows from the id of the message, so every
+        process says the same and a message stays with its mailbox through all attempts; and a
+        mailbox more or less moves only as much mail as it must (rendezvous hashing)."""
+        if not self.others:
+            return 0
+        weights = [_weight(queue_id, hop) for hop in (self.next_hop, *self.others)]
+        return weights.index(max(weights))
+
+    def member(self, queue_id: int) -> "Route":
+        """The route as it is for this message: with one next hop."""
+        return self.members[self.member_number(queue_id)] if self.others else self
+
+
+def _weight(queue_id: int, hop: NextHop) -> bytes:
+    return hashlib.blake2b(f"{queue_id} {hop_key(hop)}".encode(), digest_size=8).digest()
 
 
 CAPTURE_ROUTE = Route(0, "", "", Capture())
@@ -85,6 +170,8 @@ def hop_key(next_hop: NextHop) -> str:
         case SmartHost(host=host, port=port, tls=tls, username=username):
             login = f"{username}@" if username else ""
             return f"smarthost:{login}{host.lower()}:{port}:{tls.value}"
+        case Microsoft365(mailbox=mailbox):
+            return f"microsoft365:{mailbox.lower()}@{next_hop.smtp_host}:{next_hop.port}"
         case Capture():
             return "capture"
         case Reject():

@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pillarbox.oauth.clouds import CLOUDS, Cloud
+from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import (
     Capture,
     HopCaps,
     LanePlan,
+    Microsoft365,
     NextHop,
     Reject,
     Route,
@@ -16,6 +19,7 @@ from pillarbox.route import (
     TlsMode,
     hop_key,
     lane_id,
+    microsoft365_caps,
 )
 
 DOMAINS = st.sampled_from(["", "example.org", "mail.example.org", "a.b.example.net", "localhost"])
@@ -133,3 +137,78 @@ def test_caps_over_time_have_one_lane(caps: HopCaps) -> None:
 
     assert plan.number(caps) == 0
     assert plan.share(caps) == caps
+
+
+def pool(*mailboxes: str) -> Route:
+    """A route by some mailboxes of Microsoft 365."""
+    sign_in = SignIn(Flow.CLIENT_SECRET, "app", "https://login.test", "tenant", secret="s3cret")
+    first, *others = (Microsoft365(name, Cloud.WORLDWIDE, sign_in) for name in mailboxes)
+    return Route(1, "", "", first, microsoft365_caps(Cloud.WORLDWIDE), tuple(others))
+
+
+def chosen(of: Route, queue_id: int) -> str:
+    """The mailbox of a message."""
+    hop = of.member(queue_id).next_hop
+    assert isinstance(hop, Microsoft365)
+    return hop.mailbox
+
+
+def test_a_pool_spreads_messages_and_each_stays_with_its_mailbox() -> None:
+    """About as many for each, the same one at each attempt and in each process."""
+    route_by_three = pool("a@x.test", "b@x.test", "c@x.test")
+
+    first = [chosen(route_by_three, number << 22) for number in range(3000)]
+    again = [chosen(pool("a@x.test", "b@x.test", "c@x.test"), n << 22) for n in range(3000)]
+
+    assert first == again
+    assert all(850 < first.count(name) < 1150 for name in set(first))
+    assert len(set(first)) == 3
+
+
+def test_a_mailbox_more_takes_only_its_share() -> None:
+    """Mail that waits is not shuffled: what moves, moves to the new mailbox."""
+    before, after = pool("a@x.test", "b@x.test"), pool("b@x.test", "c@x.test", "a@x.test")
+
+    moved = {
+        (chosen(before, number), chosen(after, number))
+        for number in range(500)
+        if chosen(before, number) != chosen(after, number)
+    }
+
+    assert {to for _, to in moved} == {"c@x.test"}
+
+
+def test_each_mailbox_has_its_own_hop() -> None:
+    """So it has its own lane and caps, in whatever case it was written."""
+    keys = [hop_key(each.next_hop) for each in pool("A@x.test", "b@x.test").members]
+
+    assert keys == [
+        "microsoft365:a@x.test@smtp.office365.com:587",
+        "microsoft365:b@x.test@smtp.office365.com:587",
+    ]
+    assert hop_key(pool("a@X.test").next_hop) == keys[0]
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+def test_every_cloud_can_be_used(cloud: Cloud) -> None:
+    """Host, scopes and caps for each; STARTTLS with a certificate that is verified."""
+    sign_in = SignIn(Flow.DEVICE_CODE, "app", CLOUDS[cloud].authority, "tenant")
+    hop = Microsoft365("a@x.test", cloud, sign_in)
+
+    smart_host = hop.smart_host
+
+    assert (smart_host.port, smart_host.tls, smart_host.verify) == (587, TlsMode.STARTTLS, True)
+    assert smart_host.username == "a@x.test"
+    assert hop.smtp_access.scope.endswith("/SMTP.Send")
+    assert CLOUDS[cloud].authority.startswith("https://login.")
+    assert CLOUDS[cloud].source
+    assert microsoft365_caps(cloud).connections == 2
+
+
+def test_an_application_asks_for_all_that_it_was_given() -> None:
+    """The scope for client credentials is the resource with `.default`."""
+    hop = pool("a@x.test").next_hop
+    assert isinstance(hop, Microsoft365)
+
+    assert hop.smtp_access.scope == "https://outlook.office365.com/.default"
+    assert "s3cret" not in repr(hop)

@@ -1,16 +1,19 @@
 """`pillarbox route`: where the mail of a tenant goes."""
 
+from dataclasses import replace
+
 import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
-from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.output import print_facts, print_json, print_list
 from pillarbox.cli.route_options import RouteOptions, route_options
-from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.cli.route_shown import route_record, shown_hop, shown_limits
+from pillarbox.cli.times import for_people, now
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import Capture, HopCaps, NextHop, Reject, Route, SmartHost
+from pillarbox.route import HopCaps, Route, SmartHost
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,
@@ -41,7 +44,7 @@ def list_(cli: Cli, tenant: str | None) -> None:
         name = find_tenant(database, tenant).name if tenant else None
         routes = database.read_now(lambda c: list_routes(c, name))
     if cli.as_json:
-        print_json([_record(info) for info in routes])
+        print_json([route_record(info) for info in routes])
         return
     print_list(
         routes,
@@ -50,8 +53,8 @@ def list_(cli: Cli, tenant: str | None) -> None:
             "Tenant": lambda info: info.tenant,
             "From": lambda info: info.route.sender_domain or "all",
             "To": lambda info: info.route.recipient_domain or "all",
-            "Next hop": lambda info: _next_hop(info.route.next_hop),
-            "Limits": lambda info: _limits(info.route),
+            "Next hop": lambda info: shown_hop(info.route),
+            "Limits": lambda info: shown_limits(info.route),
         },
         empty="There is no route: all mail is captured (see: pillarbox route add --help).",
     )
@@ -65,7 +68,7 @@ def show(cli: Cli, route_id: str) -> None:
     with cli.database() as database:
         info = _find(database, route_id)
     if cli.as_json:
-        print_json(_record(info))
+        print_json(route_record(info))
         return
     hop = info.route.next_hop
     facts: list[tuple[str, str]] = [
@@ -73,12 +76,14 @@ def show(cli: Cli, route_id: str) -> None:
         ("Tenant", info.tenant),
         ("From", info.route.sender_domain or "all"),
         ("To", info.route.recipient_domain or "all"),
-        ("Next hop", _next_hop(hop)),
+        ("Next hop", shown_hop(info.route)),
     ]
     if isinstance(hop, SmartHost):
         facts.append(("Certificate", "is verified" if hop.verify else "is NOT verified"))
         facts.append(("CA file", hop.ca_file))
-    print_facts([*facts, ("Limits", _limits(info.route)), ("Created", for_people(info.created_at))])
+    print_facts(
+        [*facts, ("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]
+    )
 
 
 @command.command("add")
@@ -121,9 +126,10 @@ def change(ctx: click.Context, /, route_id: str, **_: object) -> None:
         found = _find(database, route_id).route
         before = database.read_now(lambda c: show_route(c, found.route_id, seal=seal)).route
         hop, caps = options.next_hop(before.next_hop), options.caps(before.caps)
-        if (hop, caps) == (before.next_hop, before.caps):
+        new = replace(before, next_hop=hop, caps=caps)
+        if new == before:
             raise click.UsageError("say what to change")
-        database.write_now(lambda c: change_route(c, found.route_id, hop, caps=caps, seal=seal))
+        database.write_now(lambda c: change_route(c, new, seal=seal, now=now()))
         info = database.read_now(lambda c: show_route(c, found.route_id))
     _say(cli, info, "Changed")
 
@@ -153,70 +159,11 @@ def _find(database: Database, text: str) -> RouteInfo:
 
 def _say(cli: Cli, info: RouteInfo, what: str) -> None:
     if cli.as_json:
-        print_json(_record(info))
+        print_json(route_record(info))
         return
     route = info.route
     sender, recipient = route.sender_domain or "all", route.recipient_domain or "all"
     click.echo(
         f"{what} route {format_id(route.route_id)} of tenant {info.tenant}:"
-        f" from {sender} to {recipient}: {_next_hop(route.next_hop)}."
+        f" from {sender} to {recipient}: {shown_hop(route)}."
     )
-
-
-def _next_hop(hop: NextHop) -> str:
-    match hop:
-        case SmartHost(host=host, port=port, tls=tls, username=username):
-            login = f"{username} at " if username else ""
-            name = f"[{host}]" if ":" in host else host
-            unverified = "" if hop.verify else ", certificate not verified"
-            return f"{login}{name}:{port} ({tls.value}{unverified})"
-        case Capture():
-            return "capture"
-        case Reject(text=text):
-            return f"reject: {text}"
-
-
-def _limits(route: Route) -> str:
-    if not isinstance(route.next_hop, SmartHost):
-        return ""
-    caps = route.caps
-    parts = [f"{caps.connections} connections"]
-    if caps.messages_per_minute:
-        parts.append(f"{caps.messages_per_minute} messages a minute")
-    if caps.recipients_per_day:
-        parts.append(f"{caps.recipients_per_day} recipients a day")
-    return ", ".join(parts)
-
-
-def _record(info: RouteInfo) -> Json:
-    route = info.route
-    return {
-        "id": format_id(route.route_id),
-        "tenant": info.tenant,
-        "from": route.sender_domain,
-        "to": route.recipient_domain,
-        "next_hop": _hop_record(route.next_hop),
-        "connections": route.caps.connections,
-        "messages_per_connection": route.caps.messages_per_connection,
-        "messages_per_minute": route.caps.messages_per_minute,
-        "recipients_per_day": route.caps.recipients_per_day,
-        "created_at": for_programs(info.created_at),
-    }
-
-
-def _hop_record(hop: NextHop) -> dict[str, Json]:
-    match hop:
-        case SmartHost():
-            return {
-                "kind": "smarthost",
-                "host": hop.host,
-                "port": hop.port,
-                "tls": hop.tls.value,
-                "verify": hop.verify,
-                "username": hop.username or None,
-                "ca_file": hop.ca_file or None,
-            }
-        case Capture():
-            return {"kind": "capture"}
-        case Reject(text=text):
-            return {"kind": "reject", "text": text}

@@ -6,7 +6,7 @@ from pillarbox.delivery.capture import capture_courier, reject_courier
 from pillarbox.delivery.courier import Courier
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
-from pillarbox.route import Capture, NextHop, Reject, SmartHost
+from pillarbox.route import Capture, Microsoft365, NextHop, Reject, SmartHost
 
 
 class Couriers:
@@ -20,6 +20,8 @@ class Couriers:
         match next_hop:
             case SmartHost():
                 return SmtpCourier(next_hop, self._settings)
+            case Microsoft365():
+                return SmtpCourier(next_hop.smart_host, self._settings)
             case Capture():
                 return capture_courier()
             case Reject(text=text):

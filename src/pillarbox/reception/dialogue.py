@@ -19,6 +19,7 @@ from pillarbox.reception.content import IncomingContent
 from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
+from pillarbox.route import Route
 from pillarbox.smtp.events import (
     Closed,
     Content,
@@ -58,7 +59,7 @@ class Dialogue:
         "_grant",
         "_is_ending",
         "_is_over",
-        "_lanes",
+        "_routes",
         "_services",
         "_shell",
         "_story",
@@ -73,7 +74,7 @@ class Dialogue:
         self._shell = shell
         self._grant: Grant | None = None
         self._by_network = False
-        self._lanes: list[int] = []
+        self._routes: list[Route] = []
         self._content: IncomingContent | None = None
         self._is_ending = False
         self._is_over = False
@@ -202,7 +203,7 @@ class Dialogue:
         if denial is not None:
             self._refuse(denial)
             return
-        self._lanes = []
+        self._routes = []
         self._core.accept()
 
     def _choose_route(self, event: RcptTo) -> None:
@@ -213,11 +214,11 @@ class Dialogue:
         if isinstance(route, Denial):
             self._refuse(route)
             return
-        denial = services.sending.on_rcpt(self._granted().account, len(self._lanes) + 1)
+        denial = services.sending.on_rcpt(self._granted().account, len(self._routes) + 1)
         if denial is not None:
             self._refuse(denial)
             return
-        self._lanes.append(services.intake.lane_of(route))
+        self._routes.append(route)
         self._core.accept()
 
     # The content
@@ -258,7 +259,7 @@ class Dialogue:
         """Charge the message against the limit of its account, and submit it."""
         # From here on it is not to be thrown away when the client goes.
         self._content = None
-        charge = self._services.sending.charge(self._granted().account, len(self._lanes))
+        charge = self._services.sending.charge(self._granted().account, len(self._routes))
         if charge is None:
             self._shell.spawn(self._charge_later(content))
         else:
@@ -268,7 +269,7 @@ class Dialogue:
         sending = self._services.sending
         answer: Charge | Denial
         try:
-            answer = await sending.lease_and_charge(self._granted().account, len(self._lanes))
+            answer = await sending.lease_and_charge(self._granted().account, len(self._routes))
         except SpoolUnavailable as error:
             answer = unavailable(error)
         except BaseException:
@@ -297,7 +298,7 @@ class Dialogue:
                 session_id=story.session_id,
                 envelope=envelope,
                 recipients=core.recipients,
-                lanes=self._lanes,
+                routes=self._routes,
                 received_start=trace.received_start(),
                 content=content,
             ),

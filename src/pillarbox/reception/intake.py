@@ -47,7 +47,7 @@ class MessageStore(ChunkStore, Protocol):
 class Submitted:
     """A complete transaction: what was said, by whom, and the content.
 
-    `lanes` has the lane of each recipient. `received_start` is the Received field up to the queue
+    `routes` has the route of each recipient. `received_start` is the Received field up to the queue
     id (mail.message).
     """
 
@@ -55,7 +55,7 @@ class Submitted:
     session_id: int
     envelope: Envelope
     recipients: list[Recipient]
-    lanes: list[int]
+    routes: list[Route]
     received_start: str
     content: IncomingContent
 
@@ -93,10 +93,6 @@ class Intake:
         self._host_name = host_name
         self._on_accepted = on_accepted
         self._clock = clock
-
-    def lane_of(self, route: Route) -> int:
-        """The lane into which mail that takes this route comes."""
-        return self._spool.lane_of(route)
 
     def submit(self, submitted: Submitted, done: Callable[[Answer], None]) -> None:
         """Judge a message and make it durable; `done` is told at once or after the commit."""
@@ -150,9 +146,19 @@ class Intake:
             size_octets=len(prefix) + content.size,
             chunks=content.chunks,
             content=content.inline(),
-            recipients=_spooled(submitted, now),
+            recipients=self._spooled(submitted, now),
             header_id=header_id,
         )
+
+    def _spooled(self, submitted: Submitted, now: Timestamp) -> list[SpooledRecipient]:
+        """The recipients as the queue gets them; those of an account that is held wait there."""
+        queue_id = submitted.content.queue_id
+        lanes = [self._spool.lane_of(route.member(queue_id)) for route in submitted.routes]
+        pairs = zip(submitted.recipients, lanes, strict=True)
+        if submitted.account.is_held:
+            held = RecipientState.HELD
+            return [SpooledRecipient(recipient, lane, None, held) for recipient, lane in pairs]
+        return [SpooledRecipient(recipient, lane, now) for recipient, lane in pairs]
 
     def _committed(
         self,
@@ -216,15 +222,6 @@ def _signatures(
     """The DKIM-Signature fields of a message; b"" where its domain has no key."""
     keys = account.tenant.keys_for(domain)
     return signature_fields(keys, fields, body_hash.digest(), now // 1000) if keys else b""
-
-
-def _spooled(submitted: Submitted, now: Timestamp) -> list[SpooledRecipient]:
-    """The recipients as the queue gets them; those of an account that is held wait there."""
-    pairs = zip(submitted.recipients, submitted.lanes, strict=True)
-    if submitted.account.is_held:
-        held = RecipientState.HELD
-        return [SpooledRecipient(recipient, lane, None, held) for recipient, lane in pairs]
-    return [SpooledRecipient(recipient, lane, now) for recipient, lane in pairs]
 
 
 def unavailable(error: SpoolUnavailable) -> Denial:

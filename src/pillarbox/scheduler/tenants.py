@@ -6,6 +6,7 @@ what was routed before is routed again when its turn comes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pillarbox.errors import SecretError
 from pillarbox.mail.envelope import Recipient
@@ -44,6 +45,10 @@ class Way:
         return self.lane.lane_id
 
 
+_Ways: TypeAlias = tuple[Route | None, tuple[Way, ...]]
+"""A route with the way by each of its members."""
+
+
 class Tenants:
     """A cache over the directory that answers at once. `lane_of` gives the id of a route's lane,
     `plan` what that lane may use of the caps."""
@@ -56,7 +61,7 @@ class Tenants:
         self._plan = plan
         self._tenants: dict[int, Tenant] = {}
         self._routes: dict[tuple[NextHop, HopCaps], Way] = {}
-        self._ways: dict[tuple[int, str, str, bool], Way | None] = {}
+        self._ways: dict[tuple[int, str, str, bool], _Ways] = {}
         self._generation = directory.generation
         self.version = 0
 
@@ -105,18 +110,18 @@ class Tenants:
         is_dsn = message.account_id is None
         sender = route_domain(message.envelope.reverse_path)
         key = (tenant.tenant_id, sender, route_domain(recipient.forward_path), is_dsn)
-        try:
-            return self._ways[key]
-        except KeyError:
+        known = self._ways.get(key)
+        if known is None:
             route = tenant.routes.choose(key[1], key[2])
             if is_dsn and (route is None or isinstance(route.next_hop, Reject)):
                 route = CAPTURE_ROUTE
-            way = None if route is None else self._way(route)
+            known = route, () if route is None else tuple(map(self._way, route.members))
             if len(self._ways) >= _CACHED_WAYS:
                 self._ways.clear()
             if self._tenants.get(tenant.tenant_id) is tenant:
-                self._ways[key] = way
-            return way
+                self._ways[key] = known
+        route, ways = known
+        return None if route is None else ways[route.member_number(message.queue_id)]
 
     def _way(self, route: Route) -> Way:
         known = self._routes.get((route.next_hop, route.caps))

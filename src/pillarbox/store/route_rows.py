@@ -1,13 +1,29 @@
-"""Rows of the table `route` as values."""
+"""Rows of the table `route` as values, and back."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import RowMapping
 
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import Capture, HopCaps, NextHop, Reject, Route, SmartHost, TlsMode
+from pillarbox.oauth.clouds import SUBMISSION_PORT, Cloud
+from pillarbox.oauth.sign_in import Access
+from pillarbox.route import (
+    Capture,
+    HopCaps,
+    Microsoft365,
+    Microsoft365Way,
+    NextHop,
+    Reject,
+    Route,
+    SmartHost,
+    TlsMode,
+)
+from pillarbox.store import sign_in_rows
 from pillarbox.store.seal import Seal
+from pillarbox.store.sign_in_rows import sign_in_of, sign_in_values
+
+Value: TypeAlias = str | int | bool | bytes | None
 
 
 def secret_context(route_id: int) -> str:
@@ -24,27 +40,118 @@ def route_of(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> Route:
         messages_per_minute=row["messages_per_minute"],
         recipients_per_day=row["recipients_per_day"],
     )
-    hop = _next_hop(row, seal)
-    return Route(row["id"], row["sender_domain"], row["recipient_domain"], hop, caps)
+    hop, *others = _next_hops(row, seal)
+    return Route(
+        row["id"],
+        row["sender_domain"],
+        row["recipient_domain"],
+        hop,
+        caps,
+        tuple(each for each in others if isinstance(each, Microsoft365)),
+    )
 
 
-def _next_hop(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> NextHop:
+def _next_hops(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[NextHop]:
     match row["kind"]:
         case "capture":
-            return Capture()
+            return [Capture()]
         case "reject":
-            return Reject(row["reject_text"])
+            return [Reject(row["reject_text"])]
+        case "microsoft365":
+            return _mailboxes(row, seal)
         case _:
-            sealed = row["password_sealed"]
-            password = ""
-            if sealed is not None and seal is not None:
-                password = seal.open(sealed, secret_context(row["id"])).decode()
-            return SmartHost(
-                host=row["host"],
-                port=row["port"],
-                tls=TlsMode(row["tls"]),
-                verify=row["verify"],
-                username=row["username"] or "",
-                password=password,
-                ca_file=row["ca_file"] or "",
-            )
+            return [_smart_host(row, seal)]
+
+
+def _smart_host(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> SmartHost:
+    sealed = row["password_sealed"]
+    password = ""
+    if sealed is not None and seal is not None:
+        password = seal.open(sealed, secret_context(row["id"])).decode()
+    access = None
+    if row["oauth_flow"] is not None:
+        access = Access(sign_in_of(row, seal), row["oauth_scope"] or "")
+    return SmartHost(
+        host=row["host"],
+        port=row["port"],
+        tls=TlsMode(row["tls"]),
+        verify=row["verify"],
+        username=row["username"] or "",
+        password=password,
+        ca_file=row["ca_file"] or "",
+        access=access,
+    )
+
+
+def _mailboxes(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[NextHop]:
+    """One next hop for each mailbox of the pool; they share how one signs in."""
+    sign_in = sign_in_of(row, seal)
+    return [
+        Microsoft365(
+            mailbox,
+            Cloud(row["cloud"]),
+            sign_in,
+            Microsoft365Way(row["way"]),
+            host=row["host"] or "",
+            port=row["port"] or SUBMISSION_PORT,
+            ca_file=row["ca_file"] or "",
+        )
+        for mailbox in row["mailboxes"].split()
+    ]
+
+
+EMPTY = {
+    **dict.fromkeys(
+        ("host", "port", "tls", "verify", "ca_file", "username", "password_sealed", "reject_text")
+    ),
+    **dict.fromkeys(("cloud", "way", "mailboxes")),
+    **sign_in_rows.EMPTY,
+}
+
+
+def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
+    """The columns that say where a route goes and what it may use. Raises SecretError."""
+    values: dict[str, Value] = {
+        **EMPTY,
+        "connections": route.caps.connections,
+        "messages_per_connection": route.caps.messages_per_connection,
+        "messages_per_minute": route.caps.messages_per_minute,
+        "recipients_per_day": route.caps.recipients_per_day,
+    }
+    match route.next_hop:
+        case SmartHost() as hop:
+            values |= {"kind": "smarthost", **_smart_host_values(hop, seal, route_id)}
+        case Microsoft365() as hop:
+            mailboxes = [hop.mailbox, *(other.mailbox for other in route.others)]
+            values |= {
+                "kind": "microsoft365",
+                "cloud": hop.cloud.value,
+                "way": hop.way.value,
+                "mailboxes": " ".join(mailboxes),
+                "host": hop.host.lower() or None,
+                "port": hop.port if hop.host else None,
+                "ca_file": hop.ca_file or None,
+                **sign_in_values(hop.sign_in, seal, route_id),
+            }
+        case Capture():
+            values["kind"] = "capture"
+        case Reject(text=text):
+            values |= {"kind": "reject", "reject_text": text}
+    return values
+
+
+def _smart_host_values(hop: SmartHost, seal: Seal, route_id: int) -> dict[str, Value]:
+    password = hop.password.encode()
+    values: dict[str, Value] = {
+        "host": hop.host.lower(),
+        "port": hop.port,
+        "tls": hop.tls.value,
+        "verify": hop.verify,
+        "ca_file": hop.ca_file,
+        "username": hop.username,
+        "password_sealed": seal.seal(password, secret_context(route_id)) if password else None,
+    }
+    if hop.access is not None:
+        values |= sign_in_values(hop.access.sign_in, seal, route_id)
+        values["oauth_scope"] = hop.access.scope
+    return values

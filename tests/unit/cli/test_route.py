@@ -43,6 +43,7 @@ def test_smart_host_with_login_and_limits(office: Service) -> None:
         "verify": True,
         "username": "app",
         "ca_file": None,
+        "sign_in": None,
     }
     assert (route["connections"], route["messages_per_minute"]) == (3, 30)
     assert route["recipients_per_day"] == 10_000

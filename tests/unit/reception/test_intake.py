@@ -40,7 +40,7 @@ async def _submitted(site: Site, content: bytes = MESSAGE) -> Submitted:
         session_id=99,
         envelope=Envelope(parse_mailbox(USER)),
         recipients=recipients,
-        lanes=[services.intake.lane_of(each) for each in (Route(1, "", "", HOP), CAPTURE_ROUTE)],
+        routes=[Route(1, "", "", HOP), CAPTURE_ROUTE],
         received_start="Received: from here\r\n\tby mx.test with ESMTP id ",
         content=incoming,
     )

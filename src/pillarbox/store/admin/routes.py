@@ -6,16 +6,17 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.route import Capture, HopCaps, NextHop, Reject, Route, SmartHost, TlsMode
+from pillarbox.route import Route
 from pillarbox.store.admin.ids import directory_id
+from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.tenants import find_tenant_id, read_domain
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.route_rows import route_of, secret_context
+from pillarbox.store.grants import put_grant
+from pillarbox.store.route_rows import route_of, values_of
 from pillarbox.store.schema import route, tenant
 from pillarbox.store.seal import Seal
 
 _WILD = "*."
-_MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,17 @@ class RouteInfo:
 
 
 def add_route(
-    connection: Connection, tenant_name: str, new: Route, *, seal: Seal, now: Timestamp
+    connection: Connection,
+    tenant_name: str,
+    new: Route,
+    *,
+    seal: Seal,
+    now: Timestamp,
+    refresh_token: str = "",
 ) -> int:
     """Add a route; its id (that of `new` does not count). Patterns: "" for all, "example.org", or
-    "*.example.org" for every domain below. Raises DirectoryError, SecretError."""
+    "*.example.org" for every domain below. `refresh_token` is what a person granted, if one did.
+    Raises DirectoryError, SecretError."""
     tenant_id = find_tenant_id(connection, tenant_name)
     sender, recipient = _read_pattern(new.sender_domain), _read_pattern(new.recipient_domain)
     is_it = (
@@ -52,24 +60,28 @@ def add_route(
         "recipient_domain": recipient,
         "created_at": now,
     }
-    row |= _values(new.next_hop, new.caps, seal, secret_context(route_id))
+    check_route(new)
+    row |= values_of(new, seal, route_id)
     connection.execute(insert(route).values(row))
+    if refresh_token:
+        put_grant(connection, route_id, refresh_token, seal=seal, now=now)
     moved(connection, Part.DIRECTORY)
     return route_id
 
 
 def change_route(
-    connection: Connection,
-    route_id: int,
-    next_hop: NextHop,
-    *,
-    caps: HopCaps,
-    seal: Seal,
+    connection: Connection, new: Route, *, seal: Seal, now: Timestamp, refresh_token: str = ""
 ) -> None:
-    """Give a route another next hop. Raises DirectoryError, SecretError."""
-    values = _values(next_hop, caps, seal, secret_context(route_id))
+    """Give the route with this id another next hop or other caps; its patterns stay. A
+    `refresh_token` takes the place of what was granted before. Raises DirectoryError,
+    SecretError."""
+    route_id = new.route_id
+    check_route(new)
+    values = values_of(new, seal, route_id)
     if connection.execute(update(route).where(route.c.id == route_id).values(values)).rowcount == 0:
         raise _no_route()
+    if refresh_token:
+        put_grant(connection, route_id, refresh_token, seal=seal, now=now)
     moved(connection, Part.DIRECTORY)
 
 
@@ -118,62 +130,3 @@ def _read_pattern(pattern: str) -> str:
     if pattern.startswith(_WILD):
         return _WILD + read_domain(pattern[len(_WILD) :])
     return read_domain(pattern)
-
-
-_EMPTY = dict.fromkeys(
-    ("host", "port", "tls", "verify", "ca_file", "username", "password_sealed", "reject_text")
-)
-
-
-def _values(
-    next_hop: NextHop, caps: HopCaps, seal: Seal, context: str
-) -> dict[str, str | int | bool | bytes | None]:
-    """The columns that say where a route goes."""
-    values: dict[str, str | int | bool | bytes | None] = {**_EMPTY, **_cap_values(caps)}
-    match next_hop:
-        case SmartHost():
-            _check_smart_host(next_hop)
-            password = next_hop.password.encode()
-            values |= {
-                "kind": "smarthost",
-                "host": next_hop.host.lower(),
-                "port": next_hop.port,
-                "tls": next_hop.tls.value,
-                "verify": next_hop.verify,
-                "ca_file": next_hop.ca_file,
-                "username": next_hop.username,
-                "password_sealed": seal.seal(password, context) if password else None,
-            }
-        case Capture():
-            values["kind"] = "capture"
-        case Reject(text=text):
-            if not text.strip() or not text.isascii() or not text.isprintable():
-                raise DirectoryError("say in plain ASCII why the mail is refused; senders read it")
-            values |= {"kind": "reject", "reject_text": text}
-    return values
-
-
-def _cap_values(caps: HopCaps) -> dict[str, int | None]:
-    values = {
-        "connections": caps.connections,
-        "messages_per_connection": caps.messages_per_connection,
-        "messages_per_minute": caps.messages_per_minute,
-        "recipients_per_day": caps.recipients_per_day,
-    }
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise DirectoryError(f"{name} is at least 1: to stop mail, hold it or reject it")
-    return values
-
-
-def _check_smart_host(hop: SmartHost) -> None:
-    if not hop.host or any(c.isspace() or not c.isprintable() for c in hop.host):
-        raise DirectoryError(f"{hop.host!r} is no host name")
-    if not 1 <= hop.port <= _MAX_PORT:
-        raise DirectoryError(f"{hop.port} is no port: write 1 to {_MAX_PORT}")
-    if bool(hop.username) != bool(hop.password):
-        raise DirectoryError("a login needs both a user name and a password")
-    if hop.username and hop.tls is TlsMode.NONE:
-        raise DirectoryError(
-            "the password would go over the network in the clear: use TLS or STARTTLS"
-        )

@@ -1,12 +1,24 @@
 """store.admin.routes: where a tenant's mail goes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.support.storing import now_ms, open_database
 
 from pillarbox.errors import DirectoryError, SecretError
-from pillarbox.route import Capture, HopCaps, NextHop, Reject, Route, SmartHost, TlsMode
+from pillarbox.oauth.clouds import Cloud
+from pillarbox.oauth.sign_in import Access, Flow, SignIn
+from pillarbox.route import (
+    Capture,
+    HopCaps,
+    Microsoft365,
+    NextHop,
+    Reject,
+    Route,
+    SmartHost,
+    TlsMode,
+)
 from pillarbox.store.admin.routes import (
     add_route,
     change_route,
@@ -22,6 +34,25 @@ NOW = now_ms()
 PASSWORD = "open-sesame-4711"
 HOP = SmartHost(
     "smtp.far.example", 587, TlsMode.STARTTLS, username="me", password=PASSWORD, ca_file="/ca.pem"
+)
+CERTIFICATE = SignIn(
+    Flow.CERTIFICATE,
+    "11111111-2222-3333-4444-555555555555",
+    "https://login.microsoftonline.com",
+    "contoso.example",
+    private_key=f"-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n",
+    certificate="-----BEGIN CERTIFICATE-----\nMIIB\n",
+)
+MICROSOFT = Microsoft365("alerts@contoso.example", Cloud.WORLDWIDE, CERTIFICATE)
+GOOGLE = SmartHost(
+    "smtp.gmail.example",
+    465,
+    TlsMode.TLS,
+    username="me@g.example",
+    access=Access(
+        SignIn(Flow.REFRESH_TOKEN, "id", token_url="https://oauth2.example/token", secret=PASSWORD),
+        "https://mail.example/",
+    ),
 )
 OPEN = SmartHost("smtp.far.example", 25, TlsMode.NONE, verify=False)
 
@@ -39,6 +70,11 @@ def _add(
     sender, recipient = patterns or ("", "")
     route = Route(0, sender, recipient, hop, caps or HopCaps())
     return database.write_now(lambda c: add_route(c, "acme", route, seal=seal, now=NOW))
+
+
+def _change(database: Database, seal: Seal, route_id: int, hop: NextHop) -> None:
+    new = Route(route_id, "", "", hop)
+    database.write_now(lambda c: change_route(c, new, seal=seal, now=NOW))
 
 
 @pytest.mark.parametrize("hop", [OPEN, Capture(), Reject("Not from here")])
@@ -122,6 +158,61 @@ def test_caps_are_positive(filled: Database, seal: Seal) -> None:
         _add(filled, seal, OPEN, caps=HopCaps(messages_per_minute=0))
 
 
+@pytest.mark.parametrize("hop", [MICROSOFT, GOOGLE], ids=["microsoft365", "smarthost"])
+def test_a_route_with_oauth2_keeps_its_secrets(filled: Database, seal: Seal, hop: NextHop) -> None:
+    """The service opens them, administrators do not see them."""
+    route_id = _add(filled, seal, hop)
+
+    shown = filled.read_now(lambda c: show_route(c, route_id)).route.next_hop
+    opened = filled.read_now(lambda c: show_route(c, route_id, seal=seal)).route.next_hop
+
+    assert PASSWORD not in repr(shown) + repr(opened)
+    assert _sign_in(opened) == replace(_sign_in(hop), grant_id=route_id)
+    assert not _sign_in(shown).secret
+    assert not _sign_in(shown).private_key
+
+
+def _sign_in(hop: NextHop) -> SignIn:
+    if isinstance(hop, Microsoft365):
+        return hop.sign_in
+    assert isinstance(hop, SmartHost)
+    assert hop.access is not None
+    return hop.access.sign_in
+
+
+def test_a_pool_keeps_its_mailboxes(filled: Database, seal: Seal) -> None:
+    """In their order, with one sign-in."""
+    others = tuple(replace(MICROSOFT, mailbox=f"{n}@contoso.example") for n in "bc")
+    route = Route(0, "", "", MICROSOFT, HopCaps(), others)
+    filled.write_now(lambda c: add_route(c, "acme", route, seal=seal, now=NOW))
+
+    (info,) = filled.read_now(list_routes)
+
+    mailboxes = [m.next_hop.mailbox for m in info.route.members]  # type: ignore[union-attr]
+    assert mailboxes == ["alerts@contoso.example", "b@contoso.example", "c@contoso.example"]
+
+
+@pytest.mark.parametrize(
+    ("hop", "hint"),
+    [
+        (replace(MICROSOFT, mailbox="alerts"), "no mailbox"),
+        (replace(MICROSOFT, sign_in=replace(CERTIFICATE, private_key="")), "private key"),
+        (replace(MICROSOFT, sign_in=replace(CERTIFICATE, tenant_id="a b")), "tenant id"),
+        (replace(MICROSOFT, sign_in=replace(CERTIFICATE, client_id="")), "client id"),
+        (replace(MICROSOFT, sign_in=replace(CERTIFICATE, authority="http://x")), "https"),
+        (replace(MICROSOFT, cloud=Cloud.OUTLOOK), "device-code"),
+        (replace(GOOGLE, username=""), "user name"),
+        (replace(GOOGLE, tls=TlsMode.NONE), "token would go"),
+    ],
+)
+def test_a_sign_in_that_can_not_work_is_refused(
+    filled: Database, seal: Seal, hop: NextHop, hint: str
+) -> None:
+    """Before mail waits for it."""
+    with pytest.raises(DirectoryError, match=hint):
+        _add(filled, seal, hop)
+
+
 @pytest.mark.parametrize("pattern", ["*x.example", "*.", "a b", "*.*.example"])
 def test_a_pattern_is_a_domain_or_all_below_one(filled: Database, seal: Seal, pattern: str) -> None:
     """Other stars mean nothing."""
@@ -133,8 +224,8 @@ def test_a_route_gets_another_next_hop(filled: Database, seal: Seal) -> None:
     """Nothing of the old one is left."""
     route_id = _add(filled, seal, HOP)
 
-    filled.write_now(lambda c: change_route(c, route_id, Capture(), caps=HopCaps(), seal=seal))
-    filled.write_now(lambda c: change_route(c, route_id, OPEN, caps=HopCaps(), seal=seal))
+    for hop in (Capture(), OPEN):
+        _change(filled, seal, route_id, hop)
 
     assert filled.read_now(lambda c: show_route(c, route_id)).route.next_hop == OPEN
 
@@ -149,4 +240,4 @@ def test_a_route_is_removed_once(filled: Database, seal: Seal) -> None:
     with pytest.raises(DirectoryError, match="route list"):
         filled.write_now(lambda c: remove_route(c, route_id))
     with pytest.raises(DirectoryError, match="route list"):
-        filled.write_now(lambda c: change_route(c, route_id, OPEN, caps=HopCaps(), seal=seal))
+        _change(filled, seal, route_id, OPEN)

@@ -1,0 +1,99 @@
+"""How routes are shown, to people and to programs; never their secrets."""
+
+from pillarbox.cli.output import Json
+from pillarbox.cli.times import for_programs
+from pillarbox.mail.identifier import format_id
+from pillarbox.oauth.sign_in import Access
+from pillarbox.route import Capture, Microsoft365, Reject, Route, SmartHost
+from pillarbox.store.admin.routes import RouteInfo
+
+
+def shown_hop(route: Route) -> str:
+    """Where a route goes, in one line."""
+    match route.next_hop:
+        case SmartHost(host=host, port=port, tls=tls, username=username):
+            login = f"{username} at " if username else ""
+            name = f"[{host}]" if ":" in host else host
+            unverified = "" if route.next_hop.verify else ", certificate not verified"
+            return f"{login}{name}:{port} ({tls.value}{unverified})"
+        case Microsoft365() as hop:
+            return f"Microsoft 365 by {', '.join(mailboxes_of(route))} ({hop.cloud.value})"
+        case Capture():
+            return "capture"
+        case Reject(text=text):
+            return f"reject: {text}"
+
+
+def mailboxes_of(route: Route) -> list[str]:
+    """The mailboxes of Microsoft 365 that a route sends by."""
+    return [m.next_hop.mailbox for m in route.members if isinstance(m.next_hop, Microsoft365)]
+
+
+def shown_limits(route: Route) -> str:
+    """What a next hop is given; for each mailbox of a pool."""
+    if not isinstance(route.next_hop, SmartHost | Microsoft365):
+        return ""
+    caps = route.caps
+    parts = [f"{caps.connections} connections"]
+    if caps.messages_per_minute:
+        parts.append(f"{caps.messages_per_minute} messages a minute")
+    if caps.recipients_per_day:
+        parts.append(f"{caps.recipients_per_day} recipients a day")
+    return ", ".join(parts)
+
+
+def route_record(info: RouteInfo) -> Json:
+    """A route for programs."""
+    route = info.route
+    return {
+        "id": format_id(route.route_id),
+        "tenant": info.tenant,
+        "from": route.sender_domain,
+        "to": route.recipient_domain,
+        "next_hop": _hop_record(route),
+        "connections": route.caps.connections,
+        "messages_per_connection": route.caps.messages_per_connection,
+        "messages_per_minute": route.caps.messages_per_minute,
+        "recipients_per_day": route.caps.recipients_per_day,
+        "created_at": for_programs(info.created_at),
+    }
+
+
+def _hop_record(route: Route) -> dict[str, Json]:
+    match route.next_hop:
+        case SmartHost() as hop:
+            return {
+                "kind": "smarthost",
+                "host": hop.host,
+                "port": hop.port,
+                "tls": hop.tls.value,
+                "verify": hop.verify,
+                "username": hop.username or None,
+                "ca_file": hop.ca_file or None,
+                "sign_in": None if hop.access is None else _access_record(hop.access),
+            }
+        case Microsoft365() as hop:
+            return {
+                "kind": "microsoft365",
+                "mailboxes": mailboxes_of(route),
+                "cloud": hop.cloud.value,
+                "way": hop.way.value,
+                "host": hop.smtp_host,
+                "port": hop.port,
+                "ca_file": hop.ca_file or None,
+                "sign_in": _access_record(hop.smtp_access),
+            }
+        case Capture():
+            return {"kind": "capture"}
+        case Reject(text=text):
+            return {"kind": "reject", "text": text}
+
+
+def _access_record(access: Access) -> dict[str, Json]:
+    sign_in = access.sign_in
+    return {
+        "flow": sign_in.flow.value,
+        "issuer": sign_in.issuer,
+        "client_id": sign_in.client_id,
+        "scope": access.scope,
+    }

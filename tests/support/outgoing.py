@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from tests.support.queueing import make_message
 
-from pillarbox.delivery.courier import AttemptResult
-from pillarbox.delivery.smtp import SmtpCourier
+from pillarbox.delivery.courier import AttemptResult, Courier
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, RecipientState
@@ -54,7 +53,7 @@ def stored(*chunks: bytes) -> tuple[SpooledMessage, Chunks]:
     return made, Chunks(chunks)
 
 
-async def attempt(courier: SmtpCourier, made: SpooledMessage) -> AttemptResult:
+async def attempt(courier: Courier, made: SpooledMessage) -> AttemptResult:
     """One attempt for all recipients."""
     return await courier.attempt(made, made.recipients, Chunks())
 

@@ -14,6 +14,7 @@ from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
+from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
 from pillarbox.outcome.unknown_watch import UnknownWatch
 from pillarbox.policy.authenticate import Authenticator
@@ -34,6 +35,7 @@ from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, Sche
 from pillarbox.store.account_usage import AccountUsage
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
+from pillarbox.store.grants import Grants
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.passwords import match_password
@@ -55,6 +57,7 @@ class Parts:
     sending: SendingLimits
     unknown_watch: UnknownWatch
     scheduler: Scheduler
+    tokens: TokenSource
     reception: Reception
     services_for: Callable[[Limits], Services]
     clock: Clock
@@ -87,7 +90,8 @@ async def build(
     stores = await _open_stores(order, settings, database)
     unknown_watch = UnknownWatch(settings.limits.unknown_recipients_percent, clock.seconds)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
-    scheduler = _scheduler(settings, order, stores, means)
+    tokens = _tokens(settings, order, database)
+    scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
     authenticator = _authenticator(settings, stores.directory, clock)
     sending = SendingLimits(AccountUsage(database), clock)
     services_for = _services(
@@ -109,6 +113,7 @@ async def build(
         sending=sending,
         unknown_watch=unknown_watch,
         scheduler=scheduler,
+        tokens=tokens,
         reception=reception,
         services_for=services_for,
         clock=clock,
@@ -178,16 +183,31 @@ def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: S
     )
 
 
+def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> TokenSource:
+    clock = Clock()
+    return TokenSource(
+        Grants(database, Seal(settings.master_key or None)),
+        ClientContexts(),
+        owner=order.token,
+        monotonic=clock.seconds,
+        wall=clock.timestamp,
+    )
+
+
 def _scheduler(
     settings: Settings,
     order: WorkerOrder,
     stores: _Stores,
+    *,
     means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
+    tokens: TokenSource,
 ) -> Scheduler:
     database = stores.database
     delivery = settings.delivery
     couriers = Couriers(
-        SessionSettings(settings.host_name, ClientContexts(), delivery_timeouts(delivery))
+        SessionSettings(
+            settings.host_name, ClientContexts(), delivery_timeouts(delivery), tokens=tokens
+        )
     )
     return Scheduler(
         SchedulerSettings(

@@ -1,4 +1,4 @@
-"""Opening a session with a next hop: name, address, connection, encryption, login.
+"""Opening a session with a next hop: token, name, address, connection, encryption, login.
 
 RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TLS from the start).
 """
@@ -14,12 +14,14 @@ from typing import TypeAlias
 
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
-from pillarbox.errors import ConfigError
+from pillarbox.errors import ConfigError, LocalProtocolError
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
+from pillarbox.net.oauth import AccessToken, TokenSource
 from pillarbox.net.tls import ClientContexts, hop_failure
 from pillarbox.route import SmartHost, TlsMode
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.smtp.client_login import Token
 from pillarbox.smtp.client_phase import Phase
 
 MAX_ADDRESSES = 6
@@ -62,16 +64,39 @@ async def ask_system(host: str, port: int) -> list[Address]:
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """What all sessions of this process have in common. `helo_name` is this host's name;
-    `resolve` is how names become addresses."""
+    `resolve` is how names become addresses, `tokens` where access tokens come from."""
 
     helo_name: str
     contexts: ClientContexts
     timeouts: Timeouts
     resolve: Callable[[str, int], Awaitable[list[Address]]] = ask_system
+    tokens: TokenSource | None = None
 
 
 async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnection | Failure:
-    """A connection on which a transaction can begin, or why there is none."""
+    """A connection on which a transaction can begin, or why there is none. Raises SpoolUnavailable
+    where a token is needed and the store does not answer."""
+    if hop.access is None:
+        return await _open(hop, settings, None)
+    if settings.tokens is None:
+        raise LocalProtocolError("a next hop with OAuth2 needs a source of tokens")
+    token = await settings.tokens.get(hop.access)
+    if isinstance(token, Failure):
+        return token
+    opened = await _open(hop, settings, token)
+    if isinstance(opened, Failure) and opened.kind is FailureKind.TOKEN_REFUSED:
+        # It may have been revoked, or be from before a permission was given: once more with
+        # another one.
+        another = await settings.tokens.renew(hop.access, token)
+        if isinstance(another, AccessToken):
+            return await _open(hop, settings, another)
+        return another or opened
+    return opened
+
+
+async def _open(
+    hop: SmartHost, settings: SessionSettings, token: AccessToken | None
+) -> SmtpConnection | Failure:
     try:
         context = _context_for(hop, settings)
     except ConfigError as exc:
@@ -80,11 +105,24 @@ async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnect
     if isinstance(found, Failure):
         return found
     outcome: SmtpConnection | Failure = Failure(FailureKind.NAME_NOT_FOUND)
-    for family, address in found:
-        outcome = await _open_at(hop, settings, context=context, family=family, address=address)
+    for address in found:
+        core = ClientProtocol(_core_settings(hop, settings, token))
+        outcome = await _open_at(hop, settings, core, context=context, address=address)
         if isinstance(outcome, SmtpConnection) or outcome.kind not in _NEXT_ADDRESS:
             break
     return outcome
+
+
+def _core_settings(
+    hop: SmartHost, settings: SessionSettings, token: AccessToken | None
+) -> ClientSettings:
+    return ClientSettings(
+        helo_name=settings.helo_name,
+        starttls=hop.tls is TlsMode.STARTTLS,
+        username=hop.username,
+        password=hop.password,
+        token=None if token is None else Token(token.value, hop.host, hop.port),
+    )
 
 
 def _context_for(hop: SmartHost, settings: SessionSettings) -> ssl.SSLContext | None:
@@ -109,28 +147,21 @@ async def _look_up(hop: SmartHost, settings: SessionSettings) -> list[Address] |
 async def _open_at(
     hop: SmartHost,
     settings: SessionSettings,
+    core: ClientProtocol,
     *,
     context: ssl.SSLContext | None,
-    family: int,
-    address: str,
+    address: Address,
 ) -> SmtpConnection | Failure:
     timeouts = settings.timeouts
+    family, host = address
     connection = SmtpConnection(timeouts)
     try:
         async with asyncio.timeout(timeouts.connect):
             await asyncio.get_running_loop().create_connection(
-                lambda: connection, address, hop.port, family=family
+                lambda: connection, host, hop.port, family=family
             )
     except OSError as exc:
         return connect_failure(exc)
-    core = ClientProtocol(
-        ClientSettings(
-            helo_name=settings.helo_name,
-            starttls=hop.tls is TlsMode.STARTTLS,
-            username=hop.username,
-            password=hop.password,
-        )
-    )
     try:
         failure = await _greet(hop, connection, core, context=context)
     except BaseException:

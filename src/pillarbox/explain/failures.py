@@ -179,6 +179,91 @@ class FailureKind(Enum):
         "The route has no user name, or no encryption.",
         "Give the route user name, password and STARTTLS or TLS",
     )
+    # Getting a token for the login (OAuth2).
+    SIGN_IN_UNREACHABLE = _t(
+        "451 4.4.1",
+        "There is no access token for the next hop {hop}: the sign-in server can not be asked"
+        " ({detail})",
+        "The sign-in server is down, a firewall or proxy is between, or its name is wrong.",
+        "Check that this machine may open HTTPS connections to the sign-in server",
+    )
+    SIGN_IN_UNAVAILABLE = _t(
+        "451 4.7.0",
+        "There is no access token for the next hop {hop}: the sign-in server gives none at the"
+        " moment ({detail})",
+        "It is overloaded or being repaired.",
+        "Nothing to change here: it is tried again",
+    )
+    SIGN_IN_REFUSED = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the sign-in server refused ({detail})",
+        "Something in the registration of the application or in the route does not fit.",
+        "Compare client id, tenant id and scope of the route with the registration of the"
+        " application",
+    )
+    SIGN_IN_WRONG_SECRET = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the sign-in server does not take the"
+        " client secret ({detail})",
+        "The secret is another one. With Microsoft often its id was copied instead of its value.",
+        "Give the route the right secret: pillarbox route change ID --client-secret-file FILE",
+    )
+    SIGN_IN_SECRET_EXPIRED = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the client secret has expired ({detail})",
+        "Secrets of an application have an end.",
+        "Make a new secret at the registration of the application and give it to the route:"
+        " pillarbox route change ID --client-secret-file FILE",
+    )
+    SIGN_IN_CERTIFICATE_REFUSED = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the sign-in server does not take the"
+        " certificate ({detail})",
+        "The certificate is not that of the registration, it has expired, or a clock is wrong.",
+        "Upload the certificate of the route to the registration of the application, or give the"
+        " route another one: pillarbox route change ID --certificate FILE",
+    )
+    SIGN_IN_UNKNOWN_APPLICATION = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the sign-in server does not know the"
+        " application in this tenant ({detail})",
+        "The client id is wrong, the tenant is another one, or nobody consented there.",
+        "Check client id and tenant id of the route; have an administrator of the tenant consent",
+    )
+    SIGN_IN_UNKNOWN_TENANT = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the sign-in server does not know the"
+        " tenant ({detail})",
+        "The tenant id is wrong, or it belongs to another cloud.",
+        "Check tenant id and cloud of the route",
+    )
+    SIGN_IN_NO_CONSENT = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: nobody consented to what the application"
+        " asks for ({detail})",
+        "The permission was not added to the registration, or an administrator did not consent.",
+        "Add the permission to the registration of the application and grant admin consent",
+    )
+    SIGN_IN_AGAIN = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: somebody has to sign in again ({detail})",
+        "The grant has ended, was revoked, or the tenant wants a second factor now.",
+        "Sign in again: pillarbox route change ID --device-code (or --browser)",
+    )
+    SIGN_IN_BLOCKED = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: a policy of the tenant blocks the sign-in"
+        " ({detail})",
+        "Conditional Access or the security defaults do not let this sign-in through.",
+        "The sign-in log of Entra names the policy; exclude this application or its account",
+    )
+    SIGN_IN_NO_PUBLIC_CLIENT = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the registration does not allow sign-in"
+        " without a secret ({detail})",
+        "A sign-in by device code or browser is one of a public client.",
+        "Allow public client flows at the registration of the application (Authentication)",
+    )
     # Inside the session.
     PROTOCOL_BROKEN = _t(
         "451 4.5.0",

@@ -65,3 +65,12 @@ class Access:
 
     sign_in: SignIn
     scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A refresh token that is leased to us. `version` says which one it is."""
+
+    grant_id: int
+    refresh_token: str = field(repr=False)
+    version: int

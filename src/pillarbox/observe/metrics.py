@@ -84,6 +84,8 @@ CONNECTIONS_OPEN = _gauge("delivery_open_connections", "Connections to next hops
 CONNECTION_FAILURES = _counter(
     "delivery_connection_failures_total", "Connections to next hops that failed."
 )
+SIGN_INS = _counter("net_sign_ins_total", "Access tokens that were got for next hops.")
+SIGN_INS_FAILED = _counter("net_failed_sign_ins_total", "Sign-ins for a token that failed.")
 READY_MESSAGES = _gauge("scheduler_ready_messages", "Messages in memory, ready for an attempt.")
 LANES_OWNED = _gauge("scheduler_owned_lanes", "Lanes that this worker owns.")
 

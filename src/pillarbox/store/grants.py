@@ -3,29 +3,22 @@
 Some issuers take a refresh token back once it was used, so two processes must not use one at the
 same time, and the next token is durable before anything is done with what came beside it. Who
 wants to use one leases it (store.lanes has the same idea), and saves what came of it. An
-administrator who signs in anew meanwhile wins: the version has moved.
+administrator who signs in anew meanwhile wins: the version has moved. Owners are named by a token
+that is made for each use.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select, update
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
+from pillarbox.oauth.sign_in import Grant
 from pillarbox.store.clock import database_now
 from pillarbox.store.database import Database
 from pillarbox.store.schema import oauth_grant
 from pillarbox.store.seal import Seal
 from pillarbox.store.upsert import insert_or_update
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A refresh token that is leased to us. `version` says which one it is."""
-
-    grant_id: int
-    refresh_token: str = field(repr=False)
-    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ def lease(
     """See Grants.lease."""
     now = database_now(connection)
     is_it = oauth_grant.c.route_id == grant_id
-    is_free = or_(oauth_grant.c.owner.in_(("", owner)), oauth_grant.c.lease_until < now)
+    is_free = or_(oauth_grant.c.owner == "", oauth_grant.c.lease_until < now)
     statement = (
         update(oauth_grant)
         .where(is_it, is_free)

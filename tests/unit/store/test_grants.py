@@ -7,12 +7,12 @@ from tests.support.storing import now_ms, open_database
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.oauth.clouds import Cloud
-from pillarbox.oauth.sign_in import Flow, SignIn
+from pillarbox.oauth.sign_in import Flow, Grant, SignIn
 from pillarbox.route import Microsoft365, Route
 from pillarbox.store.admin.routes import add_route, change_route, remove_route
 from pillarbox.store.admin.tenants import add_tenant
 from pillarbox.store.database import Database
-from pillarbox.store.grants import Grant, GrantFacts, Grants, grant_facts
+from pillarbox.store.grants import GrantFacts, Grants, grant_facts
 from pillarbox.store.seal import Seal
 
 NOW = now_ms()

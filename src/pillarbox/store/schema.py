@@ -141,7 +141,7 @@ credential = Table(
     metadata,
     _id(),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
-    # "password" or "network".
+    # "password", "network" or "oauth2".
     Column("kind", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("password_hash", Text),
@@ -149,7 +149,35 @@ credential = Table(
     _time("created_at", nullable=False),
     _time("expires_at"),
     _time("last_used_at"),
+    # Whose tokens, and what their claim must say.
+    Column("issuer", Text),
+    Column("claim", Text),
+    Column("subject", Text),
+    # Of a password, where SCRAM is in use.
+    Column("scram_verifier", Text),
     UniqueConstraint("account_id", "label"),
+)
+
+issuer = Table(
+    "issuer",
+    metadata,
+    # Who issues the tokens that accounts of the tenant log in with.
+    Column(
+        "tenant_id",
+        _ROWID,
+        ForeignKey("tenant.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("url", Text, nullable=False),
+    # Blank separated.
+    Column("audiences", Text, nullable=False),
+    # The claim that names the subject of new credentials.
+    Column("claim", Text, nullable=False),
+    # A scope or role that tokens must have; NULL: none.
+    Column("scope", Text),
+    Column("ca_file", Text),
+    _time("created_at", nullable=False),
 )
 
 send_as = Table(

@@ -6,7 +6,7 @@ login or a message costs no query. Changes are made by store.admin.
 
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from pillarbox.store.batch import RowsWork
 from pillarbox.store.database import Database
 from pillarbox.store.directory_reading import NetworkRecord
 from pillarbox.store.generation import Part, generation
-from pillarbox.store.records import Account, LoginRecord, Tenant
+from pillarbox.store.records import Account, Issuer, LoginRecord, Tenant
 from pillarbox.store.seal import Seal
 from pillarbox.store.statements import Do
 
@@ -50,6 +50,7 @@ class Directory:
         self._accounts: _Cache[int, Account | None] = _Cache(KEPT)
         self._tenants: _Cache[int, Tenant | None] = _Cache(KEPT)
         self._networks: tuple[NetworkRecord, ...] | None = None
+        self._issuers: Mapping[int, Issuer] | None = None
         self._touched: _Cache[int, Timestamp] = _Cache(KEPT)
 
     @property
@@ -67,6 +68,7 @@ class Directory:
         for cache in (self._logins, self._unknown, self._accounts, self._tenants):
             cache.clear()
         self._networks = None
+        self._issuers = None
         return True
 
     async def login(self, username: str) -> LoginRecord | None:
@@ -105,6 +107,16 @@ class Directory:
             for record in networks
             if client in record.network and (record.expires_at is None or now < record.expires_at)
         )
+
+    async def issuers(self) -> Mapping[int, Issuer]:
+        """Whose tokens log in, by the id of the tenant. Raises SpoolUnavailable."""
+        issuers = self._issuers
+        if issuers is None:
+            before = self._generation
+            issuers = await self._read(reading.read_issuers)
+            if before == self._generation:
+                self._issuers = issuers
+        return issuers
 
     async def account(self, account_id: int) -> Account | None:
         """An account by its id, switched off or not; None if it was removed."""

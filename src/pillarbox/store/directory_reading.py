@@ -14,13 +14,24 @@ from pillarbox.route import RouteTable
 from pillarbox.store.records import (
     Account,
     CredentialKind,
+    Issuer,
     LoginRecord,
     PasswordCredential,
+    SubjectCredential,
     Tenant,
 )
 from pillarbox.store.route_rows import route_of
 from pillarbox.store.rows import mailbox_of
-from pillarbox.store.schema import account, credential, dkim_key, domain, route, send_as, tenant
+from pillarbox.store.schema import (
+    account,
+    credential,
+    dkim_key,
+    domain,
+    issuer,
+    route,
+    send_as,
+    tenant,
+)
 from pillarbox.store.seal import Seal
 from pillarbox.store.signing_keys import secret_context, signing_key
 
@@ -90,7 +101,7 @@ def read_account(connection: Connection, account_id: int, seal: Seal) -> Account
 
 
 def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRecord | None:
-    """An account that may log in, with its passwords."""
+    """An account that may log in, with its passwords and subjects."""
     query = (
         select(account)
         .join(tenant, tenant.c.id == account.c.tenant_id)
@@ -103,19 +114,33 @@ def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRec
     found = _account(connection, row, seal)
     if found is None:
         return None
-    passwords = connection.execute(
-        select(credential)
-        .where(credential.c.account_id == row["id"])
-        .where(credential.c.kind == CredentialKind.PASSWORD.value)
-        .order_by(credential.c.id)
-    )
+    known = connection.execute(
+        select(credential).where(credential.c.account_id == row["id"]).order_by(credential.c.id)
+    ).all()
     return LoginRecord(
         found,
         tuple(
             PasswordCredential(one.id, one.label, one.password_hash, one.expires_at)
-            for one in passwords
+            for one in known
+            if one.kind == CredentialKind.PASSWORD
+        ),
+        tuple(
+            SubjectCredential(one.id, one.label, one.issuer, one.claim, one.subject, one.expires_at)
+            for one in known
+            if one.kind == CredentialKind.OAUTH2
         ),
     )
+
+
+def read_issuers(connection: Connection) -> Mapping[int, Issuer]:
+    """The issuers of all tenants that are switched on, by the tenant's id."""
+    query = (
+        select(issuer)
+        .join(tenant, tenant.c.id == issuer.c.tenant_id)
+        .where(tenant.c.disabled_at.is_(None))
+    )
+    rows = connection.execute(query).mappings()
+    return {row["tenant_id"]: issuer_of(row) for row in rows}
 
 
 def read_networks(connection: Connection, seal: Seal) -> tuple[NetworkRecord, ...]:
@@ -142,6 +167,17 @@ def read_networks(connection: Connection, seal: Seal) -> tuple[NetworkRecord, ..
             records.append(NetworkRecord(network, owner, row["expires_at"]))
     records.sort(key=lambda record: record.network.prefixlen, reverse=True)
     return tuple(records)
+
+
+def issuer_of(row: RowMapping) -> Issuer:
+    """The value of a row of `issuer`."""
+    return Issuer(
+        url=row["url"],
+        audiences=frozenset(row["audiences"].split()),
+        claim=row["claim"],
+        scope=row["scope"] or "",
+        ca_file=row["ca_file"] or "",
+    )
 
 
 def _account(

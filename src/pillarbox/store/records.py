@@ -107,6 +107,7 @@ class CredentialKind(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     NETWORK = "network"
+    OAUTH2 = "oauth2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,38 @@ class PasswordCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectCredential:
+    """Whose tokens log an account in: of this issuer, where this claim says `subject`."""
+
+    credential_id: int
+    label: str
+    issuer: str
+    claim: str
+    subject: str
+    expires_at: Timestamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who issues the tokens of a tenant (`url`, with `ca_file` where it has a CA of its own), for
+    which audiences, and which claim names the subject. `scope`: "" or one that tokens must have."""
+
+    url: str
+    audiences: frozenset[str]
+    claim: str = "sub"
+    scope: str = ""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LoginRecord:
-    """An account with the passwords of which one has to match. Expired ones are left in:
-    whether one is expired depends on the moment of the login."""
+    """An account with the passwords of which one has to match, and the subjects whose tokens are
+    good for it. Expired ones are left in: whether one is expired depends on the moment of the
+    login."""
 
     account: Account
     credentials: tuple[PasswordCredential, ...]
+    subjects: tuple[SubjectCredential, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

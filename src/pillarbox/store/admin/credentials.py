@@ -1,4 +1,5 @@
-"""Credentials of accounts: a password for each device or program, or a network that needs none.
+"""Credentials of accounts: a password for each device or program, a network that needs none, or a
+subject of the tenant's issuer, whose tokens log in.
 
 A password is made here, or chosen, and comes back once; only its hash is kept.
 """
@@ -15,9 +16,10 @@ from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.passwords import hash_password, make_password
 from pillarbox.store.records import CredentialKind
-from pillarbox.store.schema import account, credential
+from pillarbox.store.schema import account, credential, issuer
 
 _MAX_LABEL = 64
+_MAX_SUBJECT = 256
 
 SHORTEST_PASSWORD = 12
 """Characters of a password that a person chose; one that is made has more, and by chance."""
@@ -30,7 +32,8 @@ _WIDEST = {4: 8, 6: 32}
 
 @dataclass(frozen=True, slots=True)
 class CredentialInfo:
-    """A credential as administrators see it. `network` is "" for a password."""
+    """A credential as administrators see it. `network` is "" unless it is one; `issuer`, `claim`
+    and `subject` are "" unless it is known by tokens."""
 
     credential_id: int
     address: str
@@ -40,6 +43,9 @@ class CredentialInfo:
     created_at: Timestamp
     expires_at: Timestamp | None
     last_used_at: Timestamp | None
+    issuer: str = ""
+    claim: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,40 @@ def add_network(
     return credential_id
 
 
+def add_subject(
+    connection: Connection,
+    address: str,
+    label: str,
+    *,
+    subject: str,
+    now: Timestamp,
+    expires_at: Timestamp | None = None,
+) -> int:
+    """Let tokens of a subject of the tenant's issuer log an account in; the id of the credential.
+    The claim is the one that the issuer is set up with now. Raises DirectoryError."""
+    if not 0 < len(subject) <= _MAX_SUBJECT or not subject.isprintable():
+        raise DirectoryError(f"{subject!r} is no subject: it has 1 to {_MAX_SUBJECT} characters")
+    account_id = _check(connection, address, label, now=now, expires_at=expires_at)
+    row = connection.execute(
+        select(issuer.c.url, issuer.c.claim)
+        .join(account, account.c.tenant_id == issuer.c.tenant_id)
+        .where(account.c.id == account_id)
+    ).first()
+    if row is None:
+        raise DirectoryError(
+            f"the tenant of {address} has no issuer of tokens: set one first (pillarbox issuer set)"
+        )
+    values = {
+        "kind": CredentialKind.OAUTH2.value,
+        "issuer": row.url,
+        "claim": row.claim,
+        "subject": subject,
+    }
+    credential_id = _insert(connection, account_id, label, now=now, values=values)
+    _set_expiry(connection, credential_id, expires_at)
+    return credential_id
+
+
 def set_expiry(
     connection: Connection, address: str, label: str, *, expires_at: Timestamp | None
 ) -> None:
@@ -132,6 +172,9 @@ def list_credentials(connection: Connection, address: str | None = None) -> list
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
+            issuer=row.issuer or "",
+            claim=row.claim or "",
+            subject=row.subject or "",
         )
         for row in connection.execute(query.order_by(account.c.address_key, credential.c.label))
     ]

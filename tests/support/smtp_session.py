@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.events import (
+    BearerToken,
     Closed,
     Content,
     ContentAbort,
@@ -16,6 +17,7 @@ from pillarbox.smtp.events import (
     RcptTo,
     ServerEvent,
     StartTls,
+    TokenLogin,
 )
 from pillarbox.smtp.server import ServerProtocol, ServerSettings
 
@@ -38,6 +40,7 @@ class Driver:
         self.answers = True
         self.events: list[ServerEvent] = []
         self.logins: list[Credentials] = []
+        self.tokens: list[BearerToken] = []
         self.messages: list[tuple[Envelope, list[Recipient], bytes]] = []
         self.aborts: list[ContentAbort] = []
         self._content: list[bytes] = []
@@ -83,6 +86,8 @@ class Driver:
                 return
             case Login(credentials):
                 self.logins.append(credentials)
+            case TokenLogin(presented):
+                self.tokens.append(presented)
             case _:
                 pass
         refusal = self.refusals.get(type(event))

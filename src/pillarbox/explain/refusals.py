@@ -48,6 +48,12 @@ class Refusal(Enum):
         "User name or password are wrong, or the account or credential is switched off or expired."
         " The client is never told which; the session record says it.",
     )
+    TOKEN_REFUSED = _t(
+        "535 5.7.8",
+        "Login with OAuth2 failed: sign in anew in the client, with the address as user name",
+        "No token of the tenant's issuer, for its audience and of a subject of this account; the"
+        " session record says which. See `pillarbox issuer show` and docs/oauth2-clients.md.",
+    )
     LOGIN_UNAVAILABLE = _t(
         "454 4.7.0",
         "Logins can not be checked at the moment: nothing is wrong in the client, try again in a"

@@ -25,6 +25,18 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class BearerToken:
+    """An OAuth2 token that a client presented for the account `username` (RFC 7628).
+
+    `mechanism` is "OAUTHBEARER" or "XOAUTH2".
+    """
+
+    mechanism: str
+    username: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class StartTls:
     """STARTTLS was asked for. accept() queues the 220: write it, shake hands, `tls_started()`."""
 
@@ -34,6 +46,13 @@ class Login:
     """Credentials to check: `set_account()` then accept(), or refuse()."""
 
     credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogin:
+    """A token to check: `set_account()` then accept(), or refuse()."""
+
+    presented: BearerToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,7 @@ class Closed:
 ServerEvent: TypeAlias = (
     StartTls
     | Login
+    | TokenLogin
     | MailFrom
     | RcptTo
     | ContentStart

@@ -1,4 +1,5 @@
-"""SASL exchanges of AUTH: PLAIN (RFC 4616) and LOGIN, the server's part.
+"""SASL exchanges of AUTH: what all have in common, and PLAIN (RFC 4616) and LOGIN, the server's
+part.
 
 The exchanges turn responses into `Credentials`; whether those are right is not decided here.
 Framing and limits are those of RFC 4954 section 4.
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.smtp.events import Credentials
+from pillarbox.mail.reply import Reply
+from pillarbox.smtp.events import BearerToken, Credentials
 
 MAX_RESPONSE_OCTETS = 12_288
 """Base64 of one response; RFC 4954 section 4 asks for at least this much."""
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,14 @@ class Challenge:
     octets: bytes
 
 
-Outcome: TypeAlias = Challenge | Credentials | Refusal
+@dataclass(frozen=True, slots=True)
+class SaslFailure:
+    """The exchange ends with this reply, which was decided before."""
+
+    reply: Reply
+
+
+Outcome: TypeAlias = Challenge | Credentials | BearerToken | Refusal | SaslFailure
 
 
 class Exchange(Protocol):
@@ -74,17 +83,6 @@ class LoginExchange:
         return _credentials("LOGIN", self._username, response, b"")
 
 
-def exchange_for(mechanism: str) -> Exchange | None:
-    """A new exchange for a mechanism, its name in any case; None for a mechanism not known."""
-    match mechanism.upper():
-        case "PLAIN":
-            return PlainExchange()
-        case "LOGIN":
-            return LoginExchange()
-        case _:
-            return None
-
-
 def _credentials(mechanism: str, username: bytes, password: bytes, authzid: bytes) -> Outcome:
     try:
         user = username.decode()
@@ -93,7 +91,7 @@ def _credentials(mechanism: str, username: bytes, password: bytes, authzid: byte
     except UnicodeDecodeError:
         # RFC 4616 2: the three are UTF-8, so nobody's name or password looks like this.
         return Refusal.LOGIN_FAILED
-    if _CONTROLS.search(user) or _CONTROLS.search(other) or "\x00" in secret:
+    if CONTROLS.search(user) or CONTROLS.search(other) or "\x00" in secret:
         return Refusal.LOGIN_SYNTAX
     if not user or not secret:
         return Refusal.LOGIN_FAILED

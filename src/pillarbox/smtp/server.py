@@ -26,6 +26,7 @@ from pillarbox.smtp.events import (
     RcptTo,
     ServerEvent,
     StartTls,
+    TokenLogin,
 )
 from pillarbox.smtp.server_commands import greeting
 from pillarbox.smtp.server_content import (
@@ -37,6 +38,7 @@ from pillarbox.smtp.server_content import (
     read_data,
 )
 from pillarbox.smtp.server_lines import check_unfinished, refuse_tls_handshake, run_line
+from pillarbox.smtp.server_logins import refuse_login
 from pillarbox.smtp.server_state import ServerSettings, Session, State, Step
 
 __all__ = ["ServerProtocol", "ServerSettings"]
@@ -233,7 +235,7 @@ class ServerProtocol:
                 session.errors = session.idle = 0
                 session.end_transaction()
                 session.say(_MESSAGE_TAKEN if answer is None else answer.encode())
-            case Login():
+            case Login() | TokenLogin():
                 self._accept_login(answer)
             case StartTls():
                 self._accept_tls()
@@ -258,9 +260,9 @@ class ServerProtocol:
                 return
             case ContentStart() | ContentEnd():
                 session.end_transaction()
-            case Login():
-                session.exchange = None
-                session.advance(Step.SASL_OVER)
+            case Login() | TokenLogin():
+                refuse_login(session, answer)
+                return
             case _:
                 pass
         session.refuse_with(answer)

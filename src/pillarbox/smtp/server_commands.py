@@ -14,17 +14,13 @@ from typing import TypeVar
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Body, Envelope, Recipient
 from pillarbox.mail.reply import reply
-from pillarbox.smtp.events import ContentStart, Credentials, Login, MailFrom, RcptTo, StartTls
+from pillarbox.smtp.events import ContentStart, MailFrom, RcptTo, StartTls
 from pillarbox.smtp.grammar import CommandError, parse_bdat, parse_mail, parse_rcpt
-from pillarbox.smtp.sasl import (
-    MAX_RESPONSE_OCTETS,
-    Challenge,
-    Exchange,
-    decode_base64,
-    encode_base64,
-    exchange_for,
-)
+from pillarbox.smtp.sasl import MAX_RESPONSE_OCTETS, Exchange, decode_base64
+from pillarbox.smtp.sasl_mechanisms import exchange_for
+from pillarbox.smtp.sasl_oauth import RefusedToken
 from pillarbox.smtp.server_content import take_chunk
+from pillarbox.smtp.server_logins import go_on
 from pillarbox.smtp.server_state import IN_ORDER, ServerSettings, Session, State, Step
 
 MAX_NAME_CHARACTERS = 255
@@ -204,7 +200,7 @@ def _auth(session: Session, begun: tuple[Exchange, str]) -> None:
     session.exchange, response = begun
     session.advance(Step.SASL_BEGUN)
     if not response:
-        _go_on(session, session.exchange.start())
+        go_on(session, session.exchange.start())
     else:
         # RFC 4954 4: an initial response of zero length is sent as "=".
         take_response(session, "" if response == "=" else response)
@@ -213,26 +209,16 @@ def _auth(session: Session, begun: tuple[Exchange, str]) -> None:
 def take_response(session: Session, text: str) -> None:
     """Take one response line of a client that is logging in."""
     exchange = session.exchange
-    if exchange is None or text == "*":
+    if isinstance(exchange, RefusedToken):
+        go_on(session, exchange.answer(b""))
+    elif exchange is None or text == "*":
         # RFC 4954 4: a line with a single "*" cancels; the server answers 501.
-        _go_on(session, Refusal.LOGIN_CANCELLED)
+        go_on(session, Refusal.LOGIN_CANCELLED)
     elif len(text) > MAX_RESPONSE_OCTETS:
-        _go_on(session, Refusal.LOGIN_TOO_LONG)
+        go_on(session, Refusal.LOGIN_TOO_LONG)
     else:
         response = decode_base64(text)
-        _go_on(session, Refusal.LOGIN_SYNTAX if response is None else exchange.answer(response))
-
-
-def _go_on(session: Session, outcome: Challenge | Credentials | Refusal) -> None:
-    match outcome:
-        case Challenge(octets):
-            session.say(f"334 {encode_base64(octets)}\r\n".encode("ascii"))
-        case Credentials():
-            session.ask(Login(outcome))
-        case Refusal():
-            session.exchange = None
-            session.advance(Step.SASL_OVER)
-            session.refuse(outcome)
+        go_on(session, Refusal.LOGIN_SYNTAX if response is None else exchange.answer(response))
 
 
 # MAIL and RCPT

@@ -11,8 +11,8 @@ from pillarbox.smtp.sasl import (
     PlainExchange,
     decode_base64,
     encode_base64,
-    exchange_for,
 )
+from pillarbox.smtp.sasl_mechanisms import exchange_for
 
 names = st.text(st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=20)
 

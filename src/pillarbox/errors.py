@@ -7,6 +7,7 @@
     ├── RemoteProtocolError   the other side broke the protocol
     ├── SpoolUnavailable      the spool can not take or record anything now
     ├── DirectoryError        a tenant, account, route … can not be shown or changed as asked
+    ├── FetchError            a document can not be had over HTTPS
     └── SecretError           a sealed secret can not be opened (wrong or missing master key)
 
 Refusals inside an SMTP session are `Reply` values (pillarbox.mail.reply), not exceptions.
@@ -74,6 +75,10 @@ class SpoolUnavailable(PillarboxError):
 
 class DirectoryError(PillarboxError):
     """A change or look-up in the directory is not possible; the text names the fix."""
+
+
+class FetchError(PillarboxError):
+    """A document could not be fetched, or is not what it should be; told to administrators."""
 
 
 class SecretError(PillarboxError):

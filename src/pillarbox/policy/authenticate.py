@@ -32,7 +32,12 @@ from pillarbox.policy.denial import Denial
 from pillarbox.policy.login_limits import Buckets, LoginLimits, Try
 from pillarbox.policy.source import source_of
 from pillarbox.smtp.events import Credentials
-from pillarbox.store.records import Account, LoginRecord, PasswordCredential
+from pillarbox.store.records import (
+    Account,
+    LoginRecord,
+    PasswordCredential,
+    SubjectCredential,
+)
 
 REMEMBERED = 10_000
 """Logins of each kind that are remembered."""
@@ -63,6 +68,9 @@ class Grant:
 
 
 Verdict: TypeAlias = Grant | Denial
+
+Known: TypeAlias = tuple[PasswordCredential | SubjectCredential, ...]
+"""All by which an account can log in."""
 
 
 class Logins(Protocol):
@@ -192,12 +200,23 @@ class Authenticator:
             return Denial(Refusal.SPOOL_AWAY, f"the directory did not answer: {error.cause}")
         now = self._clock.timestamp()
         if record is not None:
-            for credential in record.credentials:
-                renewed = _grant(record, credential, generation)
+            known: Known = (*record.credentials, *record.subjects)
+            for credential in known:
+                renewed = grant_of(record, credential, generation)
                 is_same = credential.credential_id == grant.account.credential_id
                 if is_same and (renewed.expires_at is None or renewed.expires_at > now):
                     return renewed
         return Denial(Refusal.ACCOUNT_OFF, "account or credential were switched off or expired")
+
+    def count_failure(self, username: str, address: str, denial: Denial) -> Denial:
+        """Count a login that failed by other means than a password; the denial, or that it was one
+        too many."""
+        attempt = self._attempt(Credentials("", username, ""), address)
+        wait = self._limits.begin(attempt.source, attempt.account, self._clock.seconds())
+        if not isinstance(wait, Try):
+            return self._too_many(attempt, wait)
+        metrics.LOGINS_FAILED.inc()
+        return denial
 
     async def _decide(self, attempt: _Attempt, tried: Try | None) -> Verdict:
         generation = self._directory.generation
@@ -218,7 +237,7 @@ class Authenticator:
             self._remember(attempt.digest, generation, None)
             self._once_right.pop(attempt.digest, None)
             return _failed(cause)
-        grant = _grant(record, credentials[position], generation)
+        grant = grant_of(record, credentials[position], generation)
         self._succeeded(attempt, tried)
         self._remember(attempt.digest, generation, grant)
         self._directory.touch(credentials[position].credential_id, now)
@@ -280,7 +299,10 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + HASH_NICENESS)
 
 
-def _grant(record: LoginRecord, credential: PasswordCredential, generation: int) -> Grant:
+def grant_of(
+    record: LoginRecord, credential: PasswordCredential | SubjectCredential, generation: int
+) -> Grant:
+    """What a credential that was right grants."""
     account = replace(record.account, credential_id=credential.credential_id)
     return Grant(account, generation, credential.expires_at)
 

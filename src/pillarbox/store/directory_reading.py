@@ -101,7 +101,8 @@ def read_account(connection: Connection, account_id: int, seal: Seal) -> Account
 
 
 def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRecord | None:
-    """An account that may log in, with its passwords and subjects."""
+    """An account that may log in, with its passwords, and its subjects of the issuer that its
+    tenant has now."""
     query = (
         select(account)
         .join(tenant, tenant.c.id == account.c.tenant_id)
@@ -114,6 +115,9 @@ def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRec
     found = _account(connection, row, seal)
     if found is None:
         return None
+    trusted = connection.execute(
+        select(issuer.c.url, issuer.c.claim).where(issuer.c.tenant_id == row["tenant_id"])
+    ).first()
     known = connection.execute(
         select(credential).where(credential.c.account_id == row["id"]).order_by(credential.c.id)
     ).all()
@@ -127,7 +131,7 @@ def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRec
         tuple(
             SubjectCredential(one.id, one.label, one.issuer, one.claim, one.subject, one.expires_at)
             for one in known
-            if one.kind == CredentialKind.OAUTH2
+            if trusted is not None and (one.issuer, one.claim) == (trusted.url, trusted.claim)
         ),
     )
 

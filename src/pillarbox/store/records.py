@@ -146,9 +146,9 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class LoginRecord:
-    """An account with the passwords of which one has to match, and the subjects whose tokens are
-    good for it. Expired ones are left in: whether one is expired depends on the moment of the
-    login."""
+    """An account with the passwords of which one has to match, and the subjects of its tenant's
+    issuer whose tokens are good for it. Expired ones are left in: whether one is expired
+    depends on the moment of the login."""
 
     account: Account
     credentials: tuple[PasswordCredential, ...]

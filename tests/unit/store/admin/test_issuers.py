@@ -64,13 +64,25 @@ def test_an_issuer_that_can_not_be_one_is_refused(filled: Database, wanted: Issu
     assert filled.read_now(list_issuers) == []
 
 
-def test_a_subject_is_bound_to_the_issuer_of_its_time(filled: Database) -> None:
+@pytest.mark.parametrize(
+    "other", [replace(ISSUER, url="https://other.example"), replace(ISSUER, claim="sub"), None]
+)
+async def test_a_subject_is_bound_to_the_issuer_of_its_time(
+    filled: Database, other: Issuer | None
+) -> None:
     """Another issuer or claim does not inherit it."""
+    directory = Directory(filled, Seal(None))
     filled.write_now(lambda c: set_issuer(c, "acme", ISSUER, now=NOW))
     filled.write_now(lambda c: add_subject(c, ADDRESS, "erp", subject="id-1", now=NOW))
-    other = replace(ISSUER, url="https://other.example", claim="sub")
-    filled.write_now(lambda c: set_issuer(c, "acme", other, now=NOW))
+    if other is None:
+        filled.write_now(lambda c: remove_issuer(c, "acme"))
+    else:
+        filled.write_now(lambda c: set_issuer(c, "acme", other, now=NOW))
 
+    login = await directory.login(ADDRESS)
+
+    assert login is not None
+    assert login.subjects == ()
     (found,) = filled.read_now(list_credentials)
 
     assert found.kind is CredentialKind.OAUTH2

@@ -14,13 +14,16 @@ from pillarbox.config import Limits, Listener
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.net.certificates import CertificateFiles
+from pillarbox.net.fetch import Fetcher
 from pillarbox.net.tls import ServerCertificate
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock, timestamp
+from pillarbox.policy.issuer_keys import IssuerKeys
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
+from pillarbox.policy.token_logins import TokenLogins
 from pillarbox.reception.content import MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
@@ -171,21 +174,23 @@ def _build(database: Database, files: CertificateFiles, limits: Limits) -> Site:
         hashes.append(password)
         return match_password(known, password)
 
+    authenticator = Authenticator(
+        directory,
+        LoginLimits(
+            tries_per_source=limits.login_failures_per_address,
+            tries_per_account=limits.login_failures_per_account,
+            window_seconds=limits.login_failure_window_seconds,
+        ),
+        matcher=match,
+        cache_seconds=limits.login_cache_seconds,
+        clock=clock,
+    )
     services = Services(
         limits=limits,
         rules=rules,
         sending=SendingLimits(AccountUsage(database), clock),
-        authenticator=Authenticator(
-            directory,
-            LoginLimits(
-                tries_per_source=limits.login_failures_per_address,
-                tries_per_account=limits.login_failures_per_account,
-                window_seconds=limits.login_failure_window_seconds,
-            ),
-            matcher=match,
-            cache_seconds=limits.login_cache_seconds,
-            clock=clock,
-        ),
+        authenticator=authenticator,
+        tokens=TokenLogins(directory, IssuerKeys(Fetcher(), clock), authenticator, clock),
         networks=NetworkLogins(directory, clock),
         handshakes=HandshakeLimits(limits.handshakes_per_address, clock),
         intake=Intake(

@@ -89,6 +89,7 @@ class _Life:
                 beside = [
                     tasks.create_task(upkeep.follow()),
                     tasks.create_task(upkeep.keep_number()),
+                    tasks.create_task(self.parts.offering.keep_keys()),
                     *([tasks.create_task(upkeep.prune())] if self.order.number == 0 else []),
                     tasks.create_task(self._say_ready()),
                 ]
@@ -122,6 +123,7 @@ class _Life:
             trace_days=self.settings.trace_days,
             give_up=self.give_up,
             unknown_watch=parts.unknown_watch,
+            offer_logins=parts.offering.look,
         )
 
     async def _say_ready(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pillarbox.app.descriptors import within_open_files
+from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings
@@ -14,15 +15,18 @@ from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
+from pillarbox.net.fetch import Fetcher
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
 from pillarbox.outcome.unknown_watch import UnknownWatch
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
+from pillarbox.policy.issuer_keys import IssuerKeys
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
+from pillarbox.policy.token_logins import TokenLogins
 from pillarbox.reception.content import MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
@@ -59,6 +63,7 @@ class Parts:
     scheduler: Scheduler
     tokens: TokenSource
     reception: Reception
+    offering: Offering
     services_for: Callable[[Limits], Services]
     clock: Clock
 
@@ -74,6 +79,14 @@ class _Stores:
     spool: Spool
     instance: int
     ids: IdGenerator
+
+
+@dataclass(frozen=True, slots=True)
+class _Logins:
+    """What checks logins."""
+
+    authenticator: Authenticator
+    tokens: TokenLogins
 
 
 async def build(
@@ -94,15 +107,17 @@ async def build(
     scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
     authenticator = _authenticator(settings, stores.directory, clock)
     sending = SendingLimits(AccountUsage(database), clock)
-    services_for = _services(
-        settings, stores, authenticator=authenticator, sending=sending, scheduler=scheduler
-    )
+    keys = IssuerKeys(Fetcher(), clock)
+    logins = _Logins(authenticator, TokenLogins(stores.directory, keys, authenticator, clock))
+    services_for = _services(settings, stores, logins, sending, scheduler)
     reception = Reception(
         settings.listeners,
         services_for(settings.limits),
         host_name=settings.host_name,
         certificates=_certificates(settings),
     )
+    offering = Offering(stores.directory, keys, reception)
+    await offering.look()
     return Parts(
         database=database,
         directory=stores.directory,
@@ -115,6 +130,7 @@ async def build(
         scheduler=scheduler,
         tokens=tokens,
         reception=reception,
+        offering=offering,
         services_for=services_for,
         clock=clock,
     )
@@ -137,8 +153,7 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
 def _services(
     settings: Settings,
     stores: _Stores,
-    *,
-    authenticator: Authenticator,
+    logins: _Logins,
     sending: SendingLimits,
     scheduler: Scheduler,
 ) -> Callable[[Limits], Services]:
@@ -157,7 +172,8 @@ def _services(
             limits=limits,
             rules=rules,
             sending=sending,
-            authenticator=authenticator,
+            authenticator=logins.authenticator,
+            tokens=logins.tokens,
             networks=networks,
             handshakes=handshakes,
             intake=_intake(settings, stores, rules, scheduler),

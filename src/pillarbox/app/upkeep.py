@@ -1,7 +1,7 @@
 """What a worker does beside the mail: keep its number, follow the directory, remove the old."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
@@ -29,7 +29,7 @@ PRUNE_SECONDS = 900.0
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """The loops of one worker; all run until they are cancelled. `give_up` ends the worker with a
-    cause: it must begin again from what is durable."""
+    cause: it must begin again from what is durable. `offer_logins` looks which logins can work."""
 
     database: Database
     directory: Directory
@@ -41,6 +41,7 @@ class Upkeep:
     trace_days: int
     give_up: Callable[[str], None]
     unknown_watch: UnknownWatch
+    offer_logins: Callable[[], Awaitable[None]]
 
     async def follow(self) -> None:
         """Each second: changes of the directory, the state of the spool, lost log lines."""
@@ -58,6 +59,7 @@ class Upkeep:
         try:
             if await self.directory.refresh():
                 log.info("directory.changed", generation=self.directory.generation)
+            await self.offer_logins()
         except SpoolUnavailable as error:
             # What is in memory stays in use.
             log.debug("directory.not_read", cause=error.cause)

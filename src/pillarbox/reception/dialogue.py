@@ -21,6 +21,7 @@ from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.route import Route
 from pillarbox.smtp.events import (
+    BearerToken,
     Closed,
     Content,
     ContentAbort,
@@ -32,6 +33,7 @@ from pillarbox.smtp.events import (
     RcptTo,
     ServerEvent,
     StartTls,
+    TokenLogin,
 )
 from pillarbox.smtp.server import ServerProtocol
 
@@ -100,6 +102,8 @@ class Dialogue:
                 self._finish_content()
             case Login(credentials):
                 self._log_in(credentials)
+            case TokenLogin(presented):
+                self._log_in_by_token(presented)
             case StartTls():
                 self._begin_tls()
             case ContentAbort():
@@ -141,12 +145,18 @@ class Dialogue:
         self._story.tried = credentials.username
         known = self._services.authenticator.recall(credentials, self._story.address)
         if known is None:
-            self._shell.spawn(self._check_login(credentials))
+            checking = self._services.authenticator.check(credentials, self._story.address)
+            self._shell.spawn(self._await_login(checking))
         else:
             self._end_login(known)
 
-    async def _check_login(self, credentials: Credentials) -> None:
-        verdict = await self._services.authenticator.check(credentials, self._story.address)
+    def _log_in_by_token(self, presented: BearerToken) -> None:
+        self._story.tried = presented.username
+        checking = self._services.tokens.check(presented, self._story.address)
+        self._shell.spawn(self._await_login(checking))
+
+    async def _await_login(self, checking: Coroutine[Any, Any, Verdict]) -> None:
+        verdict = await checking
         if self._is_asked():
             self._end_login(verdict)
             self._shell.proceed()

@@ -20,6 +20,7 @@ from pillarbox.reception.services import Door, Services
 from pillarbox.reception.tls_server import TlsServer
 from pillarbox.reception.wrong_port import WrongPorts
 from pillarbox.route import TlsMode
+from pillarbox.smtp.sasl_mechanisms import PASSWORD_MECHANISMS
 from pillarbox.smtp.server import ServerSettings
 
 BACKLOG = 4096
@@ -56,6 +57,7 @@ class Reception:
         self._host_name = host_name
         self._certificates = certificates
         self._registry = Registry(limits)
+        self._further_logins: tuple[str, ...] = ()
         self._wrong_ports = WrongPorts()
         self._doors = {listener.name: self._door(listener) for listener in listeners}
         self._tasks: asyncio.TaskGroup | None = None
@@ -106,10 +108,17 @@ class Reception:
         self._registry.take_up(services.limits)
         self._doors = {name: self._door(door.listener) for name, door in self._doors.items()}
 
+    def offer(self, mechanisms: tuple[str, ...]) -> None:
+        """Offer these beside the passwords to new sessions, on listeners with TLS."""
+        if mechanisms != self._further_logins:
+            self._further_logins = mechanisms
+            self._doors = {name: self._door(door.listener) for name, door in self._doors.items()}
+            log.info("reception.logins_offered", beside_passwords=" ".join(mechanisms))
+
     def _door(self, listener: Listener) -> Door:
         return Door(
             listener,
-            server_settings(listener, self._services.limits, self._host_name),
+            server_settings(listener, self._services.limits, self._host_name, self._further_logins),
             self._certificates.get(listener.name),
             self._services,
             self._spawn,
@@ -163,7 +172,9 @@ class Reception:
                 log.error("reception.certificate_unusable", listener=name, cause=str(error))
 
 
-def server_settings(listener: Listener, limits: Limits, host_name: str) -> ServerSettings:
+def server_settings(
+    listener: Listener, limits: Limits, host_name: str, further_logins: tuple[str, ...] = ()
+) -> ServerSettings:
     """What the protocol core has to know of a listener."""
     encrypts = listener.tls is not TlsMode.NONE
     return ServerSettings(
@@ -175,5 +186,5 @@ def server_settings(listener: Listener, limits: Limits, host_name: str) -> Serve
         require_tls=encrypts and not listener.network_login,
         error_limit=limits.errors_per_session,
         idle_limit=limits.idle_commands_per_session,
-        login_mechanisms=("PLAIN", "LOGIN") if encrypts else (),
+        login_mechanisms=(*PASSWORD_MECHANISMS, *further_logins) if encrypts else (),
     )

@@ -14,6 +14,7 @@ from pillarbox.policy.clock import Clock
 from pillarbox.policy.networks import NetworkLogins
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
+from pillarbox.policy.token_logins import TokenLogins
 from pillarbox.reception.content import ChunkStore, MemoryBudget
 from pillarbox.reception.handshake_limits import HandshakeLimits
 from pillarbox.reception.intake import Intake
@@ -38,6 +39,7 @@ class Services:
     rules: Submission
     sending: SendingLimits
     authenticator: Authenticator
+    tokens: TokenLogins
     networks: NetworkLogins
     handshakes: HandshakeLimits
     intake: Intake

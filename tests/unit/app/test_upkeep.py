@@ -33,6 +33,10 @@ class Kept:
     causes: list[str] = field(default_factory=list)
 
 
+async def _offer_nothing() -> None:
+    """Nobody listens here."""
+
+
 async def _keep(database: Database) -> Kept:
     causes: list[str] = []
     instances = Instances(database)
@@ -47,6 +51,7 @@ async def _keep(database: Database) -> Kept:
         trace_days=30,
         give_up=causes.append,
         unknown_watch=UnknownWatch(20, Clock().seconds),
+        offer_logins=_offer_nothing,
     )
     return Kept(database, upkeep, causes)
 

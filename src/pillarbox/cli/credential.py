@@ -1,4 +1,6 @@
-"""`pillarbox credential`: the passwords and networks by which an account is known."""
+"""`pillarbox credential`: the passwords, networks and subjects by which an account is known."""
+
+from dataclasses import dataclass, field
 
 import click
 
@@ -16,6 +18,7 @@ from pillarbox.store.admin.credentials import (
     CredentialInfo,
     add_network,
     add_password,
+    add_subject,
     list_credentials,
     remove_credential,
     set_expiry,
@@ -25,7 +28,7 @@ from pillarbox.store.database import Database
 
 @click.group("credential")
 def command() -> None:
-    """Passwords and networks with which an account logs in; one for each device or program."""
+    """Passwords, networks and tokens that log an account in; one for each device or program."""
 
 
 @command.command("list")
@@ -44,7 +47,7 @@ def list_(cli: Cli, address: str | None) -> None:
         {
             "Account": lambda credential: credential.address,
             "Label": lambda credential: credential.label,
-            "Kind": lambda credential: credential.network or credential.kind.value,
+            "Kind": _kind,
             "Last used": lambda credential: for_people(credential.last_used_at, none="never"),
             "Expires": _expiry,
         },
@@ -67,7 +70,7 @@ def show(cli: Cli, address: str, label: str) -> None:
         [
             ("Account", found.address),
             ("Label", found.label),
-            ("Kind", found.network or found.kind.value),
+            ("Kind", _kind(found)),
             ("Created", for_people(found.created_at)),
             ("Last used", for_people(found.last_used_at, none="never")),
             ("Expires", _expiry(found)),
@@ -79,6 +82,7 @@ def show(cli: Cli, address: str, label: str) -> None:
 @click.argument("address")
 @click.option("--label", required=True, help="What will use it: 'printer in the hall'.")
 @click.option("--network", help="Instead of a password: who comes from here needs no login.")
+@click.option("--oauth-subject", help="Instead of a password: whose tokens log in.")
 @click.option("--password-file", help="A password that devices have already; - for standard input.")
 @click.option("--expires", type=MOMENT, help="The last day on which it can be used.")
 @click.pass_obj
@@ -87,6 +91,7 @@ def add(
     address: str,
     label: str,
     network: str | None,
+    oauth_subject: str | None,
     password_file: str | None,
     expires: Timestamp | None,
 ) -> None:
@@ -96,28 +101,20 @@ def add(
 
     With --network, an address (192.0.2.17) or range (192.0.2.0/24) may send as the account
     without a login, on listeners that have `network_login = true`.
+
+    With --oauth-subject, tokens of the tenant's issuer log the account in where the claim that
+    names the subject (`pillarbox issuer show`) says this.
     """
-    if network is not None and password_file is not None:
-        raise click.UsageError("say either --network or --password-file")
+    if sum(given is not None for given in (network, oauth_subject, password_file)) > 1:
+        raise click.UsageError("say one of --network, --oauth-subject and --password-file")
     chosen = None if password_file is None else read_secret(password_file, "Password")
-    password = ""
+    wanted = _Wanted(label, network, oauth_subject, chosen, expires)
     with cli.database() as database:
         account = find_account(database, address).address
-        if network is None:
-            password = database.write_now(
-                lambda c: add_password(
-                    c, account, label, now=now(), expires_at=expires, chosen=chosen
-                )
-            ).password
-        else:
-            database.write_now(
-                lambda c: add_network(
-                    c, account, label, network=network, now=now(), expires_at=expires
-                )
-            )
+        password = wanted.add(database, account)
         found = _find(database, account, label)
     if cli.as_json:
-        shown = {"password": password} if password and chosen is None else {}
+        shown = {"password": password} if password else {}
         print_json(_record(found) | shown)
     elif chosen is not None:
         click.echo(f"{account} can log in with the password from the file ({label!r}).")
@@ -125,8 +122,47 @@ def add(
         click.echo(render_settings(settings_of(cli, account, password=password)))
         click.echo("\nThe password is shown only now.")
         click.echo(f"Ready examples for programs and devices: pillarbox settings {account}")
+    elif found.subject:
+        click.echo(f"Tokens of {found.issuer} with {found.claim} {found.subject} log in {account}.")
     else:
         _say_network(cli, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A credential as it was asked for: of the network, of the subject, or a password."""
+
+    label: str
+    network: str | None
+    subject: str | None
+    chosen: str | None = field(repr=False)
+    expires_at: Timestamp | None
+
+    def add(self, database: Database, account: str) -> str:
+        """Give it to the account; the password, "" unless it was made here."""
+        label, end, moment = self.label, self.expires_at, now()
+        if self.subject is not None:
+            subject = self.subject
+            database.write_now(
+                lambda c: add_subject(
+                    c, account, label, subject=subject, now=moment, expires_at=end
+                )
+            )
+        elif self.network is not None:
+            network = self.network
+            database.write_now(
+                lambda c: add_network(
+                    c, account, label, network=network, now=moment, expires_at=end
+                )
+            )
+        else:
+            made = database.write_now(
+                lambda c: add_password(
+                    c, account, label, now=moment, expires_at=end, chosen=self.chosen
+                )
+            )
+            return "" if self.chosen is not None else made.password
+        return ""
 
 
 @command.command("change")
@@ -188,6 +224,12 @@ def _say_network(cli: Cli, found: CredentialInfo) -> None:
         click.echo("No listener allows it yet: set network_login = true on one, then restart.")
 
 
+def _kind(credential: CredentialInfo) -> str:
+    if credential.subject:
+        return f"token: {credential.claim} {credential.subject}"
+    return credential.network or credential.kind.value
+
+
 def _expiry(credential: CredentialInfo) -> str:
     expires_at = credential.expires_at
     if expires_at is None:
@@ -203,6 +245,9 @@ def _record(credential: CredentialInfo) -> dict[str, Json]:
         "label": credential.label,
         "kind": credential.kind.value,
         "network": credential.network or None,
+        "issuer": credential.issuer or None,
+        "claim": credential.claim or None,
+        "subject": credential.subject or None,
         "created_at": for_programs(credential.created_at),
         "last_used_at": for_programs(credential.last_used_at),
         "expires_at": for_programs(credential.expires_at),

@@ -23,7 +23,9 @@ const transport = nodemailer.createTransport({
   secure: implicit,
   requireTLS: !implicit,
   tls: { ca: readFileSync(env.SMTP_CA_FILE) },
-  auth: { user: env.SMTP_USER, pass: env.SMTP_PASSWORD },
+  auth: env.SMTP_TOKEN
+    ? { type: "OAuth2", user: env.SMTP_USER, accessToken: env.SMTP_TOKEN }
+    : { user: env.SMTP_USER, pass: env.SMTP_PASSWORD },
 });
 await transport.sendMail({
   envelope: { from: env.LETTER_FROM, to: [env.LETTER_TO] },

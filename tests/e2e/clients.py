@@ -25,7 +25,7 @@ HELLO_NAME = "client.sender.example"
 SCRIPTS = ROOT / "tests/clients"
 
 
-def _write(folder: Path, name: str, content: bytes | str) -> Path:
+def write(folder: Path, name: str, content: bytes | str) -> Path:
     """A file for the client, which only its owner may read: it may hold a password."""
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -33,7 +33,7 @@ def _write(folder: Path, name: str, content: bytes | str) -> Path:
     return file
 
 
-def _facts(letter: Letter, upstream: Upstream, folder: Path) -> Mapping[str, str]:
+def facts(letter: Letter, upstream: Upstream, folder: Path) -> Mapping[str, str]:
     """What our own client scripts read from their environment."""
     return {
         "SMTP_HOST": "localhost",
@@ -45,15 +45,15 @@ def _facts(letter: Letter, upstream: Upstream, folder: Path) -> Mapping[str, str
         "LETTER_FROM": letter.sender,
         "LETTER_TO": letter.recipient,
         "LETTER_MARKER": letter.marker,
-        "LETTER_FILE": str(_write(folder, "letter.eml", letter.octets)),
-        "LETTER_TEXT_FILE": str(_write(folder, "letter.txt", BODY)),
+        "LETTER_FILE": str(write(folder, "letter.eml", letter.octets)),
+        "LETTER_TEXT_FILE": str(write(folder, "letter.txt", BODY)),
         "SENT_FILE": str(folder / "sent.eml"),
     }
 
 
 def swaks(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     """swaks; it puts a line end of its own behind the file."""
-    file = _write(folder, "letter.eml", letter.octets.removesuffix(b"\r\n"))
+    file = write(folder, "letter.eml", letter.octets.removesuffix(b"\r\n"))
     run(
         [
             *(program("swaks", "swaks"), "--server", "localhost", "--port", str(upstream.port)),
@@ -68,7 +68,7 @@ def swaks(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
 
 def msmtp(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     """msmtp sends what it reads from standard input."""
-    rc = _write(
+    rc = write(
         folder,
         "msmtprc",
         f"account default\nhost localhost\nport {upstream.port}\nauth on\ntls on\n"
@@ -93,7 +93,7 @@ def curl(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
             *("--url", f"{scheme}://localhost:{upstream.port}/{HELLO_NAME}"),
             *("--user", f"{upstream.username}:{upstream.password}"),
             *("--mail-from", letter.sender, "--mail-rcpt", letter.recipient),
-            *("--upload-file", _write(folder, "letter.eml", letter.octets)),
+            *("--upload-file", write(folder, "letter.eml", letter.octets)),
         ]
     )
     return letter.octets
@@ -129,7 +129,7 @@ def mutt(letter: Letter, upstream: Upstream, folder: Path) -> None:
     """mutt composes the message from the text on standard input."""
     scheme = "smtps" if upstream.implicit_tls else "smtp"
     user = quote(upstream.username, safe="")
-    rc = _write(
+    rc = write(
         folder,
         "muttrc",
         f'set smtp_url="{scheme}://{user}@localhost:{upstream.port}/"\n'
@@ -151,7 +151,7 @@ def mutt(letter: Letter, upstream: Upstream, folder: Path) -> None:
 def perl(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     """Net::SMTP of Perl."""
     script = SCRIPTS / "net_smtp.pl"
-    run([program("perl", "perl"), script], environment=_facts(letter, upstream, folder))
+    run([program("perl", "perl"), script], environment=facts(letter, upstream, folder))
     return letter.octets
 
 
@@ -196,7 +196,7 @@ def nodemailer(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     """nodemailer from npm; it composes the message and says what it composed."""
     needed_file(SCRIPTS / "node_modules/nodemailer", "cd tests/clients && npm ci")
     script = SCRIPTS / "nodemailer.mjs"
-    run([program("node", "nodejs"), script], environment=_facts(letter, upstream, folder))
+    run([program("node", "nodejs"), script], environment=facts(letter, upstream, folder))
     return (folder / "sent.eml").read_bytes()
 
 
@@ -204,7 +204,7 @@ def phpmailer(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     """PHPMailer; it composes the message and says what it composed."""
     needed_file(Path("/usr/share/php/libphp-phpmailer"), "apt-get install libphp-phpmailer")
     script = SCRIPTS / "phpmailer.php"
-    run([program("php", "php-cli"), script], environment=_facts(letter, upstream, folder))
+    run([program("php", "php-cli"), script], environment=facts(letter, upstream, folder))
     # On the way out it puts an empty line behind what it composed.
     return (folder / "sent.eml").read_bytes() + b"\r\n"
 

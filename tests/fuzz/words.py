@@ -14,6 +14,7 @@ from pillarbox.config.load import load
 from pillarbox.errors import AddressError, ConfigError
 from pillarbox.explain.failures import Failure, FailureKind, explain
 from pillarbox.explain.refusals import Fact, Refusal
+from pillarbox.explain.replies import explain_failure, explain_reply, explain_text
 from pillarbox.mail.address import MAX_LOCAL_PART_OCTETS, parse_mailbox
 from pillarbox.mail.envelope import Envelope
 from pillarbox.smtp.client_fit import Capabilities, mail_command, rcpt_command
@@ -85,6 +86,9 @@ def explanations(octets: bytes) -> None:
     assert len(split_replies(explanation.reply.encode())) == 1
     for text in (str(explanation.reply), explanation.cause, explanation.fix):
         assert "{" in given or "{" not in text
+    for known in (explain_reply(said), explain_text(given)):
+        assert known is None or known.sources
+    assert explain_failure(Failure(kind, detail, said), host=hop, port=25).cause
     facts: dict[str, Fact] = {
         place: "1" for _, place, _, _ in Formatter().parse(refusal.value.text) if place
     }

@@ -23,6 +23,7 @@ NOUNS = {
     "capture": ("capture", "Mail that was captured instead of sent."),
     "trace": ("trace", "What became of a message."),
     "session": ("session", "Why a login or a connection failed."),
+    "explain": ("explain", "What a reply of a mail server means, and what to do."),
     "check-config": ("check_config", "Check the configuration, all of it at once."),
     "readyz": ("readyz", "Ask the running service whether it takes mail."),
     "version": ("version", "Show the version."),

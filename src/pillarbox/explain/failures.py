@@ -335,7 +335,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class ExplainedFailure:
     """The reply that stands for a failure, what is usually behind it, and what to change."""
 
     kind: FailureKind
@@ -344,7 +344,7 @@ class Explanation:
     fix: str
 
 
-def explain(failure: Failure, *, hop: str) -> Explanation:
+def explain(failure: Failure, *, hop: str) -> ExplainedFailure:
     """Explain a failure at the next hop `hop` ("smtp.example.net:587").
 
     The reply has two lines: what happened, and the fix.
@@ -353,7 +353,7 @@ def explain(failure: Failure, *, hop: str) -> Explanation:
     said = str(failure.said) if failure.said is not None else "no answer"
     facts = {"hop": hop, "said": said, "detail": failure.detail}
     fix = text.fix.format_map(facts)
-    return Explanation(
+    return ExplainedFailure(
         kind=failure.kind,
         # Tables show both lines as one.
         reply=Reply(text.code, text.enhanced, (f"{text.what.format_map(facts)}.", fix)),

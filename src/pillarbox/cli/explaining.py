@@ -1,0 +1,61 @@
+"""How explanations of replies are shown, here and in other commands."""
+
+from pillarbox.cli.output import Json
+from pillarbox.explain.remedies import Grade, Remedy, Scope
+from pillarbox.explain.replies import Explanation
+
+PROVIDERS = {
+    "microsoft365": "Microsoft 365",
+    "google": "Google",
+    "yahoo": "Yahoo",
+    "amazon-ses": "Amazon SES",
+    "": "any server",
+}
+
+_REMEDIES = {
+    Remedy.RETRY: "it passes by itself",
+    Remedy.WAIT: "a limit of the next hop is reached, it moves on by itself",
+    Remedy.CONFIGURATION: "a setting of the route, or of what sends, has to be changed",
+    Remedy.ADMIN: "somebody has to change something at the next hop or in the DNS",
+    Remedy.FINAL: "as it is, nothing makes it work",
+}
+_SCOPES = {
+    Scope.RECIPIENT: "this recipient",
+    Scope.MESSAGE: "this message",
+    Scope.SENDER: "all mail of this sender",
+    Scope.HOP: "all mail of this route or mailbox",
+}
+_GRADES = {
+    Grade.DOCUMENTED: "documented",
+    Grade.FIELD: "seen in the field",
+    Grade.UNSEEN: "not seen, probable only",
+}
+
+
+def explanation_facts(explanation: Explanation) -> list[tuple[str, str]]:
+    """All of it, for people."""
+    known = "; ".join(explanation.sources)
+    return [
+        ("Id", f"{explanation.id} ({PROVIDERS.get(explanation.provider, explanation.provider)})"),
+        ("Cause", explanation.cause),
+        ("Fix", explanation.fix),
+        ("Class", f"{explanation.remedy.value}: {_REMEDIES[explanation.remedy]}"),
+        ("Concerns", _SCOPES[explanation.scope]),
+        ("Known from", f"{known} ({_GRADES[explanation.grade]})"),
+    ]
+
+
+def explanation_record(explanation: Explanation | None) -> Json:
+    """All of it, for programs; None: not known."""
+    if explanation is None:
+        return None
+    return {
+        "id": explanation.id,
+        "provider": explanation.provider or None,
+        "class": explanation.remedy.value,
+        "scope": explanation.scope.value,
+        "cause": explanation.cause,
+        "fix": explanation.fix,
+        "grade": explanation.grade.value,
+        "sources": list(explanation.sources),
+    }

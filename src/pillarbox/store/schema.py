@@ -375,6 +375,21 @@ lane = Table(
     UniqueConstraint("hop", "number"),
 )
 
+suspension = Table(
+    "suspension",
+    metadata,
+    # A lane whose next hop takes nothing before somebody changes something, and what it said.
+    _id("lane_id"),
+    Column("hop", Text, nullable=False),
+    _time("since_at", nullable=False),
+    Column("reply", Text, nullable=False),
+    # The id of its explanation, and the words of it as they were then.
+    Column("explanation", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+)
+
 instance = Table(
     "instance",
     metadata,

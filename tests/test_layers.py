@@ -20,7 +20,7 @@ LAYERS = (
     ("smtp", "route", "retry", "publish"),
     ("config", "observe", "files"),
     ("net", "store"),
-    ("policy", "delivery", "outcome"),
+    ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
     ("admin", "doctor", "first_start"),
     ("app",),
@@ -44,7 +44,10 @@ SOCKET_CALLS = {
     *("create_connection", "create_server", "open_connection", "open_unix_connection"),
     *("start_server", "start_unix_server"),
 }
-SOCKET_PARTS = {"reception", "delivery", "net", "client", "doctor", "admin", "app", "supervisor"}
+SOCKET_PARTS = {
+    *("reception", "delivery", "net", "client", "doctor", "admin", "app", "supervisor"),
+    "emulate",
+}
 SOCKET_FILES = {"observe/endpoint.py"}
 """Serves metrics on the loopback."""
 
@@ -52,6 +55,9 @@ LIGHT = PURE | {"client"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"idna"}
 SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "admin", "app"}
+
+EMULATOR_PARTS = {"emulate", "smtp", "mail", "net", "explain", "errors", "files"}
+"""What the emulator of Microsoft 365 may use."""
 
 FILE_LINES = 400
 FUNCTION_LINES = 40
@@ -152,6 +158,12 @@ def test_the_light_library_needs_no_package_of_the_server(file: Path) -> None:
 def test_client_and_doctor_do_not_need_the_server(file: Path) -> None:
     """The library and the doctor install without the server."""
     assert not [f"line {line}: {other}" for line, other in _ours(file) if other in SERVER_PARTS]
+
+
+@_by_name([file for file in FILES if _part(file) == "emulate"])
+def test_the_emulator_shares_little_with_the_service(file: Path) -> None:
+    """One mistake must not stand on both sides of a test."""
+    assert {other for _, other in _ours(file)} <= EMULATOR_PARTS
 
 
 @_by_name(FILES)

@@ -1,0 +1,92 @@
+"""The emulator as a whole: `async with Emulator(config) as emulator` starts and stops all of it."""
+
+import ssl
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pillarbox.emulate.config import EmulatorConfig, sample_config
+from pillarbox.emulate.smtp_server import SmtpSession
+from pillarbox.emulate.streams import Stream, TcpServer
+from pillarbox.emulate.world import World
+from pillarbox.net.certificates import CertificateFiles, ensure_certificates
+from pillarbox.net.tls import server_context
+
+NAME = "localhost"
+"""For which the certificate is, as for 127.0.0.1."""
+
+
+class Emulator:
+    """One Microsoft 365 of one's own, on free ports of the loopback unless `config` names some.
+
+    `world` has the switches, the faults, the messages that arrived and the statistics.
+    """
+
+    def __init__(
+        self, config: EmulatorConfig | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.config = config or sample_config()
+        self.world = World(self.config, clock)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files = CertificateFiles.in_folder(self.config.folder or Path())
+        self._smtp = TcpServer(self._serve_smtp)
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    @property
+    def smtp_port(self) -> int:
+        """The port that stands for smtp.office365.com:587."""
+        return self._smtp.port
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that clients have to trust."""
+        return self._files.ca_certificate
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make what is missing, and listen. Raises OSError where a port or the folder can not be
+        used."""
+        if self.config.folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="pillarbox-emulator-")
+            self._files = CertificateFiles.in_folder(Path(self._folder.name))
+        ensure_certificates(self._files, [NAME])
+        self._contexts = self._make_contexts()
+        try:
+            await self._smtp.start(self.config.ports.smtp)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End every connection and close the ports."""
+        await self._smtp.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _make_contexts(self) -> dict[str, ssl.SSLContext]:
+        """By the position of the switch tls_legacy: one that knows TLS 1.0, one that does not."""
+        usual = server_context(self._files.certificate, self._files.key)
+        legacy = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        legacy.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        legacy.set_ciphers("ALL:@SECLEVEL=0")
+        legacy.load_cert_chain(self._files.certificate, self._files.key)
+        return {"alert": usual, "refuse": legacy, "allow": legacy}
+
+    async def _serve_smtp(self, stream: Stream) -> None:
+        position = self.world.switches.get("tls_legacy")
+        await SmtpSession(self.world, self._contexts[position], stream).run()

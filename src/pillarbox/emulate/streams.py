@@ -1,0 +1,123 @@
+"""TCP for the emulator's servers: streams that can be turned into TLS, cut, and closed."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+HANDSHAKE_SECONDS = 20.0
+BUFFER_OCTETS = 256 * 1024
+
+
+class Stream:
+    """One connection: read, write, upgrade, end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def address(self) -> str:
+        """The address of the other side."""
+        peer = self._writer.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS, "" without."""
+        secure = self._writer.get_extra_info("ssl_object")
+        return str(secure.version()) if secure else ""
+
+    async def read(self) -> bytes:
+        """The next octets, b"" at the end."""
+        try:
+            return await self._reader.read(BUFFER_OCTETS)
+        except OSError:
+            return b""
+
+    async def write(self, octets: bytes) -> None:
+        """Write, and wait while the other side does not take it. Raises OSError."""
+        if octets:
+            self._writer.write(octets)
+            await self._writer.drain()
+
+    def pause(self) -> None:
+        """Leave what comes next to the handshake."""
+        cast("asyncio.Transport", self._writer.transport).pause_reading()
+
+    async def upgrade(self, context: ssl.SSLContext) -> None:
+        """Shake hands. Raises OSError (of which ssl.SSLError is one) where that fails."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=BUFFER_OCTETS)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport = await loop.start_tls(
+            self._writer.transport,
+            protocol,
+            context,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+        )
+        if transport is None:
+            raise ConnectionAbortedError("the connection ended in the handshake")
+        protocol.connection_made(transport)
+        self._reader = reader
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._writer.transport.abort()
+
+    async def close(self) -> None:
+        """End the connection when all is written."""
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._writer.wait_closed()
+
+
+class TcpServer:
+    """Serves each connection by `serve`, in a task of its own, until `stop`."""
+
+    def __init__(
+        self, serve: Callable[[Stream], Awaitable[None]], context: ssl.SSLContext | None = None
+    ) -> None:
+        self._serve = serve
+        self._context = context
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def start(self, port: int) -> None:
+        """Listen on 127.0.0.1; 0 takes a free port. Raises OSError."""
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", port, ssl=self._context, limit=BUFFER_OCTETS
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the port and end every connection."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        stream = Stream(reader, writer)
+        try:
+            await self._serve(stream)
+        except OSError:
+            # The client went away.
+            pass
+        except asyncio.CancelledError:
+            # The server stops. Streams of Python 3.11 complain of a task that ends cancelled.
+            pass
+        finally:
+            stream.cut()

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from pillarbox.emulate.config import EmulatorConfig, sample_config
+from pillarbox.emulate.http import HttpServer
+from pillarbox.emulate.login_server import LoginServer
 from pillarbox.emulate.smtp_server import SmtpSession
 from pillarbox.emulate.streams import Stream, TcpServer
 from pillarbox.emulate.world import World
@@ -33,6 +35,8 @@ class Emulator:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files = CertificateFiles.in_folder(self.config.folder or Path())
         self._smtp = TcpServer(self._serve_smtp)
+        self._login = LoginServer(self.world)
+        self._login_port = TcpServer(HttpServer(self._login.handle).serve)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     @property
@@ -41,9 +45,18 @@ class Emulator:
         return self._smtp.port
 
     @property
+    def authority_url(self) -> str:
+        """What stands for https://login.microsoftonline.com, without the tenant."""
+        return self._login.authority
+
+    @property
     def ca_file(self) -> Path:
         """The authority that clients have to trust."""
         return self._files.ca_certificate
+
+    def decide_device(self, user_code: str, decision: str, user: str = "") -> bool:
+        """Approve or decline a device code as a user does; whether there is such a code."""
+        return self._login.grants.decide_device(user_code, decision, user)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -66,17 +79,24 @@ class Emulator:
         ensure_certificates(self._files, [NAME])
         self._contexts = self._make_contexts()
         try:
-            await self._smtp.start(self.config.ports.smtp)
+            await self._listen()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """End every connection and close the ports."""
-        await self._smtp.stop()
+        for server in (self._smtp, self._login_port):
+            await server.stop()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    async def _listen(self) -> None:
+        ports, tls = self.config.ports, self._contexts["alert"]
+        await self._smtp.start(ports.smtp)
+        await self._login_port.start(ports.login, tls)
+        self._login.authority = f"https://{NAME}:{self._login_port.port}"
 
     def _make_contexts(self) -> dict[str, ssl.SSLContext]:
         """By the position of the switch tls_legacy: one that knows TLS 1.0, one that does not."""

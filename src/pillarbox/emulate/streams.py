@@ -79,19 +79,17 @@ class Stream:
 class TcpServer:
     """Serves each connection by `serve`, in a task of its own, until `stop`."""
 
-    def __init__(
-        self, serve: Callable[[Stream], Awaitable[None]], context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, serve: Callable[[Stream], Awaitable[None]]) -> None:
         self._serve = serve
-        self._context = context
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
-    async def start(self, port: int) -> None:
-        """Listen on 127.0.0.1; 0 takes a free port. Raises OSError."""
+    async def start(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        """Listen on 127.0.0.1, with TLS from the first octet where there is a context; 0 takes a
+        free port. Raises OSError."""
         self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", port, ssl=self._context, limit=BUFFER_OCTETS
+            self._accept, "127.0.0.1", port, ssl=context, limit=BUFFER_OCTETS
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -39,6 +39,8 @@ class World:
         self.faults = Faults(config.seed)
         self.messages = Messages(config.limits.kept_messages)
         self.signer = Signer()
+        self.graph_audiences: frozenset[str] = frozenset()
+        """The emulator's own Graph, once it listens; a token may be for it as for the real one."""
         self.clock = clock
         self._owners = {
             address: Owner(tenant, mailbox)

@@ -127,6 +127,8 @@ class Limits(_Strict):
     graph_upload_octets: int = Field(default=150 * MIB, ge=1)
     graph_upload_seconds: float = Field(default=300.0, gt=0)
     graph_request_octets: int = Field(default=4 * MIB, ge=1)
+    graph_attachment_least_octets: int = Field(default=3 * MIB, ge=1)
+    """Smaller attachments have no upload session."""
     graph_seconds: float = Field(default=0.02, ge=0)
     """How long Graph works on a request."""
     graph_retry_seconds: int = Field(default=2, ge=1)

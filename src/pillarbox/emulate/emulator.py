@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pillarbox.emulate.config import EmulatorConfig, sample_config
+from pillarbox.emulate.graph_server import GraphServer
 from pillarbox.emulate.http import HttpServer
 from pillarbox.emulate.login_server import LoginServer
 from pillarbox.emulate.smtp_server import SmtpSession
@@ -37,6 +38,8 @@ class Emulator:
         self._smtp = TcpServer(self._serve_smtp)
         self._login = LoginServer(self.world)
         self._login_port = TcpServer(HttpServer(self._login.handle).serve)
+        self._graph = GraphServer(self.world)
+        self._graph_port = TcpServer(HttpServer(self._graph.handle).serve)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     @property
@@ -48,6 +51,11 @@ class Emulator:
     def authority_url(self) -> str:
         """What stands for https://login.microsoftonline.com, without the tenant."""
         return self._login.authority
+
+    @property
+    def graph_url(self) -> str:
+        """What stands for https://graph.microsoft.com."""
+        return self._graph.url
 
     @property
     def ca_file(self) -> Path:
@@ -86,7 +94,7 @@ class Emulator:
 
     async def stop(self) -> None:
         """End every connection and close the ports."""
-        for server in (self._smtp, self._login_port):
+        for server in (self._smtp, self._login_port, self._graph_port):
             await server.stop()
         if self._folder is not None:
             self._folder.cleanup()
@@ -97,6 +105,9 @@ class Emulator:
         await self._smtp.start(ports.smtp)
         await self._login_port.start(ports.login, tls)
         self._login.authority = f"https://{NAME}:{self._login_port.port}"
+        await self._graph_port.start(ports.graph, tls)
+        self._graph.url = f"https://{NAME}:{self._graph_port.port}"
+        self.world.graph_audiences = frozenset({self._graph.url})
 
     def _make_contexts(self) -> dict[str, ssl.SSLContext]:
         """By the position of the switch tls_legacy: one that knows TLS 1.0, one that does not."""

@@ -144,6 +144,11 @@ class Faults:
             return fault
         return None
 
+    @property
+    def hits(self) -> int:
+        """How often the orders that stand have hit, together."""
+        return sum(order.hits for order in self._orders.values())
+
     def all(self) -> list[dict[str, object]]:
         """Every order with its number and how often it hit."""
         return [

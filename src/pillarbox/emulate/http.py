@@ -28,10 +28,6 @@ class CutError(ConnectionError):
     """The connection is to end without an answer."""
 
 
-class HangError(ConnectionError):
-    """There is to be no answer, ever."""
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer."""
@@ -65,6 +61,10 @@ class Request:
         """All of it; None where there is more. Raises OSError where the client goes away."""
         return await self._connection.body(limit_octets)
 
+    async def wait_for_end(self) -> None:
+        """Wait until the client has given up."""
+        await self._connection.wait_for_end()
+
     async def form(self, limit_octets: int = 65_536) -> dict[str, str]:
         """The fields of application/x-www-form-urlencoded."""
         body = await self.body(limit_octets) or b""
@@ -75,18 +75,18 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 async def meet_fault(
-    world: World, service: Service, stage: Stage, *, path: str, mailbox: str = ""
+    world: World, service: Service, stage: Stage, request: Request, mailbox: str = ""
 ) -> Response | None:
-    """The answer that a fault gives at this stage, None for the usual one. Raises CutError and
-    HangError."""
-    fault = world.faults.take(service, stage, mailbox=mailbox, path=path)
+    """The answer that a fault gives at this stage, None for the usual one. Raises CutError."""
+    fault = world.faults.take(service, stage, mailbox=mailbox, path=request.path)
     if fault is None:
         return None
     match fault.action:
         case Action.CUT:
             raise CutError("ordered")
         case Action.HANG:
-            raise HangError("ordered")
+            await request.wait_for_end()
+            raise CutError("the client has given up")
         case Action.DELAY:
             await asyncio.sleep(fault.seconds)
             return None
@@ -112,9 +112,6 @@ class HttpServer:
             await stream.close()
         except (CutError, TimeoutError):
             stream.cut()
-        except HangError:
-            while await stream.read():
-                pass
         except h11.RemoteProtocolError:
             await stream.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
             await stream.close()
@@ -177,6 +174,11 @@ class _Connection:
             return False
         http.start_next_cycle()
         return True
+
+    async def wait_for_end(self) -> None:
+        """Read what comes and give no answer, until the client goes away."""
+        while await self._stream.read():
+            pass
 
     async def _event(self) -> object:
         """The next event of h11."""

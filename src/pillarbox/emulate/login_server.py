@@ -31,14 +31,14 @@ class LoginServer:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
-        fault = await meet_fault(self._world, "login", Stage.REQUEST, path=request.path)
+        fault = await meet_fault(self._world, "login", Stage.REQUEST, request)
         if fault is not None:
             return fault
         try:
             response = await self._route(request)
         except LoginError as error:
             return error_response(error, now=self._world.now(), authority=self.authority)
-        fault = await meet_fault(self._world, "login", Stage.TAKEN, path=request.path)
+        fault = await meet_fault(self._world, "login", Stage.TAKEN, request)
         return fault or response
 
     async def _route(self, request: Request) -> Response:

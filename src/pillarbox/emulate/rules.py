@@ -154,8 +154,6 @@ def check_limits(world: World, owner: Owner, sender: str, recipients: tuple[str,
     outbound = world.switches.get("outbound", *owner.targets)
     if outbound != "allowed":
         return "bad-sender" if outbound == "blocked" else "banned-sender"
-    if world.switches.is_at("mailbox_logon", "fails", owner.targets):
-        return "mailbox-logon"
     if world.switches.is_at("mailbox_storage", "full", owner.targets):
         return "mailbox-full"
     now, count = world.clock(), len(recipients)

@@ -19,6 +19,9 @@ class Denial:
 
 def judge(world: World, owner: Owner, arrival: Arrival, addresses: Addresses) -> Denial | None:
     """Whether the mailbox may send this; where it may, its recipients count."""
+    is_smtp = arrival.way == "smtp"
+    if is_smtp and world.switches.is_at("mailbox_logon", "fails", owner.targets):
+        return Denial("mailbox-logon")
     if arrival.sender and not may_send_as(world, owner, arrival.sender):
         return Denial("send-as", arrival.sender)
     name, address = check_authors(world, owner, addresses)
@@ -27,13 +30,15 @@ def judge(world: World, owner: Owner, arrival: Arrival, addresses: Addresses) ->
 
 
 async def take(world: World, owner: Owner, arrival: Arrival, addresses: Addresses) -> Message:
-    """Keep the message, as late as the limit by minute wants it."""
+    """Keep the message, as late as the limit by minute wants it; SMTP answers then only, Graph at
+    once."""
     statistics = world.statistics[owner.mailbox.address]
     now = world.clock()
     accepted_at = world.paces[owner.mailbox.address].next(now)
     if accepted_at > now:
         statistics.delayed += 1
-        await asyncio.sleep(accepted_at - now)
+        if arrival.way == "smtp":
+            await asyncio.sleep(accepted_at - now)
     statistics.accepted += 1
     statistics.arrived.append(arrival.received_at)
     return world.messages.take(

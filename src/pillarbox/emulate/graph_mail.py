@@ -1,0 +1,191 @@
+"""Messages of Graph: sendMail with MIME or JSON, drafts, attachments, upload sessions, send."""
+
+import base64
+import binascii
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from pillarbox.emulate.graph_errors import GraphError
+from pillarbox.emulate.world import Owner, World
+
+UPLOAD_SECONDS = 3600
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A message that is being put together."""
+
+    owner: Owner
+    message: EmailMessage
+    raw: bytes | None
+    """As it came, while nothing has been added to it."""
+
+    def content(self) -> bytes:
+        """The octets that are sent."""
+        return self.raw if self.raw is not None else self.message.as_bytes(policy=SMTP)
+
+
+@dataclass(slots=True)
+class Upload:
+    """An attachment that comes in pieces."""
+
+    draft: Draft
+    app_id: str
+    name: str
+    content_type: str
+    size: int
+    parts: list[bytes] = field(default_factory=list)
+    received: int = 0
+
+
+class Drafts:
+    """Drafts and uploads of all mailboxes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._drafts: dict[str, Draft] = {}
+        self._uploads: dict[str, Upload] = {}
+
+    def create(self, owner: Owner, content_type: str, body: bytes) -> str:
+        """A new draft; its id."""
+        draft_id = f"AAMk{secrets.token_urlsafe(48)}"
+        if content_type == "text/plain":
+            raw = decode_mime(body)
+            parsed = message_from_bytes(raw, policy=SMTP)
+            self._drafts[draft_id] = Draft(owner, parsed, raw)
+        else:
+            self._drafts[draft_id] = Draft(owner, compose(read_json(body)), None)
+        return draft_id
+
+    def find(self, owner: Owner, draft_id: str) -> Draft:
+        """Raises GraphError where the mailbox has no such draft."""
+        draft = self._drafts.get(draft_id)
+        if draft is None or draft.owner is not owner:
+            raise GraphError("item")
+        return draft
+
+    def remove(self, owner: Owner, draft_id: str) -> None:
+        """Delete it, or it has been sent."""
+        self.find(owner, draft_id)
+        del self._drafts[draft_id]
+
+    def begin_upload(self, draft: Draft, app_id: str, body: bytes, base_url: str) -> Json:
+        """createUploadSession: where the pieces go."""
+        item = read_json(body).get("AttachmentItem")
+        if not isinstance(item, dict) or not isinstance(item.get("size"), int):
+            raise GraphError("json")
+        if item["size"] < self._world.limits.graph_attachment_least_octets:
+            raise GraphError("attachment-size")
+        token = secrets.token_urlsafe(32)
+        self._uploads[token] = Upload(
+            draft,
+            app_id,
+            str(item.get("name", "attachment")),
+            str(item.get("contentType", "application/octet-stream")),
+            item["size"],
+        )
+        return {"uploadUrl": f"{base_url}/upload/{token}", **self._expected("0-")}
+
+    def upload(self, token: str) -> Upload:
+        """Raises GraphError where there is no such session."""
+        if token not in self._uploads:
+            raise GraphError("item")
+        return self._uploads[token]
+
+    def take_range(self, token: str, content_range: str, body: bytes) -> Json | None:
+        """One piece, in order; None where it was the last one. Raises GraphError."""
+        upload = self.upload(token)
+        match = _RANGE.fullmatch(content_range)
+        if match is None:
+            raise GraphError("range")
+        first, last, size = map(int, match.groups())
+        fits = first == upload.received and last - first + 1 == len(body) and last < size
+        if not fits or size != upload.size:
+            raise GraphError("range")
+        upload.parts.append(body)
+        upload.received += len(body)
+        if upload.received < size:
+            return self._expected(str(upload.received))
+        del self._uploads[token]
+        attach(upload.draft, upload.name, upload.content_type, b"".join(upload.parts))
+        return None
+
+    def _expected(self, next_range: str) -> Json:
+        ends = self._world.now() + timedelta(seconds=UPLOAD_SECONDS)
+        return {
+            "expirationDateTime": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+            "nextExpectedRanges": [next_range],
+        }
+
+
+def attach(draft: Draft, name: str, content_type: str, content: bytes) -> None:
+    """Add a file to a draft; it is written anew."""
+    main, _, sub = content_type.partition("/")
+    draft.message.add_attachment(
+        content, maintype=main or "application", subtype=sub or "octet-stream", filename=name
+    )
+    draft.raw = None
+
+
+def decode_mime(body: bytes) -> bytes:
+    """The message of a text/plain request. Raises GraphError."""
+    try:
+        raw = base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error as error:
+        raise GraphError("base64") from error
+    if not raw:
+        raise GraphError("mime")
+    return raw
+
+
+def read_json(body: bytes) -> Json:
+    """An object. Raises GraphError."""
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise GraphError("json") from error
+    if not isinstance(value, dict):
+        raise GraphError("json")
+    return value
+
+
+def compose(value: Json) -> EmailMessage:
+    """The message of a JSON object (the resource type `message`). Raises GraphError."""
+    message = EmailMessage(policy=SMTP)
+    try:
+        for name, key in (("To", "toRecipients"), ("Cc", "ccRecipients"), ("Bcc", "bccRecipients")):
+            addresses = [_address(entry) for entry in value.get(key, [])]
+            if addresses:
+                message[name] = ", ".join(addresses)
+        for name, key in (("From", "from"), ("Sender", "sender")):
+            if key in value:
+                message[name] = _address(value[key])
+        message["Subject"] = str(value.get("subject", ""))
+        for entry in value.get("internetMessageHeaders", []):
+            message[str(entry["name"])] = str(entry["value"])
+        body = value.get("body", {})
+        is_html = str(body.get("contentType", "text")).lower() == "html"
+        message.set_content(str(body.get("content", "")), subtype="html" if is_html else "plain")
+        for entry in value.get("attachments", []):
+            content = base64.b64decode(entry["contentBytes"], validate=True)
+            main, _, sub = str(entry.get("contentType", "application/octet-stream")).partition("/")
+            message.add_attachment(
+                content, maintype=main, subtype=sub, filename=str(entry.get("name", "attachment"))
+            )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GraphError("json") from error
+    return message
+
+
+def _address(entry: Json) -> str:
+    return str(entry["emailAddress"]["address"])

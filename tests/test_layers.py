@@ -18,6 +18,7 @@ LAYERS = (
     ("mail",),
     ("explain", "oauth"),
     ("smtp", "route", "retry", "publish"),
+    ("discovery",),
     ("config", "observe", "files"),
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
@@ -31,7 +32,9 @@ LAYERS = (
 )
 """From the bottom up. A part imports from lower layers only, so not from those beside it."""
 
-PURE = {"errors", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"}
+PURE = {
+    *("errors", "mail", "explain", "oauth", "smtp", "route", "retry", "publish", "discovery"),
+}
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),
     *("subprocess", "threading", "time", "uuid"),
@@ -53,7 +56,7 @@ SOCKET_FILES = {"observe/endpoint.py"}
 
 LIGHT = PURE | {"client"}
 """What `pip install pillarbox` without extras must be able to import."""
-LIGHT_LIBRARIES = {"idna"}
+LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "admin", "app"}
 
 EMULATOR_PARTS = {"emulate", "smtp", "mail", "net", "explain", "errors", "files"}

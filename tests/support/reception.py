@@ -14,7 +14,7 @@ from pillarbox.config import Limits, Listener
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.net.certificates import CertificateFiles
-from pillarbox.net.fetch import Fetcher
+from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.tls import ServerCertificate
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock, timestamp

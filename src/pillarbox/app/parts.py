@@ -15,7 +15,7 @@ from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
-from pillarbox.net.fetch import Fetcher
+from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
 from pillarbox.outcome.unknown_watch import UnknownWatch

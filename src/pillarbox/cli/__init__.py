@@ -6,8 +6,9 @@ Start-up is quick: each noun is its own module, which is imported only when it i
 import sys
 
 EX_UNAVAILABLE = 69
-NEEDS_SERVER = (
-    "pillarbox: this is the light library only; the service and its commands come with: "
+NEEDS_EXTRA = (
+    "pillarbox: this is the light library only. `pillarbox find` comes with: "
+    'pip install "pillarbox[client]"; the service and all its commands come with: '
     'pip install "pillarbox[server]"\n'
 )
 
@@ -19,6 +20,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "pillarbox":
             raise
-        sys.stderr.write(NEEDS_SERVER)
+        sys.stderr.write(NEEDS_EXTRA)
         sys.exit(EX_UNAVAILABLE)
     root(prog_name="pillarbox")

@@ -11,7 +11,7 @@ from pillarbox.cli.names import find_tenant
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.errors import FetchError
-from pillarbox.net.fetch import Fetcher
+from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.policy.issuer_keys import FETCH_SECONDS, fetch_keys
 from pillarbox.store.admin.issuers import (
     CLAIMS,

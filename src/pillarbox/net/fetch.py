@@ -1,150 +1,136 @@
-"""Small JSON documents over HTTPS, from hosts that an administrator or another document named.
-
-https only, verified; no redirects, no proxies, a bound of octets and of time. A host that no
-administrator named must have public addresses only, and the one that was looked at is the one that
-is connected to: no document can make the service ask inside of its own network.
+"""Fetching a small document from a host that strangers name: HTTPS, few redirects, little time, few
+octets. HTTP/1.1 (RFC 9112) by h11; no cookies, no compression, nothing kept.
 """
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
-from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
 
-import httpx2
-import orjson
+import h11
 
-from pillarbox.errors import ConfigError, FetchError
-from pillarbox.net.tls import ClientContexts
+from pillarbox.errors import PillarboxError
+from pillarbox.net.dns import DnsFailure
+from pillarbox.net.reach import NoSuchHostError, Reach, ReachError, in_words, stream_failure
+from pillarbox.net.streams import Stream
 
-MAX_OCTETS = 262_144
-"""Of one document: a set of a hundred keys with certificates is smaller."""
+MAX_OCTETS = 65_536
+MAX_HEADER_OCTETS = 16_384
+MAX_REDIRECTS = 3
+FETCH_SECONDS = 5.0
+"""For all of it, redirects included."""
 
-MAX_URL = 2048
-MOST_ADDRESSES = 4
-"""That are tried of one host."""
-
-STEP_SECONDS = 5.0
-"""For each of connecting, writing and reading once."""
-
-Document: TypeAlias = Mapping[str, Any]
+_PORTS = {"https": 443, "http": 80}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ABSENT = frozenset({401, 403, 404, 410})
+"""There is nothing for us, whatever the server means by it."""
 
 
-class Fetcher:
-    """Fetches for one process; whoever calls sets the time for all of it."""
-
-    def __init__(self) -> None:
-        self._contexts = ClientContexts()
-
-    async def fetch(self, url: str, *, ca_file: str = "", is_named: bool = False) -> Document:
-        """The JSON object at `url`. `is_named`: an administrator named its host, so it may be in
-        a private network. Raises FetchError; its text names no more than the host."""
-        host, port = _host_of(url)
-        addresses = await _addresses_of(host, port, may_be_private=is_named)
-        try:
-            context = self._contexts.get(verify=True, ca_file=ca_file)
-            async with httpx2.AsyncClient(
-                verify=context, trust_env=False, timeout=STEP_SECONDS
-            ) as client:
-                octets = await _ask_each(client, httpx2.URL(url), addresses)
-        except ConfigError as error:
-            raise FetchError(f"{host}: {error}") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            raise FetchError(f"{host}: {_reason(error)}") from error
-        return _document(octets, host)
+class FetchError(PillarboxError):
+    """The document could not be had; the text says why."""
 
 
-async def _ask_each(client: httpx2.AsyncClient, url: httpx2.URL, addresses: list[str]) -> bytes:
-    """What stands at the URL, from the first address that takes the connection."""
-    *others, last = addresses
-    for address in others:
-        with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
-            return await _ask(client, url, address)
-    return await _ask(client, url, last)
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document. `is_secure` is whether each step to it was HTTPS."""
+
+    content: bytes
+    url: str
+    is_secure: bool
 
 
-async def _ask(client: httpx2.AsyncClient, url: httpx2.URL, address: str) -> bytes:
-    headers = {
-        "Host": url.netloc.decode("ascii"),
-        "Accept": "application/json",
-        # What is packed has no bound.
-        "Accept-Encoding": "identity",
-    }
-    async with client.stream(
-        "GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host}
-    ) as response:
-        return await _body(response, url.host)
+async def fetch(url: str, reach: Reach) -> Fetched | None:
+    """The document at a URL, None where there is none. Raises FetchError.
+
+    A redirect may lead from HTTP to HTTPS and never back.
+    """
+    try:
+        async with asyncio.timeout(FETCH_SECONDS):
+            return await _follow(url, reach)
+    except TimeoutError as exc:
+        raise FetchError("it took too long") from exc
+    except NoSuchHostError:
+        return None
+    except (ReachError, DnsFailure) as exc:
+        raise FetchError(str(exc)) from exc
+    except h11.ProtocolError as exc:
+        raise FetchError("the answer is no HTTP") from exc
+    except OSError as exc:
+        raise FetchError(in_words(stream_failure(exc))) from exc
 
 
-def _host_of(url: str) -> tuple[str, int | None]:
-    """Host and port of an https URL."""
+async def _follow(url: str, reach: Reach) -> Fetched | None:
+    is_secure = True
+    for _ in range(MAX_REDIRECTS + 1):
+        scheme, host, target = _split(url)
+        is_secure = is_secure and scheme == "https"
+        async with reach.open(host, _PORTS[scheme]) as plain:
+            stream: Stream = plain
+            if scheme == "https":
+                stream = await reach.secure(plain, host)
+            status, location, content = await _get(stream, host, target)
+        if status == 200:
+            return Fetched(content, url, is_secure)
+        if status in _ABSENT:
+            return None
+        if status not in _REDIRECTS or not location:
+            raise FetchError(f"the server answered {status}")
+        url = _next(url, location)
+    raise FetchError("it is redirected too often")
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Scheme, host and request target of a URL that may be fetched."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    is_plain = url.isascii() and url.isprintable() and len(url) <= MAX_URL
-    if not host or not is_plain or parts.scheme != "https" or parts.username is not None:
-        raise FetchError("an address that is no https URL")
-    return host, port
+        port = parts.port
+    except ValueError as exc:
+        raise FetchError("the address is not valid") from exc
+    if parts.scheme not in _PORTS or port not in (None, _PORTS[parts.scheme]):
+        raise FetchError("it leads to another service than HTTPS")
+    if parts.username is not None or not parts.hostname:
+        raise FetchError("the address is not valid")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return parts.scheme, parts.hostname, target
 
 
-async def _addresses_of(host: str, port: int | None, *, may_be_private: bool) -> list[str]:
-    """The addresses of the host, if they may be connected to."""
+def _next(url: str, location: str) -> str:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port or 443, type=socket.SOCK_STREAM
-        )
-    except (OSError, UnicodeError) as error:
-        raise FetchError(f"{host}: its name can not be resolved") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-    if not addresses:
-        raise FetchError(f"{host}: it has no address")
-    if not may_be_private and not all(map(_is_public, addresses)):
-        raise FetchError(f"{host}: it is inside of a private network, and nobody named it here")
-    return addresses[:MOST_ADDRESSES]
+        following = urljoin(url, location)
+    except ValueError as exc:
+        raise FetchError("it is redirected to no address") from exc
+    if url.startswith("https:") and not following.startswith("https:"):
+        raise FetchError("it is redirected away from HTTPS")
+    return following
 
 
-def _is_public(text: str) -> bool:
-    address = ip_address(text)
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is not None:
-            return inner.is_global
-    return address.is_global and not address.is_multicast
+async def _get(stream: Stream, host: str, target: str) -> tuple[int, str, bytes]:
+    """Status, location and content of one answer."""
+    client = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_OCTETS)
+    headers = [("Host", host), ("User-Agent", "pillarbox"), ("Connection", "close")]
+    request = h11.Request(method="GET", target=target.encode(), headers=headers)
+    await stream.write(client.send(request) + client.send(h11.EndOfMessage()))
+    status, location, content = 0, "", bytearray()
+    while True:
+        match client.next_event():
+            case h11.NEED_DATA:
+                client.receive_data(await stream.read())
+            case h11.Response() as response:
+                status = response.status_code
+                location = _location(response)
+                if status != 200:
+                    return status, location, b""
+            case h11.Data(data=data):
+                content += data
+                if len(content) > MAX_OCTETS:
+                    raise FetchError("it is too large")
+            case h11.EndOfMessage():
+                return status, location, bytes(content)
+            case h11.InformationalResponse():
+                continue
+            case _:
+                raise FetchError("the answer ended early")
 
 
-async def _body(response: httpx2.Response, host: str) -> bytes:
-    if response.status_code != httpx2.codes.OK:
-        raise FetchError(f"{host}: it answered {response.status_code}")
-    octets = bytearray()
-    async for block in response.aiter_raw():
-        octets += block
-        if len(octets) > MAX_OCTETS:
-            raise FetchError(f"{host}: its answer is longer than {MAX_OCTETS} octets")
-    return bytes(octets)
-
-
-def _document(octets: bytes, host: str) -> Document:
-    try:
-        document = orjson.loads(octets)
-    except ValueError as error:
-        raise FetchError(f"{host}: its answer is no JSON") from error
-    if not isinstance(document, dict):
-        raise FetchError(f"{host}: its answer is no JSON object")
-    return document
-
-
-def _reason(error: Exception) -> str:
-    """What failed, in a few words of the error's kind: what others wrote is not repeated."""
-    cause = error.__cause__ or error
-    text = str(cause)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not trusted (a CA of its own: --ca-file)"
-    if isinstance(error, httpx2.TimeoutException):
-        return "it did not answer in time"
-    if isinstance(error, httpx2.ConnectError):
-        return "no connection could be made"
-    return f"the request failed ({type(error).__name__})"
+def _location(response: h11.Response) -> str:
+    values = [value for name, value in response.headers if name == b"location"]
+    return values[0].decode("ascii", "replace") if values else ""

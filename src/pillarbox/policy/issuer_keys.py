@@ -61,7 +61,7 @@ class IssuerAway(Exception):
 
 
 class Fetch(Protocol):
-    """What is asked of net.fetch."""
+    """What is asked of net.issuer_documents."""
 
     async def fetch(
         self, url: str, *, ca_file: str = "", is_named: bool = False

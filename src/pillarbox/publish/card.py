@@ -1,6 +1,8 @@
 """The settings card: everything a client needs, as plain text for a terminal. Pure."""
 
-from pillarbox.publish.client_settings import ClientSettings, Encryption
+from collections.abc import Iterable
+
+from pillarbox.publish.client_settings import ClientSettings, Door, Encryption
 from pillarbox.publish.snippets import Snippet, make_snippets
 
 CARD_COLUMNS = 100
@@ -22,18 +24,28 @@ def render_card(settings: ClientSettings, *, only: str = "") -> str:
 def render_settings(settings: ClientSettings) -> str:
     """The part of the card above the snippets."""
     fields = [("Server", settings.server)]
-    fields += [("Port", f"{door.port:<6} {_NAMES[door.encryption]}") for door in settings.doors]
+    fields += [("Port", door_text(door)) for door in settings.doors]
     fields.append(("User name", settings.username))
     fields.append(("Password", settings.password or "(shown once, when it was made)"))
     if settings.ca_file:
         fields.append(("CA file", f"{settings.ca_file} (clients have to trust it)"))
-    title = f"Settings for {settings.username}"
+    card = render_fields(f"Settings for {settings.username}", fields)
+    if settings.password:
+        return card
+    return (
+        f"{card}\n\nFor a new password: pillarbox credential add {settings.username} --label NAME"
+    )
+
+
+def door_text(door: Door) -> str:
+    """A port and its encryption, under all the names that clients have for it."""
+    return f"{door.port:<6} {_NAMES[door.encryption]}"
+
+
+def render_fields(title: str, fields: Iterable[tuple[str, str]]) -> str:
+    """A title and what stands under it, one name and value a line."""
     lines = [title, "=" * len(title)]
     lines += [f"{name:<12}{value}" for name, value in fields]
-    if not settings.password:
-        lines.append(
-            f"\nFor a new password: pillarbox credential add {settings.username} --label NAME"
-        )
     return "\n".join(lines)
 
 

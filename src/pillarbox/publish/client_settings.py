@@ -32,9 +32,10 @@ class ClientSettings:
     """The settings of one account.
 
     `server` is a host name or an IP literal without brackets. `doors` holds at least one.
-    `username` is the login, which is also the sender address. `password` is "" where it is not
-    known any more. `ca_file` names a PEM file that clients have to trust, "" where a public CA
-    signed the certificate.
+    `username` is the login, which is also the sender address unless `sender_address` is another.
+    `password` is "" where it is not known any more. `ca_file` names a PEM file that clients have
+    to trust, "" where a public CA signed the certificate. `mechanisms` are those of AUTH that the
+    server offers.
     """
 
     server: str
@@ -42,6 +43,19 @@ class ClientSettings:
     username: str
     password: str = field(default="", repr=False)
     ca_file: str = ""
+    sender_address: str = ""
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+
+    @property
+    def sender(self) -> str:
+        """The address in MAIL and in the From field."""
+        return self.sender_address or self.username
+
+    @property
+    def mechanism(self) -> str:
+        """The one of AUTH to name to a client that wants to be told."""
+        offers_only_login = "PLAIN" not in self.mechanisms and "LOGIN" in self.mechanisms
+        return "LOGIN" if offers_only_login else "PLAIN"
 
     def preferred_door(self) -> Door:
         """The door that the snippets use.

@@ -13,10 +13,10 @@ def printer_form(settings: ClientSettings) -> str:
     fields = [
         ("SMTP server, outgoing mail server", settings.server),
         *_ports(settings),
-        ("SMTP authentication", "on; method Auto, PLAIN or LOGIN"),
+        ("SMTP authentication", f"on; method {_methods(settings)}"),
         ("User name, login name, account", settings.username),
         ("Password", settings.password or PASSWORD_PLACEHOLDER),
-        ("Device address, From, sender", f"{settings.username} (must be this address)"),
+        ("Device address, From, sender", f"{settings.sender} (must be this address)"),
         ("POP before SMTP", "off"),
     ]
     if settings.ca_file:
@@ -27,6 +27,11 @@ def printer_form(settings: ClientSettings) -> str:
     else:
         fields.append(("Verify server certificate", "on"))
     return "\n".join(f"{name:<{_FIELD_COLUMNS}}{value}" for name, value in fields)
+
+
+def _methods(settings: ClientSettings) -> str:
+    offered = [name for name in ("PLAIN", "LOGIN") if name in settings.mechanisms]
+    return " or ".join(["Auto", *offered]) if len(offered) < 2 else "Auto, PLAIN or LOGIN"
 
 
 def _ports(settings: ClientSettings) -> list[tuple[str, str]]:

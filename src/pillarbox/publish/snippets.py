@@ -135,14 +135,14 @@ def _curl(settings: ClientSettings) -> str:
     scheme = "smtps" if door.encryption is Encryption.TLS else "smtp"
     host = f"[{settings.server}]" if ":" in settings.server else settings.server
     # printf takes its format again for each argument.
-    header = (f"From: {settings.username}", f"To: {EXAMPLE_RECIPIENT}", "Subject: Test")
+    header = (f"From: {settings.sender}", f"To: {EXAMPLE_RECIPIENT}", "Subject: Test")
     lines = " ".join(map(shell_literal, (*header, "", "Hello")))
     # Without a password curl asks for it.
     login = f"{settings.username}:{settings.password}" if settings.password else settings.username
     options = [
         f"curl --ssl-reqd --url {shell_literal(f'{scheme}://{host}:{door.port}')}",
         f"--user {shell_literal(login)}",
-        f"--mail-from {shell_literal(settings.username)} --mail-rcpt {EXAMPLE_RECIPIENT}",
+        f"--mail-from {shell_literal(settings.sender)} --mail-rcpt {EXAMPLE_RECIPIENT}",
         "--upload-file -",
     ]
     if settings.ca_file:
@@ -155,8 +155,8 @@ def _swaks(settings: ClientSettings) -> str:
     tls = "--tls-on-connect" if door.encryption is Encryption.TLS else "--tls"
     options = [
         f"swaks --server {shell_literal(settings.server)} --port {door.port} {tls} --tls-verify",
-        f"--auth PLAIN --auth-user {shell_literal(settings.username)}",
-        f"--from {shell_literal(settings.username)} --to {EXAMPLE_RECIPIENT}",
+        f"--auth {settings.mechanism} --auth-user {shell_literal(settings.username)}",
+        f"--from {shell_literal(settings.sender)} --to {EXAMPLE_RECIPIENT}",
     ]
     if settings.ca_file:
         options.insert(1, f"--tls-ca-path {shell_literal(settings.ca_file)}")
@@ -180,6 +180,7 @@ def _fill(
         "SERVER": literal(settings.server),
         "PORT": str(settings.preferred_door().port),
         "USER": literal(settings.username),
+        "SENDER": literal(settings.sender),
         "PASSWORD": literal(settings.password or PASSWORD_PLACEHOLDER),
         "RECIPIENT": literal(EXAMPLE_RECIPIENT),
         **facts,
@@ -198,7 +199,7 @@ import ssl
 from email.message import EmailMessage
 
 message = EmailMessage()
-message["From"] = @USER@
+message["From"] = @SENDER@
 message["To"] = @RECIPIENT@
 message["Subject"] = "Test"
 message.set_content("Hello")
@@ -218,7 +219,7 @@ const transport = require("nodemailer").createTransport({
 });
 transport
   .sendMail({
-    from: @USER@, to: @RECIPIENT@, subject: "Test", text: "Hello",
+    from: @SENDER@, to: @RECIPIENT@, subject: "Test", text: "Hello",
   })
   .then((result) => console.log(result.response));
 """
@@ -236,7 +237,7 @@ $mail->SMTPSecure = @SECURITY@;
 $mail->SMTPAuth = true;
 $mail->Username = @USER@;
 $mail->Password = @PASSWORD@;
-$mail->setFrom(@USER@);
+$mail->setFrom(@SENDER@);
 $mail->addAddress(@RECIPIENT@);
 $mail->Subject = 'Test';
 $mail->Body = 'Hello';
@@ -250,7 +251,7 @@ using MimeKit;
 @USINGS@
 
 var message = new MimeMessage();
-message.From.Add(MailboxAddress.Parse(@USER@));
+message.From.Add(MailboxAddress.Parse(@SENDER@));
 message.To.Add(MailboxAddress.Parse(@RECIPIENT@));
 message.Subject = "Test";
 message.Body = new TextPart("plain") { Text = "Hello" };
@@ -297,7 +298,7 @@ public class SendMail {
 @TRUST@
 
         MimeMessage message = new MimeMessage(Session.getInstance(settings));
-        message.setFrom(new InternetAddress(@USER@));
+        message.setFrom(new InternetAddress(@SENDER@));
         message.setRecipients(Message.RecipientType.TO, @RECIPIENT@);
         message.setSubject("Test");
         message.setText("Hello");

@@ -233,11 +233,12 @@ async def test_a_bad_envelope_fails_before_anything_is_sent(
 
 
 def test_the_base_package_is_enough() -> None:
-    """Sending needs nothing of the extra `server`: it works where only `idna` is installed."""
+    """Sending and finding need nothing of the extra `server`."""
     code = """
 import sys
 there = set(sys.modules)
-import pillarbox.client
+import pillarbox.client, pillarbox
+pillarbox.discover
 beyond = {name.partition(".")[0] for name in set(sys.modules) - there}
 beyond -= set(sys.stdlib_module_names)
 print(sorted(name for name in beyond if not name.startswith("_")))
@@ -246,4 +247,4 @@ print(sorted(name for name in beyond if not name.startswith("_")))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
 
-    assert set(ast.literal_eval(found)) <= {"pillarbox", "idna"}
+    assert set(ast.literal_eval(found)) <= {"pillarbox", "dns", "h11", "idna", "publicsuffixlist"}

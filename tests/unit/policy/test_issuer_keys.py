@@ -9,7 +9,7 @@ import pytest
 from joserfc.jwk import ECKey, OctKey
 from tests.support.token_issuer import DISCOVERY, KEYS, TokenIssuer, rsa_key, send
 
-from pillarbox.net.fetch import Fetcher
+from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.issuer_keys import (
     FRESH_SECONDS,

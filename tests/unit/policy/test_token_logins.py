@@ -16,7 +16,7 @@ from tests.support.token_issuer import KEYS, SUBJECT, TokenIssuer, rsa_key, send
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.net.fetch import Fetcher
+from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.policy.authenticate import Authenticator, Grant, Verdict
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial

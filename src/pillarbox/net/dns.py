@@ -1,0 +1,133 @@
+"""Asking the DNS: the few kinds of records that mail needs, as plain values.
+
+A name or a record that is not there is an empty answer; no answer is an error. Nothing here knows
+whether an answer was validated (DNSSEC).
+"""
+
+from typing import Protocol, TypeVar
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdatatype
+import dns.resolver
+from dns.rdtypes.ANY.CNAME import CNAME
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+from dns.rdtypes.IN.SRV import SRV
+
+from pillarbox.discovery.srv import SrvRecord
+from pillarbox.errors import PillarboxError
+
+MAX_RECORDS = 32
+"""More records of one name are not looked at."""
+
+LOOKUP_SECONDS = 4.0
+"""All tries of one question together."""
+
+
+Record = TypeVar("Record", bound=dns.rdata.Rdata)
+
+
+class DnsFailure(PillarboxError):
+    """The DNS gave no answer: neither records nor that there are none."""
+
+
+class Resolver(Protocol):
+    """Whoever answers questions to the DNS. All methods raise DnsFailure."""
+
+    async def addresses(self, name: str) -> list[str]:
+        """IPv4 and IPv6 addresses of a host."""
+
+    async def srv(self, name: str) -> list[SrvRecord]:
+        """SRV records (RFC 2782), in no order."""
+
+    async def mx(self, name: str) -> list[str]:
+        """MX hosts, best first (RFC 5321 section 5.1)."""
+
+    async def txt(self, name: str) -> list[str]:
+        """TXT records, the strings of each put together; octets beyond ASCII become "?"."""
+
+    async def alias(self, name: str) -> str:
+        """Where a CNAME record leads; "" where there is none."""
+
+
+class DnsResolver:
+    """The resolver of this machine, or another one of dnspython."""
+
+    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
+        """Raises DnsFailure where this machine has no DNS server."""
+        if resolver is None:
+            try:
+                resolver = dns.asyncresolver.Resolver()
+            except dns.exception.DNSException as exc:
+                raise DnsFailure("this machine names no DNS server (/etc/resolv.conf)") from exc
+        resolver.lifetime = min(resolver.lifetime, LOOKUP_SECONDS)
+        resolver.cache = dns.resolver.LRUCache()
+        self._resolver = resolver
+
+    async def addresses(self, name: str) -> list[str]:
+        """As Resolver.addresses; IPv4 first, because it seldom fails where IPv6 works."""
+        found = [record.address for record in await self._ask(name, A)]
+        try:
+            found += [record.address for record in await self._ask(name, AAAA)]
+        except DnsFailure:
+            if not found:
+                raise
+        return found
+
+    async def srv(self, name: str) -> list[SrvRecord]:
+        """As Resolver.srv."""
+        return [
+            SrvRecord(record.priority, record.weight, record.port, _text(record.target))
+            for record in await self._ask(name, SRV)
+        ]
+
+    async def mx(self, name: str) -> list[str]:
+        """As Resolver.mx; the null MX (RFC 7505) is no host."""
+        records = await self._ask(name, MX)
+        found = sorted((record.preference, _text(record.exchange)) for record in records)
+        return [host for _, host in found if host != "."]
+
+    async def txt(self, name: str) -> list[str]:
+        """As Resolver.txt."""
+        return [
+            b"".join(record.strings).decode("ascii", "replace").replace("\ufffd", "?")
+            for record in await self._ask(name, TXT)
+        ]
+
+    async def alias(self, name: str) -> str:
+        """As Resolver.alias."""
+        return next((_text(record.target) for record in await self._ask(name, CNAME)), "")
+
+    async def _ask(self, name: str, kind: type[Record]) -> list[Record]:
+        """The records of a kind; its class is named as the DNS names it."""
+        try:
+            answer = await self._resolver.resolve(
+                dns.name.from_text(name), dns.rdatatype.from_text(kind.__name__), search=False
+            )
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return []
+        except (dns.exception.DNSException, OSError) as exc:
+            raise DnsFailure(_reason(exc)) from exc
+        return [record for record in answer if isinstance(record, kind)][:MAX_RECORDS]
+
+
+def _text(name: dns.name.Name) -> str:
+    """A name as other parts compare it: lower case, without the last dot; "." is the root."""
+    return name.to_text(omit_final_dot=True).lower() or "."
+
+
+def _reason(exc: Exception) -> str:
+    match exc:
+        case dns.exception.Timeout():
+            return "the DNS did not answer in time"
+        case dns.resolver.NoNameservers():
+            return "the DNS servers failed"
+        case dns.resolver.YXDOMAIN() | dns.name.LabelTooLong() | dns.name.NameTooLong():
+            return "the name is too long for the DNS"
+        case _:
+            return f"the DNS can not be asked ({type(exc).__name__})"

@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long fuzz crash
+.PHONY: help run test check fmt long fuzz crash bench
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -11,6 +11,7 @@ help:
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
 	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
+	@echo "make bench   compare with Postfix, ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
 
 run:
 	@scripts/run.sh
@@ -49,3 +50,7 @@ crash:
 	@command -v cc >/dev/null || \
 		{ echo "make crash: a C compiler is missing: apt-get install gcc libc6-dev" >&2; exit 1; }
 	@.venv/bin/pytest -m crash -s -p no:randomly tests/crash
+
+bench:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m bench.run $(ARGS)

@@ -69,7 +69,7 @@ NOT_SHORTENED = "store/migrations/versions"
 """A migration is a list of statements that is never changed again."""
 
 FILES = sorted(SOURCE.rglob("*.py"))
-ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py"))
+ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py")) + sorted((ROOT / "bench").glob("*.py"))
 
 
 def _rank(part: str) -> int:

@@ -161,9 +161,9 @@ def python_smtplib(letter: Letter, upstream: Upstream, folder: Path) -> bytes:
     context = ssl.create_default_context(cafile=upstream.ca_file)
     client: smtplib.SMTP
     if upstream.implicit_tls:
-        client = smtplib.SMTP_SSL("localhost", upstream.port, timeout=20, context=context)
+        client = smtplib.SMTP_SSL("localhost", upstream.port, timeout=60, context=context)
     else:
-        client = smtplib.SMTP("localhost", upstream.port, timeout=20)
+        client = smtplib.SMTP("localhost", upstream.port, timeout=60)
     with client:
         if not upstream.implicit_tls:
             client.starttls(context=context)
@@ -186,7 +186,7 @@ def python_aiosmtplib(letter: Letter, upstream: Upstream, folder: Path) -> bytes
         use_tls=upstream.implicit_tls,
         start_tls=not upstream.implicit_tls,
         tls_context=ssl.create_default_context(cafile=upstream.ca_file),
-        timeout=20,
+        timeout=60,
     )
     asyncio.run(send)
     return letter.octets

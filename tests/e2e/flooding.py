@@ -15,7 +15,7 @@ from typing import Self
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 BLOCK = 1 << 16
 MIB = 1 << 20
 

@@ -18,7 +18,7 @@ from tests.e2e.programs import end_group, free_port, program, run
 from tests.e2e.sasl_server import SaslServer
 from tests.e2e.waiting import wait_until
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 SMART_HOST_USER = "relay@hop.example"
 SMART_HOST_PASSWORD = "hop Pa:ss/w%rd+1"
 

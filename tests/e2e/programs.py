@@ -43,7 +43,7 @@ def run(
     *,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
-    seconds: float = 30.0,
+    seconds: float = 60.0,
     code: int | None = 0,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end; fails with all that it said unless it ends with `code`."""

@@ -63,7 +63,7 @@ def test_a_postfix_delivers_its_octets_unchanged(
     letter = _letter("postfix")
     port = postfix_client.port_for[routed.door(implicit_tls=implicit_tls).port]
 
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         client.sendmail(letter.sender, letter.recipient, letter.octets, ["BODY=8BITMIME"])
 
     assert_unchanged(letter.octets, postfix.wait_for(letter.recipient))
@@ -76,7 +76,7 @@ def test_a_postfix_sends_several_messages_in_one_connection(
     letters = [_letter(f"burst{number}") for number in range(10)]
     port = postfix_client.port_for[routed.door(implicit_tls=False).port]
 
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         for letter in letters:
             client.sendmail(letter.sender, letter.recipient, letter.octets, ["BODY=8BITMIME"])
 

@@ -52,7 +52,7 @@ def tls(service: Pillarbox) -> ssl.SSLContext:
 @pytest.fixture
 def client(service: Pillarbox) -> Iterator[smtplib.SMTP]:
     """A client behind the greeting of the STARTTLS port."""
-    with smtplib.SMTP("localhost", service.starttls_port, timeout=20) as connected:
+    with smtplib.SMTP("localhost", service.starttls_port, timeout=60) as connected:
         connected.ehlo()
         yield connected
 
@@ -231,7 +231,7 @@ def test_client_that_leaves_after_quit_is_no_broken_connection(
     """smtplib closes without a goodbye inside TLS; the log does not blame it."""
     before = len(service.events("session.closed"))
 
-    with smtplib.SMTP_SSL("localhost", service.tls_port, context=tls, timeout=20) as client:
+    with smtplib.SMTP_SSL("localhost", service.tls_port, context=tls, timeout=60) as client:
         client.login(service.username, service.password)
 
     wait_until(lambda: len(service.events("session.closed")) > before, 10, "the end of the session")

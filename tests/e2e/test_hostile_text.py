@@ -28,7 +28,7 @@ def _connected(service: Pillarbox) -> Iterator[smtplib.SMTP_SSL]:
     """A client whose session may end at any moment."""
     context = ssl.create_default_context(cafile=service.ca_file)
     with contextlib.suppress(smtplib.SMTPServerDisconnected, ConnectionError):
-        client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20)
+        client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60)
         with contextlib.closing(client):
             yield client
 

@@ -16,7 +16,7 @@ from tests.e2e.next_hop import END, GREETING, NextHop
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
-DELIVERY_SECONDS = 30.0
+DELIVERY_SECONDS = 60.0
 NOBODY_LISTENS = "nobody listens"
 AT_ONCE = "at once"
 
@@ -79,7 +79,7 @@ def ledger(
 def _submit(service: Pillarbox, marker: str, recipients: list[str]) -> None:
     """Send a message until its 250."""
     context = ssl.create_default_context(cafile=service.ca_file)
-    with smtplib.SMTP("localhost", service.starttls_port, timeout=20) as client:
+    with smtplib.SMTP("localhost", service.starttls_port, timeout=60) as client:
         client.starttls(context=context)
         client.login(service.username, service.password)
         text = f"From: {service.username}\r\nSubject: {marker}\r\n\r\n{'x' * 70}\r\n"

@@ -103,7 +103,7 @@ def made(tmp_path: Path) -> Iterator[MadeRun]:
 
 def _send(run: MadeRun, password: str, subject: str) -> None:
     context = ssl.create_default_context(cafile=run.folder / "data" / "tls" / "ca.pem")
-    with smtplib.SMTP("127.0.0.1", run.starttls_port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", run.starttls_port, timeout=60) as client:
         client.starttls(context=context)
         client.login(ACCOUNT, password)
         letter = (

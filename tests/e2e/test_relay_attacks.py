@@ -40,7 +40,7 @@ def domain() -> str:
 def _client(service: Pillarbox) -> smtplib.SMTP_SSL:
     """A client that has logged in as the first account."""
     context = ssl.create_default_context(cafile=service.ca_file)
-    client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20)
+    client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60)
     client.login(service.username, service.password)
     return client
 

@@ -55,7 +55,7 @@ def marked(service: Pillarbox) -> Pillarbox:
 
 def _log_in(service: Pillarbox, password: str, user: str = ACCOUNT) -> smtplib.SMTP_SSL:
     context = ssl.create_default_context(cafile=service.ca_file)
-    client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20)
+    client = smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60)
     try:
         client.login(user, password)
     except smtplib.SMTPException:
@@ -95,7 +95,7 @@ def _log_in_brokenly(service: Pillarbox) -> None:
         f"HELP {BROKEN}",
         f"NOOP {encoded}",
     )
-    with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20) as client:
+    with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60) as client:
         client.ehlo()
         for line in lines:
             client.docmd(line)

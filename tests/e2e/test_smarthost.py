@@ -17,7 +17,7 @@ from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
 SECOND = "second@sender.example"
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def domain() -> str:
 def _send(service: Pillarbox, password: str, *recipients: str) -> dict[str, Any]:
     """Send one message as the second account; what was refused at RCPT."""
     context = ssl.create_default_context(cafile=service.ca_file)
-    with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20) as client:
+    with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60) as client:
         client.login(SECOND, password)
         text = f"From: {SECOND}\r\nSubject: Over a smart host\r\n\r\nHello {recipients}\r\n"
         return client.sendmail(SECOND, recipients, text)

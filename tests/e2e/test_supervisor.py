@@ -34,7 +34,7 @@ def service(tmp_path: Path) -> Iterator[Pillarbox]:
 
 
 def _connect(service: Pillarbox, ca_file: Path | None = None) -> smtplib.SMTP:
-    client = smtplib.SMTP("127.0.0.1", service.starttls_port, timeout=20)
+    client = smtplib.SMTP("127.0.0.1", service.starttls_port, timeout=60)
     client.starttls(context=ssl.create_default_context(cafile=ca_file or service.ca_file))
     client.login(service.username, service.password)
     return client
@@ -101,7 +101,7 @@ def test_a_connection_waits_for_the_next_worker(service: Pillarbox) -> None:
     os.kill(_worker(service), signal.SIGKILL)
     _wait_event(service, "worker.died")
 
-    with socket.create_connection(("127.0.0.1", service.starttls_port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", service.starttls_port), timeout=60) as client:
         greeting = client.recv(100)
 
     assert greeting.startswith(b"220 ")

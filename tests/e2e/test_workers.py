@@ -13,7 +13,7 @@ from tests.e2e.next_hop import NextHop
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
-SECONDS = 30.0
+SECONDS = 60.0
 WORKERS = 2
 CONNECTIONS = 24
 """At once, so that a worker that is busy with one leaves others to the other."""
@@ -40,7 +40,7 @@ def _send(service: Pillarbox, domain: str, *, connections: int = CONNECTIONS) ->
     with ExitStack() as stack:
         clients = [
             stack.enter_context(
-                smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20)
+                smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60)
             )
             for _ in range(connections)
         ]

@@ -43,7 +43,7 @@ def _smtplib(upstream: Upstream, local: str, _: Path) -> str:
     letter["From"], letter["To"] = upstream.username, RECIPIENT
     try:
         with smtplib.SMTP_SSL(
-            "localhost", upstream.port, context=context, timeout=20, source_address=(local, 0)
+            "localhost", upstream.port, context=context, timeout=60, source_address=(local, 0)
         ) as client:
             client.login(upstream.username, upstream.password)
             client.send_message(letter)
@@ -137,7 +137,7 @@ def test_right_client_does_not_wait_beside_one_that_does(service: Pillarbox) -> 
             pass
 
     with socket.create_connection(("127.0.0.1", port), 20, ("127.0.1.5", 0)) as waiting:
-        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
             assert client.ehlo()[0] == 250
             waiting.setblocking(False)
             with pytest.raises(BlockingIOError):
@@ -150,7 +150,7 @@ def test_right_client_does_not_wait_beside_one_that_does(service: Pillarbox) -> 
 def test_client_without_tls_on_the_tls_port_reads_why(service: Pillarbox) -> None:
     """It waits for a greeting; what it gets names the setting, and the session is found by it."""
     with pytest.raises(smtplib.SMTPConnectError) as refused:
-        smtplib.SMTP("127.0.0.1", service.tls_port, timeout=20, source_address=("127.0.1.6", 0))
+        smtplib.SMTP("127.0.0.1", service.tls_port, timeout=60, source_address=("127.0.1.6", 0))
 
     assert refused.value.smtp_code == 554
     text = str(refused.value.smtp_error)

@@ -43,7 +43,7 @@ from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions, failed_sessions
 from pillarbox.store.spool import Spool
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 HOST_NAME = "mx.test"
 USER = "u1@t1.test"
 MESSAGE = b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n"
@@ -220,6 +220,8 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.patience_seconds: float = PATIENCE_SECONDS
+        """For a reply."""
 
     @classmethod
     async def connect(
@@ -236,7 +238,7 @@ class Client:
     async def reply(self) -> str:
         """One reply with all its lines; "" at the end of the connection."""
         lines = ""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self.patience_seconds):
             while True:
                 try:
                     line = (await self.reader.readline()).decode()

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 LINE_LIMIT = 1 << 26
 """Content is read as one line."""
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 """No step of a script may take longer: a test that hangs fails by name."""
 
 

@@ -10,7 +10,7 @@ from tests.e2e.letters import Letter
 from tests.e2e.service import Pillarbox
 from tests.e2e.token_clients import CLIENTS
 from tests.e2e.waiting import wait_until
-from tests.support.issuer import AUDIENCE, SUBJECT, TokenIssuer, running_issuer
+from tests.support.token_issuer import AUDIENCE, SUBJECT, TokenIssuer, running_issuer
 
 PORTS = pytest.mark.parametrize("implicit_tls", [False, True], ids=["587", "465"])
 BOTH_ENDS = pytest.mark.parametrize("client", list(CLIENTS))

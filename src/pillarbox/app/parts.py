@@ -105,10 +105,9 @@ async def build(
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
     tokens = _tokens(settings, order, database)
     scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
-    authenticator = _authenticator(settings, stores.directory, clock)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
-    logins = _Logins(authenticator, TokenLogins(stores.directory, keys, authenticator, clock))
+    logins = _logins(settings, stores.directory, keys, clock)
     services_for = _services(settings, stores, logins, sending, scheduler)
     reception = Reception(
         settings.listeners,
@@ -124,7 +123,7 @@ async def build(
         instances=stores.instances,
         instance=stores.instance,
         spool=stores.spool,
-        authenticator=authenticator,
+        authenticator=logins.authenticator,
         sending=sending,
         unknown_watch=unknown_watch,
         scheduler=scheduler,
@@ -239,9 +238,9 @@ def _scheduler(
     )
 
 
-def _authenticator(settings: Settings, directory: Directory, clock: Clock) -> Authenticator:
+def _logins(settings: Settings, directory: Directory, keys: IssuerKeys, clock: Clock) -> _Logins:
     limits = settings.limits
-    return Authenticator(
+    authenticator = Authenticator(
         directory,
         LoginLimits(
             # Each worker counts for itself: together they must not allow more.
@@ -253,6 +252,7 @@ def _authenticator(settings: Settings, directory: Directory, clock: Clock) -> Au
         cache_seconds=limits.login_cache_seconds,
         clock=clock,
     )
+    return _Logins(authenticator, TokenLogins(directory, keys, authenticator, clock))
 
 
 def _certificates(settings: Settings) -> dict[str, ServerCertificate]:

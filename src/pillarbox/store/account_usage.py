@@ -8,7 +8,7 @@ UTC; what a worker that died had leased counts as used until it ends.
 from sqlalchemy import Connection, select, update
 
 from pillarbox.store.database import Database
-from pillarbox.store.schema import account_usage
+from pillarbox.store.schema_directory import account_usage
 from pillarbox.store.upsert import insert_or_update
 
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, exists, select
 
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import RecipientState, Timestamp
-from pillarbox.store.schema import content, message, recipient, tenant
+from pillarbox.store.schema import content, message, recipient
+from pillarbox.store.schema_directory import tenant
 
 _IS_CAPTURED = exists().where(
     recipient.c.message_id == message.c.id, recipient.c.state == RecipientState.CAPTURED.value

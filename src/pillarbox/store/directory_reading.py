@@ -22,7 +22,7 @@ from pillarbox.store.records import (
 )
 from pillarbox.store.route_rows import route_of
 from pillarbox.store.rows import mailbox_of
-from pillarbox.store.schema import (
+from pillarbox.store.schema_directory import (
     account,
     credential,
     dkim_key,

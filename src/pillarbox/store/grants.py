@@ -16,7 +16,7 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.oauth.sign_in import Grant
 from pillarbox.store.clock import database_now
 from pillarbox.store.database import Database
-from pillarbox.store.schema import oauth_grant
+from pillarbox.store.schema_directory import oauth_grant
 from pillarbox.store.seal import Seal
 from pillarbox.store.upsert import insert_or_update
 

@@ -27,7 +27,8 @@ from sqlalchemy import (
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import time_of
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.schema import lane, message, recipient, tenant
+from pillarbox.store.schema import lane, message, recipient
+from pillarbox.store.schema_directory import tenant
 
 CHANGED_AT_ONCE = 1_000
 """Recipients that one transaction changes. A change says how many it found: call it again until

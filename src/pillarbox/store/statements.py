@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from pillarbox.store import schema
+from pillarbox.store import schema, schema_directory
 
 Row: TypeAlias = tuple[Any, ...]
 """The parameters of a statement in the order that its member of `Do` tells."""
@@ -200,7 +200,7 @@ def _count_usage() -> _Compilable:
 
 
 def _touch_credential() -> _Compilable:
-    table = schema.credential
+    table = schema_directory.credential
     statement = update(table).values(last_used_at=bindparam("used_at"))
     return statement.where(table.c.id == bindparam("b_id")), ["used_at", "b_id"]
 

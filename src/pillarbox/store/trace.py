@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.store.due import first_id
-from pillarbox.store.schema import account, attempt, lane, message, recipient, tenant
+from pillarbox.store.schema import attempt, lane, message, recipient
+from pillarbox.store.schema_directory import account, tenant
 
 FOUND = 100
 """Messages that one look-up gives at most."""

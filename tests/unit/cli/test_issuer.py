@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.issuer import KEYS, TokenIssuer, running_issuer, send
+from tests.support.token_issuer import KEYS, TokenIssuer, running_issuer, send
 from tests.unit.cli.conftest import Service
 
 EX_USAGE = 64

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.issuer import DISCOVERY, SUBJECT, TokenIssuer, running_issuer
 from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Client, Site
+from tests.support.token_issuer import DISCOVERY, SUBJECT, TokenIssuer, running_issuer
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.policy.clock import timestamp

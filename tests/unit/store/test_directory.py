@@ -16,7 +16,7 @@ from pillarbox.store.admin.tenants import TenantSettings, add_domain, add_tenant
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.passwords import match_password
-from pillarbox.store.schema import credential
+from pillarbox.store.schema_directory import credential
 from pillarbox.store.seal import Seal, new_master_key
 
 NOW = now_ms()

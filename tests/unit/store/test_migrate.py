@@ -14,7 +14,7 @@ from tests.support.storing import open_database
 from pillarbox.errors import ConfigError
 from pillarbox.store.database import Database
 from pillarbox.store.migrate import newest_revision
-from pillarbox.store.schema import metadata
+from pillarbox.store.schema_base import metadata
 
 
 def _differences(connection: Connection) -> list[object]:

@@ -12,7 +12,7 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.admin.tenants import find_tenant_id, read_domain
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.schema import account, credential, domain, send_as, tenant
+from pillarbox.store.schema_directory import account, credential, domain, send_as, tenant
 
 NULL_PATH = "<>"
 """The grant to send with the null reverse-path, for mail servers that pass bounces on."""

@@ -16,7 +16,7 @@ from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.passwords import hash_password, make_password
 from pillarbox.store.records import CredentialKind
-from pillarbox.store.schema import account, credential, issuer
+from pillarbox.store.schema_directory import account, credential, issuer
 
 _MAX_LABEL = 64
 _MAX_SUBJECT = 256

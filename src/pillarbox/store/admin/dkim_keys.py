@@ -12,7 +12,7 @@ from pillarbox.mail.dkim import Algorithm
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.schema import dkim_key, domain, tenant
+from pillarbox.store.schema_directory import dkim_key, domain, tenant
 from pillarbox.store.seal import Seal
 from pillarbox.store.signing_keys import algorithm_of, public_record, secret_context
 

@@ -7,7 +7,7 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.store import queue
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.queue import Selection
-from pillarbox.store.schema import account
+from pillarbox.store.schema_directory import account
 
 
 def hold_account(connection: Connection, account_id: int, *, now: Timestamp, reason: str) -> bool:

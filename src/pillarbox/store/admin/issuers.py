@@ -11,7 +11,7 @@ from pillarbox.store.admin.tenants import find_tenant_id
 from pillarbox.store.directory_reading import issuer_of
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.records import Issuer
-from pillarbox.store.schema import issuer, tenant
+from pillarbox.store.schema_directory import issuer, tenant
 
 CLAIMS = ("sub", "oid", "upn", "email", "appid", "azp", "client_id")
 """The claims that can name a subject."""

@@ -13,7 +13,7 @@ from pillarbox.store.admin.tenants import find_tenant_id, read_domain
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.grants import put_grant
 from pillarbox.store.route_rows import route_of, values_of
-from pillarbox.store.schema import route, tenant
+from pillarbox.store.schema_directory import route, tenant
 from pillarbox.store.seal import Seal
 
 _WILD = "*."

@@ -12,7 +12,8 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.retry import RetryPolicy
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.schema import account, domain, message, send_as, tenant
+from pillarbox.store.schema import message
+from pillarbox.store.schema_directory import account, domain, send_as, tenant
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 

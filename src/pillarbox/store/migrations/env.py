@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from pillarbox.store.schema import metadata
+from pillarbox.store.schema_base import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -19,7 +19,7 @@ from pillarbox.store.admin.tenants import add_domain, add_tenant
 from pillarbox.store.database import Database
 from pillarbox.store.passwords import verify_password
 from pillarbox.store.records import CredentialKind
-from pillarbox.store.schema import credential
+from pillarbox.store.schema_directory import credential
 
 NOW = now_ms()
 ADDRESS = "printer@acme.example"

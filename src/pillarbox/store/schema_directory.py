@@ -1,0 +1,215 @@
+"""The tables of the directory: tenants, who may send, where their mail goes (see store.schema)."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from pillarbox.store.schema_base import ROWID, id_column, metadata, time_column
+
+tenant = Table(
+    "tenant",
+    metadata,
+    id_column(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("keep_content_days", Integer, nullable=False, server_default=text("0")),
+    Column("retry_first_seconds", Integer, nullable=False, server_default=text("60")),
+    Column("retry_longest_seconds", Integer, nullable=False, server_default=text("14400")),
+    Column("give_up_seconds", Integer, nullable=False, server_default=text("172800")),
+    # NULL: no delay notices.
+    Column("delay_notice_seconds", Integer, server_default=text("14400")),
+    # NULL: the limit of the service holds.
+    Column("size_limit_octets", BigInteger),
+    Column("recipient_limit", Integer),
+    time_column("created_at", nullable=False),
+    time_column("disabled_at"),
+    # What each account may send unless it has a limit of its own; NULL: no limit.
+    Column("account_recipients_per_day", Integer),
+)
+
+domain = Table(
+    "domain",
+    metadata,
+    id_column(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False, index=True),
+    # Lower-case A-label; a domain belongs to one tenant.
+    Column("name", Text, nullable=False, unique=True),
+    time_column("created_at", nullable=False),
+)
+
+dkim_key = Table(
+    "dkim_key",
+    metadata,
+    id_column(),
+    Column("domain_id", ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    # "rsa-sha256" or "ed25519-sha256".
+    Column("algorithm", Text, nullable=False),
+    # PKCS #8, sealed.
+    Column("private_sealed", LargeBinary, nullable=False),
+    # What the TXT record says.
+    Column("record", Text, nullable=False),
+    time_column("created_at", nullable=False),
+    # From when on mail is signed with it, and until when; NULL: not yet.
+    time_column("active_at"),
+    time_column("retired_at"),
+    UniqueConstraint("domain_id", "selector"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    id_column(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, unique=True),
+    time_column("created_at", nullable=False),
+    time_column("disabled_at"),
+    # NULL: that of the tenant.
+    Column("recipients_per_day", Integer),
+    # What it sends is taken and held from this moment on, for the reason given.
+    time_column("held_at"),
+    Column("hold_reason", Text),
+)
+
+account_usage = Table(
+    "account_usage",
+    metadata,
+    # What of the daily limit is used up or leased to a worker: the UTC day (YYYY-MM-DD) and the
+    # recipients.
+    Column(
+        "account_id",
+        ROWID,
+        ForeignKey("account.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("day", Text, nullable=False),
+    Column("recipients", BigInteger, nullable=False),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    id_column(),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    # "password", "network" or "oauth2".
+    Column("kind", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("network", Text),
+    time_column("created_at", nullable=False),
+    time_column("expires_at"),
+    time_column("last_used_at"),
+    # Whose tokens, and what their claim must say.
+    Column("issuer", Text),
+    Column("claim", Text),
+    Column("subject", Text),
+    # Of a password, where SCRAM is in use.
+    Column("scram_verifier", Text),
+    UniqueConstraint("account_id", "label"),
+)
+
+issuer = Table(
+    "issuer",
+    metadata,
+    # Who issues the tokens that accounts of the tenant log in with.
+    Column(
+        "tenant_id",
+        ROWID,
+        ForeignKey("tenant.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("url", Text, nullable=False),
+    # Blank separated.
+    Column("audiences", Text, nullable=False),
+    # The claim that names the subject of new credentials.
+    Column("claim", Text, nullable=False),
+    # A scope or role that tokens must have; NULL: none.
+    Column("scope", Text),
+    Column("ca_file", Text),
+    time_column("created_at", nullable=False),
+)
+
+send_as = Table(
+    "send_as",
+    metadata,
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    # The key of an address, or "@" and a domain.
+    Column("pattern", Text, nullable=False),
+    PrimaryKeyConstraint("account_id", "pattern"),
+    sqlite_with_rowid=False,
+)
+
+route = Table(
+    "route",
+    metadata,
+    id_column(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
+    Column("sender_domain", Text, nullable=False, server_default=text("''")),
+    Column("recipient_domain", Text, nullable=False, server_default=text("''")),
+    # "smarthost", "microsoft365", "capture" or "reject".
+    Column("kind", Text, nullable=False),
+    Column("host", Text),
+    Column("port", Integer),
+    Column("tls", Text),
+    Column("verify", Boolean),
+    Column("ca_file", Text),
+    Column("username", Text),
+    Column("password_sealed", LargeBinary),
+    Column("reject_text", Text),
+    Column("connections", Integer),
+    Column("messages_per_connection", Integer),
+    Column("messages_per_minute", Integer),
+    Column("recipients_per_day", Integer),
+    time_column("created_at", nullable=False),
+    # Microsoft 365: the mailboxes, blank separated, and how mail comes into them. `host` and `port`
+    # are NULL where the cloud says them.
+    Column("cloud", Text),
+    Column("way", Text),
+    Column("mailboxes", Text),
+    # How tokens are got; NULL: no OAuth2. Either the token URL is set, or authority and tenant.
+    Column("oauth_flow", Text),
+    Column("oauth_client_id", Text),
+    Column("oauth_authority", Text),
+    Column("oauth_tenant_id", Text),
+    Column("oauth_token_url", Text),
+    Column("oauth_scope", Text),
+    Column("oauth_secret_sealed", LargeBinary),
+    # Private key and certificate are PEM.
+    Column("oauth_key_sealed", LargeBinary),
+    Column("oauth_certificate", Text),
+    time_column("oauth_secret_ends_at"),
+    UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
+)
+
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    # What a person granted a route: the newest refresh token.
+    Column(
+        "route_id",
+        ROWID,
+        ForeignKey("route.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("refresh_token_sealed", LargeBinary, nullable=False),
+    # Grows with each token; who brings the next one says which one it came from.
+    Column("version", Integer, nullable=False),
+    time_column("signed_in_at", nullable=False),
+    time_column("used_at", nullable=False),
+    # The token of the process that is using it up, "" when none is.
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    time_column("lease_until", nullable=False),
+)

@@ -159,11 +159,12 @@ class World:
 
     def network(self) -> Network:
         """The world as discovery sees it."""
-        resolver = dns.asyncresolver.Resolver(configure=False)
-        resolver.nameservers = ["127.0.0.1"]
-        resolver.port = self._dns_port
-        resolver.timeout = 1.0
-        return Network(DnsResolver(resolver), self.connect, self._trust)
+        return Network(DnsResolver.of_servers([self.dns_server]), self.connect, self._trust)
+
+    @property
+    def dns_server(self) -> tuple[str, int]:
+        """Whom to ask: address and port."""
+        return "127.0.0.1", self._dns_port
 
     # -- how it works --------------------------------------------------------------------------
 

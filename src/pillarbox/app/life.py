@@ -5,10 +5,12 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 import uvloop
 
+from pillarbox.app.key_watch import KeyWatch
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
 from pillarbox.app.reload import Reloading
@@ -16,6 +18,7 @@ from pillarbox.app.upkeep import Upkeep
 from pillarbox.app.worker_line import METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
+from pillarbox.net.dns import DnsResolver
 from pillarbox.observe import metrics
 from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.log import log
@@ -90,7 +93,7 @@ class _Life:
                     tasks.create_task(upkeep.follow()),
                     tasks.create_task(upkeep.keep_number()),
                     tasks.create_task(self.parts.offering.keep_keys()),
-                    *([tasks.create_task(upkeep.prune())] if self.order.number == 0 else []),
+                    *map(tasks.create_task, self._once_a_machine(upkeep)),
                     tasks.create_task(self._say_ready()),
                 ]
                 tasks.create_task(self.parts.scheduler.run())
@@ -125,6 +128,14 @@ class _Life:
             unknown_watch=parts.unknown_watch,
             offer_logins=parts.offering.look,
         )
+
+    def _once_a_machine(self, upkeep: Upkeep) -> list[Coroutine[None, None, None]]:
+        """What its first worker does for all."""
+        if self.order.number != 0:
+            return []
+        servers, parts = self.settings.dns_servers, self.parts
+        keys = KeyWatch(parts.database, lambda: DnsResolver.of_servers(servers), parts.clock)
+        return [upkeep.prune(), keys.run()]
 
     async def _say_ready(self) -> None:
         """Tell the supervisor once all listeners take connections."""

@@ -9,6 +9,7 @@ _HINTS = {
     "master_key": "the output of `openssl rand -base64 32`",
     "host_name": 'the name of this host in the DNS, like "mail.example.org"',
     "listeners": '[[listeners]] with address = "*", port = 587, tls = "starttls"',
+    "dns_servers": 'like ["127.0.0.1", "192.0.2.53:5353", "[2001:db8::53]:53"]',
     "address": 'an IP address like "127.0.0.1"; for listeners also "*" for all',
     "port": "a number from 1 to 65535, like 587",
     "tls": '"starttls" (587), "tls" (465) or "none"',
@@ -57,14 +58,14 @@ def hint_for(path: str, details: ErrorDetails) -> str:
     """What to write instead."""
     limits = details.get("ctx", {})
     last = path.rpartition(".")[2].partition("[")[0]
-    if path.endswith("]") and details["type"] == "value_error":
+    if last == "listeners" and path.endswith("]") and details["type"] == "value_error":
         return 'tls = "starttls", or network_login = true'
     if details["type"] == "tuple_type":
         return _HINTS.get(last, "[…]")
     if details["type"].startswith("model"):
         return f"[{path}] with its options below" if "[" not in path else _HINTS["listeners"]
-    if "." not in path and path in _HINTS:
-        return _HINTS[path]
+    if "." not in path and last in _HINTS:
+        return _HINTS[last]
     if last in _HINTS and path not in {"tls", "limits", "log"}:
         return _HINTS[last]
     match details["type"]:

@@ -9,7 +9,7 @@ import binascii
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -59,6 +59,26 @@ def _ip(text: str) -> str:
 def _listen_address(text: str) -> str:
     """An IP address to listen on, or `*`."""
     return text if text == ANY_ADDRESS else _ip(text)
+
+
+_DNS_PORT = 53
+_MOST_PORT = 65_535
+
+
+def _dns_server(value: object) -> object:
+    """`IP`, `IPv4:PORT` or `[IPv6]:PORT` as a pair."""
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.rpartition(":")
+    is_with_port = colon and (host.endswith("]") or ":" not in host)
+    if not is_with_port:
+        return _ip(value.strip("[]")), _DNS_PORT
+    if not port.isdecimal() or not 1 <= int(port) <= _MOST_PORT:
+        raise ValueError(f"{port!r} is no port")
+    return _ip(host.strip("[]")), int(port)
+
+
+DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
 
 
 def _host_name(text: str) -> str:
@@ -275,6 +295,8 @@ class Settings(_Section):
         default_factory=lambda: os.uname().nodename
     )
     listeners: Annotated[tuple[Listener, ...], AfterValidator(_distinct)] = DEFAULT_LISTENERS
+    dns_servers: tuple[DnsServer, ...] = ()
+    """Whom to ask instead of the DNS servers of this machine: address and port."""
     tls: Tls = Tls()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()

@@ -4,7 +4,8 @@ A name or a record that is not there is an empty answer; no answer is an error. 
 whether an answer was validated (DNSSEC).
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, Self, TypeVar
 
 import dns.asyncresolver
 import dns.exception
@@ -12,6 +13,7 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
+from dns.nameserver import Do53Nameserver
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
@@ -57,6 +59,16 @@ class Resolver(Protocol):
 
 class DnsResolver:
     """The resolver of this machine, or another one of dnspython."""
+
+    @classmethod
+    def of_servers(cls, servers: Sequence[tuple[str, int]]) -> Self:
+        """A resolver that asks these servers (address, port); those of the machine if there are
+        none. Raises DnsFailure where it has none either."""
+        if not servers:
+            return cls()
+        resolver = dns.asyncresolver.Resolver(configure=False)
+        resolver.nameservers = [Do53Nameserver(address, port) for address, port in servers]
+        return cls(resolver)
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
         """Raises DnsFailure where this machine has no DNS server."""

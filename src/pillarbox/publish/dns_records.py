@@ -1,7 +1,46 @@
-"""DNS records as they are written into a zone file (RFC 1035 section 5). Pure."""
+"""DNS records: as they are written into a zone file (RFC 1035 section 5), and what DNS says of
+them. Pure."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
 
 _STRING_OCTETS = 255
 """RFC 1035 3.3: a character-string has at most 255 octets; readers put them together again."""
+
+_BLANKS = re.compile(r"\s+")
+
+
+class InDns(StrEnum):
+    """How a record stands in DNS."""
+
+    RIGHT = "right"
+    MISSING = "missing"
+    OTHER = "another key"
+    REVOKED = "revoked"
+    SEVERAL = "several records"
+    UNKNOWN = "no answer"
+
+
+def compare_dkim(texts: Sequence[str], record: str) -> InDns:
+    """How the record of a DKIM key stands in DNS; `texts` are the TXT records at its name."""
+    keys = [_tags(text).get("p") for text in texts if _tags(text).get("v", "DKIM1") == "DKIM1"]
+    found = [key for key in keys if key is not None]
+    if not found:
+        return InDns.MISSING
+    if len(found) > 1:
+        # RFC 6376 3.6.2.2: "the results are undefined".
+        return InDns.SEVERAL
+    if not found[0]:
+        # RFC 6376 3.6.1: "An empty value means that this public key has been revoked."
+        return InDns.REVOKED
+    return InDns.RIGHT if found[0] == _tags(record)["p"] else InDns.OTHER
+
+
+def _tags(text: str) -> dict[str, str]:
+    """A tag list (RFC 6376 3.2), blanks left out: no value that is compared here has any."""
+    pairs = (part.partition("=") for part in _BLANKS.sub("", text).split(";"))
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def txt_record(name: str, text: str) -> str:

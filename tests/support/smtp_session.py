@@ -15,6 +15,8 @@ from pillarbox.smtp.events import (
     Login,
     MailFrom,
     RcptTo,
+    ScramFinal,
+    ScramFirst,
     ServerEvent,
     StartTls,
     TokenLogin,
@@ -93,6 +95,9 @@ class Driver:
         refusal = self.refusals.get(type(event))
         if refusal is not None:
             protocol.refuse(refusal)
+            return
+        if isinstance(event, ScramFirst | ScramFinal):
+            protocol.challenge(b"first" if isinstance(event, ScramFirst) else b"last")
             return
         if isinstance(event, ContentStart):
             self._content.clear()

@@ -56,6 +56,27 @@ class TokenLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class ScramFirst:
+    """Who wants to prove a password, in the client's first message of SCRAM: `challenge()` with
+    the server's first message, or refuse()."""
+
+    username: str
+    message: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFinal:
+    """The proof, in the client's final message: `challenge()` with the server's, or refuse()."""
+
+    message: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScramEnd:
+    """The client has read the server's final message: `set_account()` then accept()."""
+
+
+@dataclass(frozen=True, slots=True)
 class MailFrom:
     """MAIL: may this envelope be opened? `size` is the SIZE parameter in octets, None if absent."""
 
@@ -111,6 +132,9 @@ ServerEvent: TypeAlias = (
     StartTls
     | Login
     | TokenLogin
+    | ScramFirst
+    | ScramFinal
+    | ScramEnd
     | MailFrom
     | RcptTo
     | ContentStart

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.reply import Reply
-from pillarbox.smtp.events import BearerToken, Credentials
+from pillarbox.smtp.events import BearerToken, Credentials, ScramEnd, ScramFinal, ScramFirst
 
 MAX_RESPONSE_OCTETS = 12_288
 """Base64 of one response; RFC 4954 section 4 asks for at least this much."""
@@ -34,7 +34,9 @@ class SaslFailure:
     reply: Reply
 
 
-Outcome: TypeAlias = Challenge | Credentials | BearerToken | Refusal | SaslFailure
+ScramStep: TypeAlias = ScramFirst | ScramFinal | ScramEnd
+
+Outcome: TypeAlias = Challenge | Credentials | BearerToken | ScramStep | Refusal | SaslFailure
 
 
 class Exchange(Protocol):

@@ -2,9 +2,11 @@
 
 from pillarbox.smtp.sasl import Exchange, LoginExchange, PlainExchange
 from pillarbox.smtp.sasl_oauth import OAuthBearerExchange, XOAuth2Exchange
+from pillarbox.smtp.sasl_scram import ScramExchange
 
 PASSWORD_MECHANISMS = ("PLAIN", "LOGIN")
 TOKEN_MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
+SCRAM_MECHANISMS = ("SCRAM-SHA-256",)
 
 
 def exchange_for(mechanism: str) -> Exchange | None:
@@ -18,5 +20,7 @@ def exchange_for(mechanism: str) -> Exchange | None:
             return XOAuth2Exchange()
         case "OAUTHBEARER":
             return OAuthBearerExchange()
+        case "SCRAM-SHA-256":
+            return ScramExchange()
         case _:
             return None

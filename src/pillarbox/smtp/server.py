@@ -24,6 +24,9 @@ from pillarbox.smtp.events import (
     Login,
     MailFrom,
     RcptTo,
+    ScramEnd,
+    ScramFinal,
+    ScramFirst,
     ServerEvent,
     StartTls,
     TokenLogin,
@@ -38,7 +41,7 @@ from pillarbox.smtp.server_content import (
     read_data,
 )
 from pillarbox.smtp.server_lines import check_unfinished, refuse_tls_handshake, run_line
-from pillarbox.smtp.server_logins import refuse_login
+from pillarbox.smtp.server_logins import refuse_login, say_challenge
 from pillarbox.smtp.server_state import ServerSettings, Session, State, Step
 
 __all__ = ["ServerProtocol", "ServerSettings"]
@@ -235,7 +238,7 @@ class ServerProtocol:
                 session.errors = session.idle = 0
                 session.end_transaction()
                 session.say(_MESSAGE_TAKEN if answer is None else answer.encode())
-            case Login() | TokenLogin():
+            case Login() | TokenLogin() | ScramEnd():
                 self._accept_login(answer)
             case StartTls():
                 self._accept_tls()
@@ -260,12 +263,23 @@ class ServerProtocol:
                 return
             case ContentStart() | ContentEnd():
                 session.end_transaction()
-            case Login() | TokenLogin():
+            case Login() | TokenLogin() | ScramFirst() | ScramFinal() | ScramEnd():
                 refuse_login(session, answer)
                 return
             case _:
                 pass
         session.refuse_with(answer)
+
+    def challenge(self, octets: bytes) -> None:
+        """Answer a ScramFirst or ScramFinal with what the server says next. Without effect once the
+        session is over."""
+        session = self._session
+        if self._take_awaited() is None:
+            return
+        if self._has_input():
+            session.hang_up(Refusal.EARLY_TALK)
+        else:
+            say_challenge(session, octets)
 
     def _take_awaited(self) -> ServerEvent | None:
         event = self._session.awaiting

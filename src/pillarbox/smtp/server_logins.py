@@ -5,7 +5,15 @@ from typing import assert_never
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.reply import Reply
-from pillarbox.smtp.events import BearerToken, Credentials, Login, TokenLogin
+from pillarbox.smtp.events import (
+    BearerToken,
+    Credentials,
+    Login,
+    ScramEnd,
+    ScramFinal,
+    ScramFirst,
+    TokenLogin,
+)
 from pillarbox.smtp.sasl import Challenge, Outcome, SaslFailure, encode_base64
 from pillarbox.smtp.sasl_oauth import OAuthBearerExchange, RefusedToken, XOAuth2Exchange
 from pillarbox.smtp.server_state import Session, Step
@@ -22,6 +30,8 @@ def go_on(session: Session, outcome: Outcome) -> None:
             say_challenge(session, octets)
         case BearerToken():
             session.ask(TokenLogin(outcome))
+        case ScramFirst() | ScramFinal() | ScramEnd():
+            session.ask(outcome)
         case Refusal():
             if outcome is Refusal.TOKEN_REFUSED:
                 session.note(outcome)

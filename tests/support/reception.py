@@ -21,6 +21,7 @@ from pillarbox.policy.clock import Clock, timestamp
 from pillarbox.policy.issuer_keys import IssuerKeys
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.scram_logins import ScramLogins, VerifierKeeper
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.policy.token_logins import TokenLogins
@@ -46,6 +47,7 @@ from pillarbox.store.spool import Spool
 PATIENCE_SECONDS = 60
 HOST_NAME = "mx.test"
 USER = "u1@t1.test"
+SCRAM_KEY = b"k" * 32
 MESSAGE = b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n"
 
 
@@ -122,14 +124,18 @@ LISTENERS = (
 
 @asynccontextmanager
 async def running_site(
-    url: str, files: CertificateFiles, limits: Limits | None = None
+    url: str,
+    files: CertificateFiles,
+    limits: Limits | None = None,
+    *,
+    with_scram: bool = False,
 ) -> AsyncIterator[Site]:
     """A reception with the tenant of t1.test and its account u1@t1.test."""
     database = Database.open(url, reserve_octets=0)
     database.migrate()
     password = database.write_now(_first_account).password
     sockets = {listener.name: _bind() for listener in LISTENERS}
-    site = _build(database, files, limits or Limits())
+    site = _build(database, files, limits or Limits(), with_scram=with_scram)
     site.password = password
     site.ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
     await site.directory.refresh()
@@ -161,7 +167,9 @@ def _bind() -> socket.socket:
     return bound
 
 
-def _build(database: Database, files: CertificateFiles, limits: Limits) -> Site:
+def _build(
+    database: Database, files: CertificateFiles, limits: Limits, *, with_scram: bool
+) -> Site:
     spool, directory = Spool(database), Directory(database, Seal(None))
     moving = Time()
     clock = Clock(moving.seconds)
@@ -184,12 +192,14 @@ def _build(database: Database, files: CertificateFiles, limits: Limits) -> Site:
         matcher=match,
         cache_seconds=limits.login_cache_seconds,
         clock=clock,
+        keeper=VerifierKeeper(directory, SCRAM_KEY) if with_scram else None,
     )
     services = Services(
         limits=limits,
         rules=rules,
         sending=SendingLimits(AccountUsage(database), clock),
         authenticator=authenticator,
+        scram=ScramLogins(directory, authenticator, SCRAM_KEY, clock) if with_scram else None,
         tokens=TokenLogins(directory, IssuerKeys(Fetcher(), clock), authenticator, clock),
         networks=NetworkLogins(directory, clock),
         handshakes=HandshakeLimits(limits.handshakes_per_address, clock),

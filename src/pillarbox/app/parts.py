@@ -24,6 +24,7 @@ from pillarbox.policy.clock import Clock
 from pillarbox.policy.issuer_keys import IssuerKeys
 from pillarbox.policy.login_limits import LoginLimits
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.scram_logins import ScramLogins, VerifierKeeper
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.policy.token_logins import TokenLogins
@@ -43,6 +44,7 @@ from pillarbox.store.grants import Grants
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.passwords import match_password
+from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
 from pillarbox.store.spool import Spool
@@ -70,7 +72,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Stores:
-    """What stands on the database, with the number and the ids of this worker."""
+    """What stands on the database, with the number and the ids of this worker. `scram_key` is None
+    where SCRAM is off."""
 
     database: Database
     directory: Directory
@@ -79,6 +82,7 @@ class _Stores:
     spool: Spool
     instance: int
     ids: IdGenerator
+    scram_key: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class _Logins:
 
     authenticator: Authenticator
     tokens: TokenLogins
+    scram: ScramLogins | None
 
 
 async def build(
@@ -107,7 +112,7 @@ async def build(
     scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
-    logins = _logins(settings, stores.directory, keys, clock)
+    logins = _logins(settings, stores, keys, clock)
     services_for = _services(settings, stores, logins, sending, scheduler)
     reception = Reception(
         settings.listeners,
@@ -115,7 +120,7 @@ async def build(
         host_name=settings.host_name,
         certificates=_certificates(settings),
     )
-    offering = Offering(stores.directory, keys, reception)
+    offering = Offering(stores.directory, keys, reception, with_scram=settings.scram_sha_256)
     await offering.look()
     return Parts(
         database=database,
@@ -146,7 +151,8 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
     await directory.refresh()
     ids = IdGenerator(instance)
     spool = Spool(database, order.plan)
-    return _Stores(database, directory, instances, lanes, spool, instance, ids)
+    scram_key = await database.write(ensure_scram_key) if settings.scram_sha_256 else None
+    return _Stores(database, directory, instances, lanes, spool, instance, ids, scram_key)
 
 
 def _services(
@@ -173,6 +179,7 @@ def _services(
             sending=sending,
             authenticator=logins.authenticator,
             tokens=logins.tokens,
+            scram=logins.scram,
             networks=networks,
             handshakes=handshakes,
             intake=_intake(settings, stores, rules, scheduler),
@@ -238,7 +245,8 @@ def _scheduler(
     )
 
 
-def _logins(settings: Settings, directory: Directory, keys: IssuerKeys, clock: Clock) -> _Logins:
+def _logins(settings: Settings, stores: _Stores, keys: IssuerKeys, clock: Clock) -> _Logins:
+    directory, scram_key = stores.directory, stores.scram_key
     limits = settings.limits
     authenticator = Authenticator(
         directory,
@@ -251,8 +259,12 @@ def _logins(settings: Settings, directory: Directory, keys: IssuerKeys, clock: C
         matcher=match_password,
         cache_seconds=limits.login_cache_seconds,
         clock=clock,
+        keeper=None if scram_key is None else VerifierKeeper(directory, scram_key),
     )
-    return _Logins(authenticator, TokenLogins(directory, keys, authenticator, clock))
+    scram = None
+    if scram_key is not None:
+        scram = ScramLogins(directory, authenticator, scram_key, clock)
+    return _Logins(authenticator, TokenLogins(directory, keys, authenticator, clock), scram)
 
 
 def _certificates(settings: Settings) -> dict[str, ServerCertificate]:

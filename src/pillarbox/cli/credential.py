@@ -24,6 +24,7 @@ from pillarbox.store.admin.credentials import (
     set_expiry,
 )
 from pillarbox.store.database import Database
+from pillarbox.store.records import CredentialKind
 
 
 @click.group("credential")
@@ -74,6 +75,7 @@ def show(cli: Cli, address: str, label: str) -> None:
             ("Created", for_people(found.created_at)),
             ("Last used", for_people(found.last_used_at, none="never")),
             ("Expires", _expiry(found)),
+            *([("SCRAM", _scram(found))] if cli.settings().scram_sha_256 else []),
         ]
     )
 
@@ -108,7 +110,8 @@ def add(
     if sum(given is not None for given in (network, oauth_subject, password_file)) > 1:
         raise click.UsageError("say one of --network, --oauth-subject and --password-file")
     chosen = None if password_file is None else read_secret(password_file, "Password")
-    wanted = _Wanted(label, network, oauth_subject, chosen, expires)
+    has_scram = cli.settings().scram_sha_256
+    wanted = _Wanted(label, network, oauth_subject, chosen, has_scram, expires)
     with cli.database() as database:
         account = find_account(database, address).address
         password = wanted.add(database, account)
@@ -136,6 +139,7 @@ class _Wanted:
     network: str | None
     subject: str | None
     chosen: str | None = field(repr=False)
+    with_scram: bool
     expires_at: Timestamp | None
 
     def add(self, database: Database, account: str) -> str:
@@ -158,7 +162,13 @@ class _Wanted:
         else:
             made = database.write_now(
                 lambda c: add_password(
-                    c, account, label, now=moment, expires_at=end, chosen=self.chosen
+                    c,
+                    account,
+                    label,
+                    now=moment,
+                    expires_at=end,
+                    chosen=self.chosen,
+                    with_scram=self.with_scram,
                 )
             )
             return "" if self.chosen is not None else made.password
@@ -230,6 +240,12 @@ def _kind(credential: CredentialInfo) -> str:
     return credential.network or credential.kind.value
 
 
+def _scram(credential: CredentialInfo) -> str:
+    if credential.kind is not CredentialKind.PASSWORD:
+        return "is for passwords"
+    return "can be used" if credential.has_verifier else "after its next login by PLAIN or LOGIN"
+
+
 def _expiry(credential: CredentialInfo) -> str:
     expires_at = credential.expires_at
     if expires_at is None:
@@ -248,6 +264,7 @@ def _record(credential: CredentialInfo) -> dict[str, Json]:
         "issuer": credential.issuer or None,
         "claim": credential.claim or None,
         "subject": credential.subject or None,
+        "scram": credential.has_verifier,
         "created_at": for_programs(credential.created_at),
         "last_used_at": for_programs(credential.last_used_at),
         "expires_at": for_programs(credential.expires_at),

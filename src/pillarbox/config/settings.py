@@ -308,6 +308,8 @@ class Settings(_Section):
     """Default: the user's own group."""
     workers: Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MOST_WORKERS)] = 1
     """Worker processes; `auto`: one for each processor that the service may use."""
+    scram_sha_256: bool = False
+    """Offer SCRAM-SHA-256 as soon as all passwords have a verifier, and make these."""
     trace_days: Count = 30
     """For how long attempts of finished messages and failed sessions can be looked up."""
     disk_reserve_octets: Annotated[int, Field(ge=0)] = 268_435_456

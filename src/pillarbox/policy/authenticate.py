@@ -16,9 +16,10 @@ import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from pillarbox.errors import AddressError, SpoolUnavailable
@@ -95,6 +96,20 @@ Matcher: TypeAlias = Callable[[Sequence[str], str], int | None]
 at all): its position, or None."""
 
 
+InThread: TypeAlias = Callable[[Callable[[], str]], Awaitable[str]]
+"""Runs what takes long in a thread for passwords."""
+
+
+class Keeper(Protocol):
+    """What makes further use of a password that was right (policy.scram_logins)."""
+
+    async def keep(
+        self, run: InThread, record: LoginRecord, credential: PasswordCredential, password: str
+    ) -> None:
+        """Keep what another mechanism needs of it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """A login whose result is known; without a grant it is known to be wrong."""
@@ -125,7 +140,9 @@ class Authenticator:
         matcher: Matcher,
         cache_seconds: float,
         clock: Clock,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._directory = directory
         self._limits = limits
         self._match = matcher
@@ -211,12 +228,21 @@ class Authenticator:
     def count_failure(self, username: str, address: str, denial: Denial) -> Denial:
         """Count a login that failed by other means than a password; the denial, or that it was one
         too many."""
-        attempt = self._attempt(Credentials("", username, ""), address)
-        wait = self._limits.begin(attempt.source, attempt.account, self._clock.seconds())
-        if not isinstance(wait, Try):
-            return self._too_many(attempt, wait)
+        tried = self.begin_try(username, address)
+        if isinstance(tried, Denial):
+            return tried
         metrics.LOGINS_FAILED.inc()
         return denial
+
+    def begin_try(self, username: str, address: str) -> Try | Denial:
+        """Charge a try by other means than a password that was sent."""
+        attempt = self._attempt(Credentials("", username, ""), address)
+        begun = self._limits.begin(attempt.source, attempt.account, self._clock.seconds())
+        return begun if isinstance(begun, Try) else self._too_many(attempt, begun)
+
+    def succeeded(self, tried: Try) -> None:
+        """Such a try was right."""
+        self._limits.succeeded(tried, self._clock.seconds())
 
     async def _decide(self, attempt: _Attempt, tried: Try | None) -> Verdict:
         generation = self._directory.generation
@@ -242,6 +268,10 @@ class Authenticator:
         self._remember(attempt.digest, generation, grant)
         self._directory.touch(credentials[position].credential_id, now)
         metrics.LOGINS_OK.inc()
+        if self._keeper is not None:
+            run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+            password = attempt.credentials.password
+            await self._keeper.keep(run, record, credentials[position], password)
         return grant
 
     def _attempt(self, credentials: Credentials, address: str) -> _Attempt:

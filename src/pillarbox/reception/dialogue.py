@@ -17,11 +17,11 @@ from pillarbox.policy.denial import Denial
 from pillarbox.policy.sending_limits import Charge
 from pillarbox.reception.content import IncomingContent
 from pillarbox.reception.intake import Accepted, Answer, Submitted, in_trouble, unavailable
+from pillarbox.reception.other_logins import OtherLogins, Step
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.route import Route
 from pillarbox.smtp.events import (
-    BearerToken,
     Closed,
     Content,
     ContentAbort,
@@ -31,6 +31,9 @@ from pillarbox.smtp.events import (
     Login,
     MailFrom,
     RcptTo,
+    ScramEnd,
+    ScramFinal,
+    ScramFirst,
     ServerEvent,
     StartTls,
     TokenLogin,
@@ -61,6 +64,7 @@ class Dialogue:
         "_grant",
         "_is_ending",
         "_is_over",
+        "_other_logins",
         "_routes",
         "_services",
         "_shell",
@@ -75,6 +79,7 @@ class Dialogue:
         self._story = story
         self._shell = shell
         self._grant: Grant | None = None
+        self._other_logins: OtherLogins | None = None
         self._by_network = False
         self._routes: list[Route] = []
         self._content: IncomingContent | None = None
@@ -102,8 +107,8 @@ class Dialogue:
                 self._finish_content()
             case Login(credentials):
                 self._log_in(credentials)
-            case TokenLogin(presented):
-                self._log_in_by_token(presented)
+            case TokenLogin() | ScramFirst() | ScramFinal() | ScramEnd():
+                self._log_in_otherwise(event)
             case StartTls():
                 self._begin_tls()
             case ContentAbort():
@@ -145,21 +150,30 @@ class Dialogue:
         self._story.tried = credentials.username
         known = self._services.authenticator.recall(credentials, self._story.address)
         if known is None:
-            checking = self._services.authenticator.check(credentials, self._story.address)
-            self._shell.spawn(self._await_login(checking))
+            self._shell.spawn(self._check_login(credentials))
         else:
             self._end_login(known)
 
-    def _log_in_by_token(self, presented: BearerToken) -> None:
-        self._story.tried = presented.username
-        checking = self._services.tokens.check(presented, self._story.address)
-        self._shell.spawn(self._await_login(checking))
-
-    async def _await_login(self, checking: Coroutine[Any, Any, Verdict]) -> None:
-        verdict = await checking
-        if self._is_asked():
+    async def _check_login(self, credentials: Credentials) -> None:
+        verdict = await self._services.authenticator.check(credentials, self._story.address)
+        if self.is_asked():
             self._end_login(verdict)
             self._shell.proceed()
+
+    def _log_in_otherwise(self, step: Step) -> None:
+        if self._other_logins is None:
+            self._other_logins = OtherLogins(
+                self._services, self._core, self._story, self, self._end_login
+            )
+        self._other_logins.take(step)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Run what can not be done at once, for a part of the dialogue."""
+        return self._shell.spawn(work)
+
+    def proceed(self) -> None:
+        """A part of the dialogue has given an answer."""
+        self._shell.proceed()
 
     def _end_login(self, verdict: Verdict) -> None:
         if isinstance(verdict, Denial):
@@ -199,7 +213,7 @@ class Dialogue:
             verdict = await services.networks.renew(self._granted(), self._story.address)
         else:
             verdict = await services.authenticator.renew(self._granted())
-        if not self._is_asked():
+        if not self.is_asked():
             return
         if isinstance(verdict, Denial):
             self._refuse(verdict)
@@ -285,7 +299,7 @@ class Dialogue:
         except BaseException:
             content.discard()
             raise
-        if isinstance(answer, Charge) and self._is_asked():
+        if isinstance(answer, Charge) and self.is_asked():
             self._submit(content, answer)
             return
         content.discard()
@@ -320,7 +334,7 @@ class Dialogue:
             self._story.messages += 1
         elif charge is not None:
             self._services.sending.give_back(charge)
-        if not self._is_asked():
+        if not self.is_asked():
             return
         if isinstance(answer, Accepted):
             self._core.accept(answer.reply())
@@ -335,7 +349,7 @@ class Dialogue:
 
     # Answers
 
-    def _is_asked(self) -> bool:
+    def is_asked(self) -> bool:
         """Whether the core still waits for the answer that was being sought."""
         return not self._is_over and not self._core.closing
 

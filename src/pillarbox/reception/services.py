@@ -12,6 +12,7 @@ from pillarbox.net.tls import ServerCertificate
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.networks import NetworkLogins
+from pillarbox.policy.scram_logins import ScramLogins
 from pillarbox.policy.sending_limits import SendingLimits
 from pillarbox.policy.submission import Submission
 from pillarbox.policy.token_logins import TokenLogins
@@ -33,13 +34,14 @@ class Health(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that all connections of a process share."""
+    """The services that all connections of a process share. `scram` is None where it is off."""
 
     limits: Limits
     rules: Submission
     sending: SendingLimits
     authenticator: Authenticator
     tokens: TokenLogins
+    scram: ScramLogins | None
     networks: NetworkLogins
     handshakes: HandshakeLimits
     intake: Intake

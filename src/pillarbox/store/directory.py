@@ -20,6 +20,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.directory_reading import NetworkRecord
 from pillarbox.store.generation import Part, generation
 from pillarbox.store.records import Account, Issuer, LoginRecord, Tenant
+from pillarbox.store.scram import keep_verifier
 from pillarbox.store.seal import Seal
 from pillarbox.store.statements import Do
 
@@ -118,6 +119,20 @@ class Directory:
                 self._issuers = issuers
         return issuers
 
+    async def lacks_verifiers(self, now: Timestamp) -> bool:
+        """Whether somebody can not log in by SCRAM. Raises SpoolUnavailable."""
+        return await self._read(lambda c: reading.lacks_verifiers(c, now))
+
+    async def keep_verifier(self, account: Account, credential_id: int, verifier: str) -> None:
+        """Put a verifier beside the hash of a password; it counts here at once, elsewhere after
+        `forget_logins`. Raises SpoolUnavailable."""
+        await self._database.write(lambda c: keep_verifier(c, credential_id, verifier))
+        self._logins.drop(account.address.key)
+
+    def forget_logins(self) -> None:
+        """Read accounts with their passwords anew."""
+        self._logins.clear()
+
     async def account(self, account_id: int) -> Account | None:
         """An account by its id, switched off or not; None if it was removed."""
         return await self._cached(
@@ -179,6 +194,10 @@ class _Cache(Generic[K, V]):
         self._values.move_to_end(key)
         if len(self._values) > self._size:
             self._values.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        """Forget a value."""
+        self._values.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, not_, or_, select
 
 from pillarbox.mail.dkim import SigningKey
 from pillarbox.mail.envelope import Timestamp
@@ -32,6 +32,7 @@ from pillarbox.store.schema_directory import (
     send_as,
     tenant,
 )
+from pillarbox.store.scram import CURRENT
 from pillarbox.store.seal import Seal
 from pillarbox.store.signing_keys import secret_context, signing_key
 
@@ -124,7 +125,9 @@ def read_login(connection: Connection, address_key: str, seal: Seal) -> LoginRec
     return LoginRecord(
         found,
         tuple(
-            PasswordCredential(one.id, one.label, one.password_hash, one.expires_at)
+            PasswordCredential(
+                one.id, one.label, one.password_hash, one.expires_at, one.scram_verifier or ""
+            )
             for one in known
             if one.kind == CredentialKind.PASSWORD
         ),
@@ -171,6 +174,21 @@ def read_networks(connection: Connection, seal: Seal) -> tuple[NetworkRecord, ..
             records.append(NetworkRecord(network, owner, row["expires_at"]))
     records.sort(key=lambda record: record.network.prefixlen, reverse=True)
     return tuple(records)
+
+
+def lacks_verifiers(connection: Connection, now: Timestamp) -> bool:
+    """Whether a password that can be used to log in has no verifier for SCRAM, or an old one."""
+    verifier = credential.c.scram_verifier
+    missing = (
+        select(credential.c.id)
+        .join(account, account.c.id == credential.c.account_id)
+        .join(tenant, tenant.c.id == account.c.tenant_id)
+        .where(credential.c.kind == CredentialKind.PASSWORD.value)
+        .where(account.c.disabled_at.is_(None), tenant.c.disabled_at.is_(None))
+        .where(or_(credential.c.expires_at.is_(None), credential.c.expires_at > now))
+        .where(or_(verifier.is_(None), not_(verifier.startswith(CURRENT, autoescape=True))))
+    )
+    return bool(connection.scalar(select(missing.exists())))
 
 
 def issuer_of(row: RowMapping) -> Issuer:

@@ -112,12 +112,14 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PasswordCredential:
-    """One password of an account; the password itself is not known, only its Argon2id hash."""
+    """One password of an account; the password itself is not known, only its Argon2id hash and,
+    where SCRAM is in use, its verifier ("" if there is none)."""
 
     credential_id: int
     label: str
     password_hash: str = field(repr=False)
     expires_at: Timestamp | None = None
+    scram_verifier: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,13 @@ from pillarbox.store.generation import Part, moved
 from pillarbox.store.passwords import hash_password, make_password
 from pillarbox.store.records import CredentialKind
 from pillarbox.store.schema_directory import account, credential, issuer
+from pillarbox.store.scram import (
+    CURRENT,
+    UnfitPassword,
+    ensure_scram_key,
+    make_verifier,
+    salt_for,
+)
 
 _MAX_LABEL = 64
 _MAX_SUBJECT = 256
@@ -46,6 +53,8 @@ class CredentialInfo:
     issuer: str = ""
     claim: str = ""
     subject: str = ""
+    has_verifier: bool = False
+    """Of a password: SCRAM can use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,10 @@ def add_password(
     now: Timestamp,
     expires_at: Timestamp | None = None,
     chosen: str | None = None,
+    with_scram: bool = False,
 ) -> NewPassword:
     """Give an account one more password: `chosen`, which devices may have already, or a new one.
-
-    Raises DirectoryError.
+    `with_scram`: it can be used for SCRAM at once. Raises DirectoryError.
     """
     if chosen is not None:
         _check_chosen(chosen)
@@ -82,9 +91,22 @@ def add_password(
         "kind": CredentialKind.PASSWORD.value,
         "password_hash": hash_password(password, beside),
     }
+    if with_scram:
+        values["scram_verifier"] = _verifier(connection, address, password)
     credential_id = _insert(connection, account_id, label, now=now, values=values)
     _set_expiry(connection, credential_id, expires_at)
     return NewPassword(credential_id, password)
+
+
+def _verifier(connection: Connection, address: str, password: str) -> str:
+    key: str = find_account(connection, address)["address_key"]
+    try:
+        return make_verifier(password, salt_for(ensure_scram_key(connection), key))
+    except UnfitPassword as error:
+        raise DirectoryError(
+            "the password has characters that SCRAM does not know: choose others, or set "
+            "scram_sha_256 = false"
+        ) from error
 
 
 def add_network(
@@ -175,6 +197,7 @@ def list_credentials(connection: Connection, address: str | None = None) -> list
             issuer=row.issuer or "",
             claim=row.claim or "",
             subject=row.subject or "",
+            has_verifier=(row.scram_verifier or "").startswith(CURRENT),
         )
         for row in connection.execute(query.order_by(account.c.address_key, credential.c.label))
     ]

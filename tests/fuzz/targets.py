@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import content, delivery, reception, words
+from tests.fuzz import content, delivery, logins, reception, words
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "server": reception.server,
     "data": reception.data,
     "bdat": reception.bdat,
     "sasl": reception.sasl,
+    "tokens": logins.tokens,
+    "scram": logins.scram,
+    "jwt": logins.jwt,
     "client": delivery.client,
     "pair": delivery.pair,
     "header": content.header,

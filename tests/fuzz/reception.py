@@ -19,8 +19,17 @@ from pillarbox.smtp.events import (
     Login,
     MailFrom,
     RcptTo,
+    ScramEnd,
+    ScramFinal,
+    ScramFirst,
     ServerEvent,
     StartTls,
+    TokenLogin,
+)
+from pillarbox.smtp.sasl_mechanisms import (
+    PASSWORD_MECHANISMS,
+    SCRAM_MECHANISMS,
+    TOKEN_MECHANISMS,
 )
 
 LIMIT = 60
@@ -37,7 +46,7 @@ _ASKING: tuple[type[ServerEvent], ...] = (
     Login,
     StartTls,
 )
-_GROUP_ENDS = (ContentStart, Login, StartTls)
+_GROUP_ENDS = (ContentStart, Login, StartTls, TokenLogin, ScramFirst, ScramFinal, ScramEnd)
 _LINE = re.compile(rb"([2345]\d\d)([ -])(?:([245])\.\d{1,3}\.\d{1,3} )?[\t -~]*")
 _WITHOUT_ENHANCED = frozenset({b"220", b"250", b"334", b"354"})
 
@@ -104,6 +113,7 @@ def _open(choices: tuple[int, int, int]) -> Driver:
         error_limit=3 if limits & 2 else 20,
         command_limit_octets=100 if limits & 4 else 2048,
         line_limit_octets=200 if limits & 4 else SETTINGS.line_limit_octets,
+        login_mechanisms=(*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS, *SCRAM_MECHANISMS),
     )
     driver = Driver(settings, tls=TLS if kind == 1 else "", trusted=kind >= 2)
     for index, event in enumerate(_ASKING):

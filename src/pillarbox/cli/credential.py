@@ -15,10 +15,12 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.publish.card import render_settings
 from pillarbox.store.admin.credentials import (
+    CredentialChanges,
     CredentialInfo,
     add_network,
     add_password,
     add_subject,
+    change_credential,
     list_credentials,
     remove_credential,
     set_expiry,
@@ -178,24 +180,46 @@ class _Wanted:
 @command.command("change")
 @click.argument("address")
 @click.argument("label")
+@click.option("--label", "new_label", help="Another label.")
+@click.option("--network", help="Another network, of a credential that is one.")
+@click.option("--oauth-subject", help="Another subject, of a credential that is one.")
 @click.option("--expires", type=MOMENT, help="The last day on which it can be used.")
 @click.option("--never-expires", is_flag=True, help="It can be used until it is removed.")
 @click.pass_obj
 def change(
-    cli: Cli, address: str, label: str, expires: Timestamp | None, never_expires: bool
+    cli: Cli,
+    /,
+    address: str,
+    label: str,
+    new_label: str | None,
+    network: str | None,
+    oauth_subject: str | None,
+    expires: Timestamp | None,
+    never_expires: bool,
 ) -> None:
-    """Let a credential end at another time, or never."""
-    if (expires is None) is not never_expires:
+    """Give a credential another label, end, network or subject. A password stays what it is: add a
+    new one and remove this."""
+    if expires is not None and never_expires:
         raise click.UsageError("say either --expires or --never-expires")
+    changes = CredentialChanges(new_label, network, oauth_subject)
+    sets_expiry = expires is not None or never_expires
+    if changes == CredentialChanges() and not sets_expiry:
+        raise click.UsageError("say what to change")
     with cli.database() as database:
         account = find_account(database, address).address
         _find(database, account, label)
-        database.write_now(lambda c: set_expiry(c, account, label, expires_at=expires))
-        found = _find(database, account, label)
+        if changes != CredentialChanges():
+            database.write_now(lambda c: change_credential(c, account, label, changes))
+        name = new_label or label
+        if sets_expiry:
+            database.write_now(lambda c: set_expiry(c, account, name, expires_at=expires))
+        found = _find(database, account, name)
     if cli.as_json:
         print_json(_record(found))
     else:
-        click.echo(f"The credential {label!r} of {account} expires: {_expiry(found)}.")
+        click.echo(
+            f"The credential {name!r} of {account} is {_kind(found)} and expires: {_expiry(found)}."
+        )
 
 
 @command.command("remove")

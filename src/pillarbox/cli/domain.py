@@ -12,6 +12,7 @@ from pillarbox.store.admin.tenants import (
     DomainInfo,
     add_domain,
     list_domains,
+    move_domain,
     read_domain,
     remove_domain,
 )
@@ -81,6 +82,23 @@ def add(cli: Cli, domain: str, tenant: str | None) -> None:
         print_json(_record(added))
     else:
         click.echo(f"Added {name} to tenant {owner}.")
+
+
+@command.command("change")
+@click.argument("domain")
+@click.option("--tenant", required=True, help="Whose it is from now on.")
+@click.pass_obj
+def change(cli: Cli, domain: str, tenant: str) -> None:
+    """Give a domain to another tenant. No account may have an address in it."""
+    with cli.database() as database:
+        found = _find(database, domain)
+        owner = find_tenant(database, tenant).name
+        database.write_now(lambda c: move_domain(c, found.name, owner))
+        changed = _find(database, domain)
+    if cli.as_json:
+        print_json(_record(changed))
+    else:
+        click.echo(f"{found.name} belongs to tenant {owner} now.")
 
 
 @command.command("remove")

@@ -143,3 +143,42 @@ def test_ids_are_text_in_json(office: Service) -> None:
 
     assert isinstance(shown["id"], str)
     assert len(shown["id"]) == 13
+
+
+def test_label_and_end_can_be_changed(office: Service) -> None:
+    """The password stays what it is."""
+    password = office.json(*ADD)["password"]
+
+    changed = office.json(
+        *("credential", "change", "printer@example.org", "hall", "--label", "hall, 2nd floor"),
+        *("--expires", "2099-12-31T12:00+00:00"),
+    )
+
+    assert changed["label"] == "hall, 2nd floor"
+    assert changed["expires_at"] == "2099-12-31T12:00:00.000Z"
+    login = office.database.read_now(lambda c: read_login(c, "printer@example.org", Seal(None)))
+    assert login is not None
+    assert match_password([k.password_hash for k in login.credentials], password) == 0
+
+
+def test_network_can_be_changed(office: Service) -> None:
+    """Of a credential that is one, to one that is not too wide."""
+    office.do(*ADD, "--network", "10.0.0.0/24")
+    change = ("credential", "change", "printer@example.org", "hall", "--network")
+
+    assert office.json(*change, "10.0.1.0/24")["network"] == "10.0.1.0/24"
+    assert office.run(*change, "0.0.0.0/0").exit_code == EX_DATA
+    assert office.run(*change[:4], "--oauth-subject", "x").exit_code == EX_DATA
+
+
+def test_change_that_can_not_be_is_refused(office: Service) -> None:
+    """A label that is taken, a password as a network, and nothing at all."""
+    office.do(*ADD)
+    office.do("credential", "add", "printer@example.org", "--label", "lab")
+    change = ("credential", "change", "printer@example.org", "hall")
+
+    assert office.run(*change, "--label", "lab").exit_code == EX_DATA
+    assert office.run(*change, "--label", " ").exit_code == EX_DATA
+    assert office.run(*change, "--network", "10.0.0.1").exit_code == EX_DATA
+    assert office.run(*change).exit_code == EX_USAGE
+    assert sorted(c["label"] for c in office.json("credential", "list")) == ["hall", "lab"]

@@ -215,3 +215,21 @@ def test_without_a_database_the_service_must_start_first(service: Service) -> No
     assert result.exit_code == EX_UNAVAILABLE
     assert "pillarbox serve" in result.stderr
     assert not (file.parent / "other").exists()
+
+
+def test_domain_can_be_given_to_another_tenant(office: Service) -> None:
+    """While nobody has an address in it; its keys stay, rights to send as its addresses go."""
+    office.do("tenant", "add", "acme")
+    office.do("domain", "add", "example.net", "--tenant", "default")
+    office.do("send-as", "add", "printer@example.org", "@example.net")
+    office.do("dkim", "create", "example.net")
+
+    assert office.json("domain", "change", "example.net", "--tenant", "acme")["tenant"] == "acme"
+
+    assert office.json("send-as", "list", "printer@example.org") == []
+    assert [key["domain"] for key in office.json("dkim", "list")] == ["example.net"]
+    assert office.run("domain", "change", "example.net", "--tenant", "acme").exit_code == EX_DATA
+    result = office.run("domain", "change", "example.org", "--tenant", "acme")
+    assert result.exit_code == EX_DATA
+    assert "printer@example.org" in result.stderr
+    assert office.json("domain", "show", "example.org")["tenant"] == "default"

@@ -139,8 +139,7 @@ def add_subject(
 ) -> int:
     """Let tokens of a subject of the tenant's issuer log an account in; the id of the credential.
     The claim is the one that the issuer is set up with now. Raises DirectoryError."""
-    if not 0 < len(subject) <= _MAX_SUBJECT or not subject.isprintable():
-        raise DirectoryError(f"{subject!r} is no subject: it has 1 to {_MAX_SUBJECT} characters")
+    _check_subject(subject)
     account_id = _check(connection, address, label, now=now, expires_at=expires_at)
     row = connection.execute(
         select(issuer.c.url, issuer.c.claim)
@@ -160,6 +159,43 @@ def add_subject(
     credential_id = _insert(connection, account_id, label, now=now, values=values)
     _set_expiry(connection, credential_id, expires_at)
     return credential_id
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialChanges:
+    """What is to be changed of a credential; None: it stays."""
+
+    label: str | None = None
+    network: str | None = None
+    subject: str | None = None
+
+
+def change_credential(
+    connection: Connection, address: str, label: str, changes: CredentialChanges
+) -> None:
+    """Give a credential another label, network or subject; a password stays what it is. Raises
+    DirectoryError."""
+    credential_id = _find(connection, address, label)
+    kind: str | None = connection.scalar(
+        select(credential.c.kind).where(credential.c.id == credential_id)
+    )
+    values: dict[str, str] = {}
+    if changes.label is not None and changes.label != label:
+        _check_label(connection, address, changes.label)
+        values["label"] = changes.label
+    if changes.network is not None:
+        if kind != CredentialKind.NETWORK:
+            raise DirectoryError(f"{label!r} is no network: add one beside it")
+        values["network"] = str(read_network(changes.network))
+    if changes.subject is not None:
+        if kind != CredentialKind.OAUTH2:
+            raise DirectoryError(f"{label!r} is not known by tokens: add a subject beside it")
+        _check_subject(changes.subject)
+        values["subject"] = changes.subject
+    if values:
+        is_it = credential.c.id == credential_id
+        connection.execute(update(credential).where(is_it).values(values))
+        moved(connection, Part.DIRECTORY)
 
 
 def set_expiry(
@@ -227,13 +263,24 @@ def _check(
     expires_at: Timestamp | None,
 ) -> int:
     """The id of the account, if it can get a credential like this."""
+    account_id = _check_label(connection, address, label)
+    if expires_at is not None and expires_at <= now:
+        raise DirectoryError("the credential would have ended already: choose a later moment")
+    return account_id
+
+
+def _check_subject(subject: str) -> None:
+    if not 0 < len(subject) <= _MAX_SUBJECT or not subject.isprintable():
+        raise DirectoryError(f"{subject!r} is no subject: it has 1 to {_MAX_SUBJECT} characters")
+
+
+def _check_label(connection: Connection, address: str, label: str) -> int:
+    """The id of the account, if it can have this label."""
     if not label.strip() or len(label) > _MAX_LABEL or not label.isprintable():
         raise DirectoryError(
             f"{label!r} is no label: say in 1 to {_MAX_LABEL} characters what uses the credential, "
             "for example 'printer in the hall'"
         )
-    if expires_at is not None and expires_at <= now:
-        raise DirectoryError("the credential would have ended already: choose a later moment")
     row = find_account(connection, address)
     account_id: int = row["id"]
     is_it = (credential.c.account_id == account_id, credential.c.label == label)

@@ -205,17 +205,39 @@ def remove_domain(connection: Connection, tenant_name: str, name: str) -> None:
     account has an address in it."""
     key = read_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
+    _check_empty(connection, key)
+    is_it = (domain.c.tenant_id == tenant_id, domain.c.name == key)
+    if connection.execute(delete(domain).where(*is_it)).rowcount == 0:
+        raise DirectoryError(f"tenant {tenant_name!r} has no domain {key}")
+    _remove_grants(connection, key)
+    moved(connection, Part.DIRECTORY)
+
+
+def move_domain(connection: Connection, name: str, tenant_name: str) -> None:
+    """Give a domain to another tenant, with its DKIM keys and without the grants that name it.
+    Raises DirectoryError while an account has an address in it."""
+    key = read_domain(name)
+    tenant_id = find_tenant_id(connection, tenant_name)
+    _check_empty(connection, key)
+    is_it = (domain.c.tenant_id != tenant_id, domain.c.name == key)
+    change = update(domain).where(*is_it).values(tenant_id=tenant_id)
+    if connection.execute(change).rowcount == 0:
+        raise DirectoryError(f"{key} is the domain of {tenant_name!r} already, or of nobody")
+    _remove_grants(connection, key)
+    moved(connection, Part.DIRECTORY)
+
+
+def _check_empty(connection: Connection, key: str) -> None:
     in_domain = account.c.address_key.endswith(f"@{key}", autoescape=True)
     address: str | None = connection.scalar(select(account.c.address).where(in_domain).limit(1))
     if address is not None:
         raise DirectoryError(f"{address} is in the domain {key}: remove that account first")
-    is_it = (domain.c.tenant_id == tenant_id, domain.c.name == key)
-    if connection.execute(delete(domain).where(*is_it)).rowcount == 0:
-        raise DirectoryError(f"tenant {tenant_name!r} has no domain {key}")
+
+
+def _remove_grants(connection: Connection, key: str) -> None:
     connection.execute(
         delete(send_as).where(send_as.c.pattern.endswith(f"@{key}", autoescape=True))
     )
-    moved(connection, Part.DIRECTORY)
 
 
 def list_domains(connection: Connection, tenant_name: str | None = None) -> list[DomainInfo]:

@@ -15,7 +15,6 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 
-from scramp import ScramException, ScramMechanism
 from sqlalchemy import Connection, select, update
 
 from pillarbox.store.schema import setting
@@ -54,6 +53,9 @@ def salt_for(key: bytes, account_key: str) -> bytes:
 
 def make_verifier(password: str, salt: bytes) -> str:
     """The verifier, written as PostgreSQL writes it: some 20 ms. Raises UnfitPassword."""
+    # Loading it takes longer than a whole command that does not need it.
+    from scramp import ScramException, ScramMechanism
+
     try:
         salt, stored_key, server_key, iterations = ScramMechanism(MECHANISM).make_auth_info(
             password, iteration_count=ITERATIONS, salt=salt

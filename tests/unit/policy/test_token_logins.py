@@ -272,9 +272,10 @@ async def test_a_credential_that_has_expired(desk: Desk) -> None:
 
 async def test_the_issuer_of_one_tenant_is_none_for_another(desk: Desk) -> None:
     """Each account is known by the issuer of its own tenant."""
-    desk.directory.known = {2: desk.issuer.settings}
-
-    assert "another tenant" in await desk.cause(desk.issuer.token())
+    other = replace(desk.issuer.settings, url="https://other.example")
+    for known in ({2: desk.issuer.settings}, {1: other, 2: desk.issuer.settings}):
+        desk.directory.known = known
+        assert "another tenant" in await desk.cause(desk.issuer.token())
 
 
 @pytest.mark.parametrize(

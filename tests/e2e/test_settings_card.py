@@ -1,13 +1,15 @@
 """What the settings card shows works when it is pasted, and the way of the README in five
 commands."""
 
+import smtplib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.e2e.next_hop import NextHop
-from tests.e2e.programs import ROOT, needed_file, program, run
+from tests.e2e.postfix import Postfix
+from tests.e2e.programs import ROOT, free_port, needed_file, program, run
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
@@ -51,12 +53,41 @@ def _shell(text: str, _: Path) -> None:
     run(["sh", "-c", text])
 
 
+def _msmtp(text: str, folder: Path) -> None:
+    file = folder / "msmtprc"
+    file.write_text(text)
+    file.chmod(0o600)
+    letter = f"From: {ACCOUNT}\nSubject: Test\n\nHello\n"
+    run([program("msmtp", "msmtp"), "-C", file, "someone@example.net"], stdin=letter.encode())
+
+
+def _postfix(text: str, _: Path) -> None:
+    """Paste it on a machine whose /etc/postfix is another folder."""
+    postfix = Postfix("card.example")
+    port = free_port()
+    postfix.main.append("smtpd_recipient_restrictions = permit_mynetworks, reject")
+    postfix.master.append(f"127.0.0.1:{port} inet n - n - - smtpd")
+    folder = postfix.folder / "c"
+    try:
+        postfix.start([port])
+        script = text.replace("/etc/postfix", str(folder))
+        run(["sh", "-e", "-c", script], environment={"MAIL_CONFIG": str(folder)})
+        with smtplib.SMTP("127.0.0.1", port) as smtp:
+            smtp.sendmail(ACCOUNT, ["someone@example.net"], f"From: {ACCOUNT}\n\nHello\n")
+        wait_until(lambda: "status=" in postfix.log, 20, "an attempt of Postfix")
+        assert "status=sent" in postfix.log, postfix.log
+    finally:
+        postfix.stop()
+
+
 RUN: dict[str, Callable[[str, Path], None]] = {
     "python": _python,
     "node": _node,
     "php": _php,
     "curl": _shell,
     "swaks": _shell,
+    "msmtp": _msmtp,
+    "postfix": _postfix,
 }
 
 
@@ -68,8 +99,10 @@ def test_snippet_sends_when_it_is_pasted(
     """With the password quoted as that language wants it, over either port, with the certificate
     verified."""
     port = printer.tls_port if encryption is Encryption.TLS else printer.starttls_port
+    # Postfix compares names with certificates and nothing else.
+    server = "localhost" if name == "postfix" else "127.0.0.1"
     settings = ClientSettings(
-        "127.0.0.1", (Door(port, encryption),), ACCOUNT, PASSWORD, str(printer.ca_file)
+        server, (Door(port, encryption),), ACCOUNT, PASSWORD, str(printer.ca_file)
     )
     text = next(snippet.text for snippet in make_snippets(settings) if snippet.name == name)
     before = len(printer.events("message.accepted"))

@@ -54,6 +54,9 @@ class Failure(PillarboxError):
 def describe(error: Exception) -> tuple[ExitCode, list[str]]:
     """Exit code and lines for an error that ended a command."""
     match error:
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] != "pillarbox":
+            hint = 'pip install "pillarbox[server]"'
+            return ExitCode.UNAVAILABLE, [f"this command needs the service's packages ({hint})"]
         case Failure(code=code):
             return code, [str(error)]
         case ConfigError(problems=problems):

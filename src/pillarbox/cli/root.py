@@ -2,12 +2,11 @@
 
 import importlib
 from pathlib import Path
-from types import ModuleType
 
 import click
 
 from pillarbox.cli.context import Cli
-from pillarbox.cli.failures import ExitCode, Failure, describe
+from pillarbox.cli.failures import ExitCode, describe
 
 NOUNS = {
     "find": ("find", "Find the settings for sending mail of any address."),
@@ -33,12 +32,6 @@ NOUNS = {
 """Name: module of pillarbox.cli (which has a `command`) and the line for the help."""
 
 
-NEEDS_SERVER = (
-    "this command is one of the service, which is not installed (hint: pip install"
-    ' "pillarbox[server]")'
-)
-
-
 class Root(click.Group):
     """Loads a noun when it is used, and turns errors into one line and an exit code."""
 
@@ -52,7 +45,7 @@ class Root(click.Group):
         del ctx
         if cmd_name not in NOUNS:
             return None
-        module = _import(f"pillarbox.cli.{NOUNS[cmd_name][0]}")
+        module = importlib.import_module(f"pillarbox.cli.{NOUNS[cmd_name][0]}")
         command: click.Command = module.command
         _share_options(command)
         return command
@@ -85,15 +78,6 @@ class Root(click.Group):
             for line in lines:
                 click.echo(f"pillarbox: {line}", err=True)
             raise click.exceptions.Exit(code) from error
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "pillarbox":
-            raise
-        raise Failure(ExitCode.UNAVAILABLE, NEEDS_SERVER) from error
 
 
 def _usage(error: click.UsageError) -> click.exceptions.Exit:

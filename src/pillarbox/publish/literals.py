@@ -6,6 +6,8 @@ Pure. A password may hold quotes, backslashes, dollar signs and whatever else a 
 import json
 import shlex
 
+_POWERSHELL_QUOTES = "'\u2018\u2019\u201a\u201b"
+
 
 def python_literal(text: str) -> str:
     """A Python string literal in double quotes. JSON's escapes all mean the same in Python, except
@@ -37,6 +39,13 @@ def java_literal(text: str) -> str:
 def shell_literal(text: str) -> str:
     """One word of a POSIX shell."""
     return shlex.quote(text)
+
+
+def powershell_literal(text: str) -> str:
+    """A PowerShell string literal in single quotes. Typographic quotes end it just like the plain
+    one, and all are escaped by doubling (about_Quoting_Rules)."""
+    doubled = "".join(c * 2 if c in _POWERSHELL_QUOTES else c for c in text)
+    return f"'{doubled}'"
 
 
 def _escape(character: str, form: str) -> str:

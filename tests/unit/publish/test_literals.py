@@ -13,6 +13,7 @@ from pillarbox.publish.literals import (
     java_literal,
     javascript_literal,
     php_literal,
+    powershell_literal,
     python_literal,
     shell_literal,
 )
@@ -73,3 +74,13 @@ def _unescape(literal: str, number: str, base: int) -> str:
         lambda match: chr(int(match[1], base)) if match[1] else match[2],
         literal[1:-1],
     )
+
+
+@given(texts | awkward | st.text("'\u2018\u2019\u201a\u201b$`x"))
+def test_powershell_literal_means_the_text(text: str) -> None:
+    """Inside of single quotes only quotes count, plain or typographic, and two of them are one."""
+    literal = powershell_literal(text)
+    inner = literal[1:-1]
+
+    assert re.fullmatch(r"(?:[^'\u2018\u2019\u201a\u201b]|(['\u2018\u2019\u201a\u201b])\1)*", inner)
+    assert re.sub(r"(['\u2018\u2019\u201a\u201b])\1", r"\1", inner) == text

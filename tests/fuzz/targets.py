@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import content, delivery, logins, reception, words
+from tests.fuzz import content, delivery, discovery, logins, reception, words
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "server": reception.server,
@@ -20,4 +20,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "parameters": words.parameters,
     "explanations": words.explanations,
     "configuration": words.configuration,
+    "autoconfig": discovery.autoconfig,
+    "pacc": discovery.pacc,
 }

@@ -2,7 +2,7 @@
 
 Hosts get addresses that look public (the resolver must see such); `connect` leads a connection to
 such an address to the loopback port at which the host really is. Certificates are real, of an own
-authority; so are DNS messages, over UDP and TCP.
+authority; so are DNS messages, over UDP.
 """
 
 import asyncio

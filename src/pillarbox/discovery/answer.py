@@ -40,5 +40,5 @@ def client_settings(suggestion: Suggestion, asking: Asking) -> ClientSettings:
         doors=doors,
         username=suggestion.offers[0].username or asking.address,
         sender_address=asking.address,
-        mechanisms=suggestion.mechanisms or ("PLAIN", "LOGIN"),
+        mechanisms=suggestion.mechanisms or suggestion.known_mechanisms or ("PLAIN", "LOGIN"),
     )

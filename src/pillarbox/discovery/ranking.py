@@ -57,7 +57,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One server and the ways to it, best first; `checks` has the check of each offer."""
+    """One server and the ways to it, best first; `checks` has the check of each offer.
+    `known_mechanisms` are those of AUTH that the table knows."""
 
     source: Source
     host: str
@@ -66,6 +67,7 @@ class Suggestion:
     why: str
     confidence: Confidence
     provider: str = ""
+    known_mechanisms: tuple[str, ...] = ()
     is_outside: bool = False
     agreed: tuple[Source, ...] = ()
     confirm: tuple[str, ...] = ()
@@ -142,6 +144,7 @@ def _by_host(
             why=finding.why,
             confidence=_confidence(finding),
             provider=provider.key if provider else "",
+            known_mechanisms=provider.only_mechanisms if provider else (),
             is_outside=not is_within(host, asking.organisation),
             notes=provider.notes if provider else (),
         )

@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 import h11
 
+from pillarbox.discovery.hosts import host_name
 from pillarbox.errors import PillarboxError
 from pillarbox.net.dns import DnsFailure
 from pillarbox.net.reach import NoSuchHostError, Reach, ReachError, in_words, stream_failure
@@ -87,10 +88,11 @@ def _split(url: str) -> tuple[str, str, str]:
         raise FetchError("the address is not valid") from exc
     if parts.scheme not in _PORTS or port not in (None, _PORTS[parts.scheme]):
         raise FetchError("it leads to another service than HTTPS")
-    if parts.username is not None or not parts.hostname:
+    host = host_name(parts.hostname or "")
+    if parts.username is not None or host is None:
         raise FetchError("the address is not valid")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.scheme, parts.hostname, target
+    return parts.scheme, host, target
 
 
 def _next(url: str, location: str) -> str:

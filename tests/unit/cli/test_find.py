@@ -80,6 +80,11 @@ def test_example_alone_can_be_printed(name: str) -> None:
     assert "How sure" not in text
 
 
+def test_example_uses_the_mechanism_that_is_known() -> None:
+    """Microsoft 365 has no PLAIN, also where it can not be looked at."""
+    assert "--auth LOGIN" in find("a@corp.onmicrosoft.com", "--for", "swaks").stdout
+
+
 def test_no_example_where_passwords_are_not_taken() -> None:
     """Outlook.com takes OAuth2 alone: an example with a password would only mislead."""
     result = find("ann@outlook.com", "--for", "python")

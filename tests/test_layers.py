@@ -19,6 +19,7 @@ LAYERS = (
     ("explain", "oauth"),
     ("smtp", "route", "retry", "publish"),
     ("discovery",),
+    ("diagnosis",),
     ("config", "observe", "files"),
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
@@ -34,6 +35,7 @@ LAYERS = (
 
 PURE = {
     *("errors", "mail", "explain", "oauth", "smtp", "route", "retry", "publish", "discovery"),
+    "diagnosis",
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),
@@ -54,7 +56,7 @@ SOCKET_PARTS = {
 SOCKET_FILES = {"observe/endpoint.py"}
 """Serves metrics on the loopback."""
 
-LIGHT = PURE | {"client"}
+LIGHT = PURE | {"client", "doctor"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "admin", "app"}

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import cache
 from typing import TypeAlias, cast
 
@@ -104,11 +105,19 @@ class World:
             self.dns(host, "A", self._addresses[host])
         return self._addresses[host]
 
-    def tls(self, *names: str) -> ssl.SSLContext:
+    def tls(
+        self, *names: str, not_after: datetime | None = None, authority: trustme.CA | None = None
+    ) -> ssl.SSLContext:
         """A server's context with a certificate for these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(*names).configure_cert(context)
+        issuer = authority or self._authority
+        issuer.issue_cert(*names, not_after=not_after).configure_cert(context)
         return context
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """A client's context that trusts the authority of the world."""
+        return self._trust
 
     async def web(self, host: str, pages: dict[str, Page], *, certificate: str = "") -> None:
         """A web server at port 443 with these paths."""
@@ -124,13 +133,14 @@ class World:
         *ports: int,
         mechanisms: str = "PLAIN LOGIN",
         certificate: str = "",
+        context: ssl.SSLContext | None = None,
         script: Script | None = None,
     ) -> None:
         """A server for sending: TLS from the first octet at port 465, STARTTLS at all others."""
-        address, context = self.address_of(host), self.tls(certificate or host)
+        address, context = self.address_of(host), context or self.tls(certificate or host)
         for port in ports:
             implicit = port == 465
-            chosen = script or _greeter(mechanisms, None if implicit else context)
+            chosen = _till_tls(script or _greeter(mechanisms, None if implicit else context))
             server = serve(chosen, tls=context if implicit else None)
             running = await self._stack.enter_async_context(server)
             self._ports[address, port] = running.port
@@ -242,6 +252,19 @@ class _Questions(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if (answer := self._world.answer(data)) is not None:
             self._transport.sendto(answer, addr)
+
+
+def _till_tls(script: Script) -> Script:
+    """The script, over when a client begins with TLS in the middle: who tries both ways does."""
+
+    async def guarded(peer: Peer) -> None:
+        try:
+            await script(peer)
+        except (UnicodeDecodeError, AssertionError):
+            if peer.commands and not peer.commands[-1].startswith("\x16"):
+                raise
+
+    return guarded
 
 
 def _greeter(mechanisms: str, context: ssl.SSLContext | None) -> Script:

@@ -10,6 +10,7 @@ from pillarbox.cli.failures import ExitCode, describe
 
 NOUNS = {
     "find": ("find", "Find the settings for sending mail of any address."),
+    "doctor": ("doctor", "Say what is wrong with a mail server, seen from here."),
     "serve": ("serve", "Run the service."),
     "settings": ("settings", "Show what a client has to enter to send as an account."),
     "tenant": ("tenant", "Organisations: each has its own domains, accounts and routes."),

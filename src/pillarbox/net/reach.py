@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from pillarbox.discovery.hosts import host_name
 from pillarbox.errors import PillarboxError
-from pillarbox.explain.failures import Failure
+from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
 from pillarbox.net.dns import Resolver
 from pillarbox.net.streams import PlainStream, TlsStream
@@ -99,7 +99,11 @@ class Reach:
 
 def stream_failure(exc: OSError) -> Failure:
     """What an error of `open`, `secure` or the stream means."""
-    return hop_failure(exc) if isinstance(exc, ssl.SSLError) else connect_failure(exc)
+    if isinstance(exc, ssl.SSLError):
+        return hop_failure(exc)
+    if isinstance(exc, ConnectionError) and not isinstance(exc, ConnectionRefusedError):
+        return Failure(FailureKind.CONNECTION_LOST, "it was talked to")
+    return connect_failure(exc)
 
 
 def in_words(failure: Failure) -> str:

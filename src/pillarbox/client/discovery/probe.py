@@ -1,16 +1,13 @@
-"""A look at a server for sending: connect, TLS, EHLO, QUIT. Nothing is sent, no login is tried."""
+"""Looking at the servers that sources name, and what that says of an offer."""
 
 import asyncio
 
+from pillarbox.client.look import Door, look
 from pillarbox.discovery.findings import Check, CheckState, Offer
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.dns import DnsFailure
 from pillarbox.net.reach import NoSuchHostError, Reach, ReachError, in_words, stream_failure
-from pillarbox.net.streams import PlainStream, Stream
-from pillarbox.net.tls import describe
-from pillarbox.publish.client_settings import Encryption
-from pillarbox.smtp.client import ClientProtocol, ClientSettings
-from pillarbox.smtp.client_phase import Phase
+from pillarbox.net.streams import PlainStream
 
 PROBE_SECONDS = 6.0
 """For all of it."""
@@ -34,7 +31,7 @@ async def probe(offer: Offer, reach: Reach) -> Check:
     """What is found at an offer. Raises nothing."""
     try:
         async with asyncio.timeout(PROBE_SECONDS), reach.open(offer.host, offer.door.port) as plain:
-            return await _greet(offer, plain, reach)
+            return await _look(offer, plain, reach)
     except NoSuchHostError:
         return Check(CheckState.BAD, "there is no such host")
     except ReachError as exc:
@@ -45,46 +42,13 @@ async def probe(offer: Offer, reach: Reach) -> Check:
         return _failed(stream_failure(exc))
 
 
-async def _greet(offer: Offer, plain: PlainStream, reach: Reach) -> Check:
-    """The session, as far as it goes without a login."""
-    stream: Stream = plain
-    tls = ""
-    if offer.door.encryption is Encryption.TLS:
-        stream, tls = await _secure(offer, plain, reach)
-    core = ClientProtocol(
-        ClientSettings(
-            helo_name=_literal(plain.local_address),
-            starttls=offer.door.encryption is Encryption.STARTTLS,
-        ),
-        tls=tls,
-    )
-    while core.is_waiting or core.phase is Phase.HANDSHAKE:
-        await stream.write(core.data_to_send())
-        if core.phase is Phase.HANDSHAKE:
-            stream, tls = await _secure(offer, plain, reach)
-            core.tls_started(tls)
-        elif octets := await stream.read():
-            core.receive(octets)
-        else:
-            core.connection_lost()
-    if core.failure is not None:
-        return _failed(core.failure)
-    mechanisms = core.capabilities.mechanisms
-    core.quit()
-    await stream.write(core.data_to_send())
-    return Check(CheckState.OK, tls=tls, mechanisms=tuple(mechanisms))
-
-
-async def _secure(offer: Offer, plain: PlainStream, reach: Reach) -> tuple[Stream, str]:
-    secured = await reach.secure(plain, offer.host)
-    return secured, describe(secured.tls)
+async def _look(offer: Offer, plain: PlainStream, reach: Reach) -> Check:
+    sight = await look(plain, Door(offer.host, offer.door.encryption, reach.tls))
+    if sight.failure is not None:
+        return _failed(sight.failure)
+    return Check(CheckState.OK, tls=sight.tls, mechanisms=sight.mechanisms)
 
 
 def _failed(failure: Failure) -> Check:
     is_ours = failure.kind in _MAY_BE_OUR_PLACE
     return Check(CheckState.UNREACHABLE if is_ours else CheckState.BAD, in_words(failure))
-
-
-def _literal(address: str) -> str:
-    """RFC 5321 section 4.1.3."""
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

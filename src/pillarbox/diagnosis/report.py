@@ -1,0 +1,128 @@
+"""The doctor's report, for people and for programs. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step
+from pillarbox.diagnosis.findings import Finding, Severity, findings, working_doors
+from pillarbox.publish.card import door_text
+
+Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None
+
+FORMAT_VERSION = 1
+"""Of the JSON. A name that is there keeps its meaning as long as this stays."""
+
+_WIDTH = 15
+
+
+def verdict(facts: Facts) -> str:
+    """One line: what it comes to, and the one next step."""
+    found = findings(facts)
+    worst = found[0] if found else None
+    name = facts.target.text
+    if worst is not None and worst.severity is Severity.FAIL:
+        return f"FAIL {name}: {worst.cause} ({worst.where}, {worst.id}) -> {worst.fix}"
+    doors = working_doors(facts)
+    ways = " and ".join(f"{door.port} ({door.encryption.value})" for door in doors)
+    if worst is not None and worst.severity is Severity.WARN:
+        return f"WARN {name}: works on {ways}, but {worst.cause} ({worst.where}, {worst.id})"
+    return f"OK   {name}: works on {ways}"
+
+
+def render(facts: Facts) -> str:
+    """Verdict, the matrix of stages, all findings, and the settings that work."""
+    parts = [verdict(facts), _matrix(facts), _told(findings(facts)), _settings(facts)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _matrix(facts: Facts) -> str:
+    """A row for each address, port and way that took the connection; the others in one line."""
+    opened = [a for a in facts.attempts if a.is_open]
+    lines = []
+    if opened:
+        titles = ["port", "encryption", "address", *(stage.value for stage in Stage)]
+        lines.append("".join(f"{title:<{_WIDTH}}" for title in titles).rstrip())
+        for attempt in opened:
+            cells = [str(attempt.port), attempt.encryption.value, attempt.address]
+            cells += [_cell(attempt.has(stage)) for stage in Stage]
+            lines.append("".join(f"{cell:<{_WIDTH}}" for cell in cells).rstrip())
+    closed = dict.fromkeys(
+        f"{a.port} ({a.failure.kind.name.lower().replace('_', ' ')})"
+        for a in facts.attempts
+        if not a.is_open and a.failure is not None
+    )
+    if closed:
+        lines.append(f"not open: {', '.join(closed)}")
+    return "\n".join(lines)
+
+
+def _cell(step: Step | None) -> str:
+    if step is None:
+        return "-"
+    return f"{'ok' if step.is_ok else 'FAIL'} {step.milliseconds} ms"
+
+
+def _told(found: Iterable[Finding]) -> str:
+    return "\n".join(
+        f"{finding.severity.value.upper():<5}{finding.id} ({finding.where}): {finding.cause}\n"
+        f"     fix: {finding.fix}"
+        for finding in found
+    )
+
+
+def _settings(facts: Facts) -> str:
+    doors = working_doors(facts)
+    if not doors:
+        return ""
+    lines = ["Settings that work", "------------------", f"Server      {facts.target.host}"]
+    return "\n".join([*lines, *(f"Port        {door_text(door)}" for door in doors)])
+
+
+def as_json(facts: Facts) -> Json:
+    """All that was seen and found."""
+    found = findings(facts)
+    return {
+        "version": FORMAT_VERSION,
+        "target": facts.target.text,
+        "host": facts.target.host,
+        "verdict": verdict(facts),
+        "ok": not any(finding.severity is Severity.FAIL for finding in found),
+        "addresses": list(facts.addresses),
+        "findings": [
+            {
+                "id": finding.id,
+                "severity": finding.severity.value,
+                "where": finding.where,
+                "cause": finding.cause,
+                "fix": finding.fix,
+            }
+            for finding in found
+        ],
+        "attempts": [_attempt(attempt) for attempt in facts.attempts],
+        "working": [
+            {"port": door.port, "encryption": door.encryption.value}
+            for door in working_doors(facts)
+        ],
+    }
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return {
+        "address": attempt.address,
+        "port": attempt.port,
+        "encryption": attempt.encryption.value,
+        "works": attempt.works,
+        "failure": attempt.failure.kind.name.lower() if attempt.failure else None,
+        "detail": attempt.failure.detail if attempt.failure else None,
+        "said": str(attempt.failure.said) if attempt.failure and attempt.failure.said else None,
+        "mechanisms": list(attempt.mechanisms),
+        "steps": [
+            {
+                "stage": step.stage.value,
+                "ok": step.is_ok,
+                "milliseconds": step.milliseconds,
+                "detail": step.detail or None,
+            }
+            for step in attempt.steps
+        ],
+    }

@@ -74,8 +74,12 @@ def _authority() -> tuple[trustme.CA, ssl.SSLContext]:
 
 
 class World:
-    """All hosts of one test. `requests` are the lines that web servers were asked with, `queries`
-    the questions to the DNS, `connections` where was connected to."""
+    """All hosts of one test.
+
+    `requests` are the lines that web servers were asked with, `queries` the questions to the DNS,
+    `connections` where was connected to. The DNS is silent about the names in `mute`, fails for
+    those in `broken`, and is gone when it `is_dead`.
+    """
 
     def __init__(self) -> None:
         self._authority, self._trust = _authority()
@@ -87,6 +91,7 @@ class World:
         self.records: Records = {}
         self._flipped: dict[str, str] = {}
         self.mute: set[str] = set()
+        self.broken: set[str] = set()
         self.is_dead = False
         self.requests: list[str] = []
         self.queries: list[tuple[str, str]] = []
@@ -214,6 +219,9 @@ class World:
             self.records[name, "A"] = [self._flipped[name]]
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
+        if name in self.broken:
+            response.set_rcode(dns.rcode.SERVFAIL)
+            return response.to_wire()
         texts = self.records.get((name, kind), [])
         if texts:
             response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *texts))

@@ -225,11 +225,14 @@ def _may_be_wrong_way(attempt: Attempt) -> bool:
 
 
 def _about_others(facts: Facts) -> Iterable[Finding]:
-    """Addresses that fail where another one works: clients meet them by chance."""
+    """Addresses that fail where another one works: clients meet them by chance. An address that
+    this machine has no way to, such as one of IPv6, says nothing of the server."""
     good = {(a.port, a.encryption) for a in facts.attempts if a.works}
     for attempt in facts.attempts:
-        if not attempt.works and (attempt.port, attempt.encryption) in good:
-            yield from _failures([attempt], Severity.WARN, address=True)
+        if attempt.failure and (attempt.port, attempt.encryption) in good:
+            is_ours = attempt.failure.kind is FailureKind.UNREACHABLE
+            severity = Severity.INFO if is_ours else Severity.WARN
+            yield from _failures([attempt], severity, address=True)
 
 
 def _about_logins(facts: Facts) -> Iterable[Finding]:

@@ -29,9 +29,10 @@ Lookup: TypeAlias = Callable[[str], Awaitable[list[str]]]
 
 
 async def ask_system(host: str) -> list[str]:
-    """The addresses of a host as programs of this machine see them (RFC 6724)."""
+    """The addresses of a host as programs of this machine see them (RFC 6724); those of IPv6 only
+    where the machine has such an address itself (RFC 3493 section 6.1)."""
     loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    infos = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     return [str(info[4][0]) for info in infos]
 
 

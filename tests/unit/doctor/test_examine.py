@@ -2,6 +2,7 @@
 (pillarbox.doctor, pillarbox.diagnosis)."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -234,6 +235,24 @@ async def test_one_address_that_fails_is_a_warning(world: World) -> None:
     assert ids(facts) == ["TCP-REFUSED"]
     assert findings(facts)[0].where == "port 587 at 11.0.0.99"
     assert verdict(facts).startswith("WARN ")
+
+
+async def test_address_that_this_machine_can_not_reach_is_no_alarm(world: World) -> None:
+    """A machine without IPv6 says nothing about the server's IPv6."""
+    await world.mail(HOST, 587)
+
+    async def lookup(_: str) -> list[str]:
+        return [world.address_of(HOST), "2001:db8::25"]
+
+    async def connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if ":" in address:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        return await world.connect(address, port)
+
+    facts = await examine(read_target(HOST), Tools(world.trust, connect, lookup))
+
+    assert verdict(facts).startswith("OK ")
+    assert ids(facts) == ["TCP-UNREACHABLE"]
 
 
 async def test_json_says_what_the_text_says(world: World) -> None:

@@ -233,7 +233,7 @@ async def test_row_68_slow_servers_do_not_hold_up_the_others(world: World, searc
 
     found = await search(ADDRESS, seconds=2)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     assert "not waited for" in {asked.outcome for asked in found.asked}
 
 
@@ -244,8 +244,33 @@ async def test_dead_dns_is_told_within_the_deadline(world: World, search: Search
 
     found = await search(ADDRESS, seconds=2)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     assert found.best is None
+
+
+async def test_failing_dns_is_told_and_does_not_hide_the_rest(world: World, search: Search) -> None:
+    """SERVFAIL is no answer: neither "there is none" nor the end of the search."""
+    world.broken |= {"_submissions._tcp.corp.com", "corp.com"}
+    await world.web(AUTOCONFIG, {CONFIG: autoconfig("smtp.corp.com")})
+    await world.mail("smtp.corp.com", 587)
+
+    found = await search(ADDRESS)
+
+    assert found.best is not None
+    assert found.best.source is Source.AUTOCONFIG
+    assert outcome(found, Source.SRV) == "failed: the DNS servers failed"
+
+
+async def test_many_records_cause_few_connections(world: World, search: Search) -> None:
+    """A domain can not have us knock on the doors of hundreds of hosts."""
+    names = [f"mail{number}.corp.com" for number in range(60)]
+    world.dns("_submission._tcp.corp.com", "SRV", *(f"{n} 1 587 {h}." for n, h in enumerate(names)))
+    for name in names:
+        world.address_of(name)
+
+    await search(ADDRESS)
+
+    assert len([port for _, port in world.connections if port == 587]) <= 8
 
 
 async def _says(peer: Peer, text: bytes) -> None:
@@ -259,7 +284,7 @@ async def _says(peer: Peer, text: bytes) -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "protocol broken"),
         (b"554 go away\r\n", "greeting refused"),
         (b"220-" + b"x" * 100_000, "protocol broken"),
-        (b"\x16\x03\x01\x02\x00", ""),
+        (b"\x16\x03\x01\x02\x00\r\n", "protocol broken"),
     ],
 )
 async def test_server_that_speaks_nonsense_is_not_suggested(
@@ -269,7 +294,7 @@ async def test_server_that_speaks_nonsense_is_not_suggested(
     world.dns("_submission._tcp.corp.com", "SRV", "0 1 587 mail.corp.com.")
     await world.mail("mail.corp.com", 587, script=lambda peer: _says(peer, text))
 
-    found = await search(ADDRESS, seconds=3)
+    found = await search(ADDRESS)
 
     suggestion = (*found.suggestions, *found.rejected)[0]
     assert not suggestion.is_verified
@@ -319,7 +344,7 @@ async def test_wrong_mode_on_a_port_is_recognised(world: World, search: Search) 
     await world.mail("mail.corp.com", 2525, script=lambda peer: _says(peer, b"220 hi\r\n"))
     world.lead(world.address_of("mail.corp.com"), 465, world.port("mail.corp.com", 2525))
 
-    found = await search(ADDRESS, seconds=3)
+    found = await search(ADDRESS)
 
     assert found.best is None
     assert found.rejected[0].checks[0].problem == "not tls"

@@ -158,12 +158,6 @@ class World:
         """The loopback port at which a host really is."""
         return self._ports[self.address_of(host), port]
 
-    def move(self, address: str, to: str) -> None:
-        """Give all that is at an address another one."""
-        for (known, port), real in list(self._ports.items()):
-            if known == address:
-                self._ports[to, port] = real
-
     def flip(self, host: str, address: str) -> None:
         """Answer the second question about a host with another address."""
         self._flipped[host] = address

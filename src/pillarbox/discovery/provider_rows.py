@@ -17,14 +17,16 @@ _APP_OR_OAUTH = (Login.APP_PASSWORD, Login.OAUTH2)
 _PASSWORD_OR_OAUTH = (Login.PASSWORD, Login.OAUTH2)
 
 _EXO = "learn.microsoft.com: How to set up a multifunction device or application to send email"
-_BASIC_AUTH_NOTES = (
-    "There is no port 465 here, although guides name it: port 587 with STARTTLS.",
-    "AUTH PLAIN is not offered: the client must do LOGIN or XOAUTH2.",
+_NO_465 = "There is no port 465 here, although guides name it: port 587 with STARTTLS."
+_NO_PLAIN = "AUTH PLAIN is not offered: the client must do LOGIN or XOAUTH2."
+_PASSWORDS_END = (
     "Passwords (basic authentication) are off by default from the end of December 2026; an"
     " administrator can turn them on again until Microsoft removes them. Tenants made after that"
-    " have OAuth2 only.",
+    " have OAuth2 only."
+)
+_SMTP_AUTH_ON = (
     "SMTP AUTH must be on for the mailbox (Set-CASMailbox -SmtpClientAuthenticationDisabled"
-    " $false); since 2020 it is off by default.",
+    " $false); in tenants made since 2020 it is off by default."
 )
 
 
@@ -68,7 +70,7 @@ _MICROSOFT = (
         spf=("spf.protection.outlook.com",),
         autodiscover=("autodiscover.outlook.com",),
         only_mechanisms=("LOGIN", "XOAUTH2"),
-        notes=_BASIC_AUTH_NOTES,
+        notes=(_NO_465, _NO_PLAIN, _PASSWORDS_END, _SMTP_AUTH_ON),
         source=f"{_EXO}; External Domain Name System records for Office 365;"
         " techcommunity.microsoft.com: Updated Exchange Online SMTP AUTH Basic Authentication"
         " deprecation timeline (27 January 2026); ispdb/office365.com.xml",
@@ -81,8 +83,7 @@ _MICROSOFT = (
         logins=_PASSWORD_OR_OAUTH,
         mx=("*.protection.office365.us",),
         autodiscover=("autodiscover-s.office365.us",),
-        only_mechanisms=("LOGIN", "XOAUTH2"),
-        notes=_BASIC_AUTH_NOTES,
+        notes=(_NO_465, _PASSWORDS_END, _SMTP_AUTH_ON),
         source="learn.microsoft.com: Office 365 US Government GCC High endpoints",
     ),
     Provider(
@@ -92,8 +93,7 @@ _MICROSOFT = (
         doors=(_STARTTLS,),
         logins=_PASSWORD_OR_OAUTH,
         autodiscover=("autodiscover-s-dod.office365.us",),
-        only_mechanisms=("LOGIN", "XOAUTH2"),
-        notes=_BASIC_AUTH_NOTES,
+        notes=(_NO_465, _PASSWORDS_END, _SMTP_AUTH_ON),
         source="learn.microsoft.com: Office 365 US Government DoD endpoints",
     ),
 )
@@ -219,7 +219,7 @@ _MAILBOXES = (
         doors=(_STARTTLS,),
         logins=(Login.APP_PASSWORD,),
         domains=("icloud.com", "me.com", "mac.com"),
-        notes=("The password is an app-specific one, made at account.apple.com.",),
+        notes=("The password is an app-specific one, not that of the Apple account.",),
         source="ispdb/me.com.xml; support.apple.com/HT202304",
     ),
     Provider(

@@ -10,7 +10,8 @@ from enum import StrEnum
 from pillarbox.diagnosis.facts import Attempt, Facts
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import by_host
-from pillarbox.explain.failures import FailureKind
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.explain.replies import explain_text
 from pillarbox.publish.client_settings import Door, Encryption
 
 
@@ -24,13 +25,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth knowing. `where` is the port, or the host."""
+    """One thing that is wrong or worth knowing. `where` is the port, or the host; `evidence` is
+    what the server said, or what TLS did."""
 
     id: str
     severity: Severity
     where: str
     cause: str
     fix: str
+    evidence: str = ""
 
 
 _KINDS: dict[FailureKind, tuple[str, str, str]] = {
@@ -162,7 +165,7 @@ def working_doors(facts: Facts) -> tuple[Door, ...]:
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """All findings, the one to mend first in front."""
     if facts.lookup_failure is not None:
-        return (_of_kind(facts.lookup_failure.kind, facts.target.host),)
+        return (_of_failure(facts.lookup_failure, facts.target.host, Severity.FAIL),)
     found = [*_about_what_was_asked(facts), *_about_others(facts), *_about_logins(facts)]
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(found), key=lambda f: order.index(f.severity)))
@@ -272,9 +275,15 @@ def _failures(
         if attempt.failure is not None:
             at = f" at {attempt.address}" if address else ""
             where = f"port {attempt.port}{at}"
-            yield _of_kind(attempt.failure.kind, where, severity)
+            yield _of_failure(attempt.failure, where, severity)
 
 
-def _of_kind(kind: FailureKind, where: str, severity: Severity = Severity.FAIL) -> Finding:
+def _of_failure(failure: Failure, where: str, severity: Severity) -> Finding:
+    """What is known of a reply that the server gave is better than what its place suggests."""
+    kind, said = failure.kind, failure.said
     identifier, cause, fix = _KINDS.get(kind, ("SMTP-FAILED", kind.value.cause, "see the stages"))
-    return Finding(identifier, severity, where, cause, fix)
+    evidence = failure.detail if said is None else str(said)
+    known = None if said is None else explain_text(evidence)
+    if known is not None and known.provider:
+        cause, fix = known.cause.rstrip("."), known.fix.rstrip(".")
+    return Finding(identifier, severity, where, cause, fix, evidence)

@@ -12,8 +12,6 @@ Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | N
 FORMAT_VERSION = 1
 """Of the JSON. A name that is there keeps its meaning as long as this stays."""
 
-_WIDTH = 15
-
 
 def verdict(facts: Facts) -> str:
     """One line: what it comes to, and the one next step."""
@@ -40,12 +38,13 @@ def _matrix(facts: Facts) -> str:
     opened = [a for a in facts.attempts if a.is_open]
     lines = []
     if opened:
-        titles = ["port", "encryption", "address", *(stage.value for stage in Stage)]
-        lines.append("".join(f"{title:<{_WIDTH}}" for title in titles).rstrip())
-        for attempt in opened:
-            cells = [str(attempt.port), attempt.encryption.value, attempt.address]
-            cells += [_cell(attempt.has(stage)) for stage in Stage]
-            lines.append("".join(f"{cell:<{_WIDTH}}" for cell in cells).rstrip())
+        rows = [["port", "way", "address", *(stage.value for stage in Stage)]]
+        rows += [[str(a.port), a.encryption.value, a.address, *_cells(a, opened)] for a in opened]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
     closed = dict.fromkeys(
         f"{a.port} ({a.failure.kind.name.lower().replace('_', ' ')})"
         for a in facts.attempts
@@ -56,18 +55,29 @@ def _matrix(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _cell(step: Step | None) -> str:
+def _cells(attempt: Attempt, others: Iterable[Attempt]) -> list[str]:
+    """One cell a stage. Where the port works the other way it is no failure that this one ends."""
+    place = (attempt.address, attempt.port)
+    is_other_way = any(a.works and (a.address, a.port) == place for a in others)
+    word = "no" if is_other_way else "FAIL"
+    return [_cell(attempt.has(stage), word) for stage in Stage]
+
+
+def _cell(step: Step | None, failed: str) -> str:
     if step is None:
         return "-"
-    return f"{'ok' if step.is_ok else 'FAIL'} {step.milliseconds} ms"
+    return f"{'ok' if step.is_ok else failed} {step.milliseconds} ms"
 
 
 def _told(found: Iterable[Finding]) -> str:
-    return "\n".join(
-        f"{finding.severity.value.upper():<5}{finding.id} ({finding.where}): {finding.cause}\n"
-        f"     fix: {finding.fix}"
-        for finding in found
-    )
+    lines = []
+    for finding in found:
+        name = f"{finding.id} ({finding.where})"
+        lines.append(f"{finding.severity.value.upper():<5}{name}: {finding.cause}")
+        if finding.evidence:
+            lines.append(f"     seen: {finding.evidence}")
+        lines.append(f"     fix: {finding.fix}")
+    return "\n".join(lines)
 
 
 def _settings(facts: Facts) -> str:
@@ -95,6 +105,7 @@ def as_json(facts: Facts) -> Json:
                 "where": finding.where,
                 "cause": finding.cause,
                 "fix": finding.fix,
+                "evidence": finding.evidence or None,
             }
             for finding in found
         ],

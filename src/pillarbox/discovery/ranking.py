@@ -166,12 +166,15 @@ def _rank(suggestion: Suggestion) -> tuple[int, bool]:
 def judged(
     found: Iterable[Suggestion], checks: Mapping[Offer, Check], asking: Asking
 ) -> tuple[list[Suggestion], list[Suggestion]]:
-    """The suggestions that can be used, best first, and those that can not be."""
+    """The suggestions that can be used, best first, and those that were found bad."""
     usable: list[Suggestion] = []
     rejected: list[Suggestion] = []
     for candidate in found:
         checked = _with_checks(candidate, checks)
-        (usable if _is_usable(checked) else rejected).append(_explained(checked, asking))
+        if _is_usable(checked):
+            usable.append(_explained(checked, asking))
+        elif any(check.state is CheckState.BAD for check in checked.checks):
+            rejected.append(_explained(checked, asking))
     # A server that answers beats one of a better source that does not; but what the table knows
     # stays true where this network blocks the port.
     usable.sort(key=lambda s: s.source is not Source.TABLE and not s.is_verified)

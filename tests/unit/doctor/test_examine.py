@@ -60,6 +60,7 @@ async def test_healthy_server_has_no_findings(world: World) -> None:
     assert ports(facts) == [465, 25, 587]
     assert verdict(facts).startswith("OK ")
     assert "Settings that work" in render(facts)
+    assert "FAIL" not in render(facts)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,17 @@ async def test_broken_server_is_named_first(
     assert ids(facts)[0] == first
     assert verdict(facts).startswith("FAIL ")
     assert first in render(facts)
+
+
+async def test_reply_that_is_known_is_explained(world: World) -> None:
+    """The words of the server, and what is behind them."""
+    said = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using Spamhaus"
+    await _script(said)(world)
+
+    first = findings(await look(world))[0]
+
+    assert (first.id, first.evidence) == ("BANNER-REFUSED", said)
+    assert "block list" in first.cause
 
 
 async def test_silent_server_is_given_up(world: World) -> None:

@@ -48,6 +48,7 @@ from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
 from pillarbox.store.spool import Spool
+from pillarbox.store.suspensions import Suspensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,13 @@ def _scheduler(
             ready_messages=delivery.ready_messages_per_lane,
             plan=order.plan,
         ),
-        SchedulerStores(stores.spool, stores.lanes, stores.directory, lambda: database.trouble),
+        SchedulerStores(
+            stores.spool,
+            stores.lanes,
+            stores.directory,
+            lambda: database.trouble,
+            Suspensions(database),
+        ),
         means(couriers.courier_for, stores.ids.next_id),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from pillarbox.explain.replies import Explanation
 from pillarbox.mail.envelope import RecipientOutcome
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
@@ -25,17 +26,34 @@ class ContentSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HopReason:
+    """Why a next hop could not be used. `said` is its own reply where it gave one;
+    `session_stands`: it is the mail that was refused, in words that mean all mail of the route."""
+
+    explanation: Explanation
+    said: str = ""
+    session_stands: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptResult:
     """What an attempt came to: one outcome for each recipient that was given.
 
     `hop_failure` is set when the next hop could not be used at all (no connection, greeting,
-    encryption or login): the outcomes are all DEFERRED then, and other mail need not be tried
-    before the hop is well again. `throttled` says that the hop asked for less: the lane backs off.
+    encryption or login; or it refused this mail and would refuse all other): the outcomes are all
+    DEFERRED then, and other mail need not be tried before the hop is well again. `reason` explains
+    it. `throttled` says that the hop asked for less: the lane backs off.
     """
 
     outcomes: list[RecipientOutcome]
     hop_failure: Reply | None = None
     throttled: bool = False
+    reason: HopReason | None = None
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether the next hop counts the mail as tried."""
+        return self.hop_failure is None or (self.reason is not None and self.reason.session_stands)
 
 
 class Courier(Protocol):

@@ -13,12 +13,14 @@ from pillarbox.delivery.courier import AttemptResult, Courier
 from pillarbox.delivery.lane_source import LaneSource, LaneTools
 from pillarbox.delivery.pacing import GateState
 from pillarbox.delivery.permits import Permits, Wait
+from pillarbox.delivery.standstill import Standstill
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.route import HopCaps, NextHop
+from pillarbox.store.suspensions import Suspension
 
 INTERNAL_FAILURE = Reply(451, "4.3.0", ("The attempt failed on our side; it is tried again",))
 
@@ -71,6 +73,8 @@ class Lane:
     def __init__(self, hop: str, caps: HopCaps, source: LaneSource, tools: LaneTools) -> None:
         self.hop = hop
         self.permits = Permits(caps)
+        self.standstill = Standstill(hop)
+        self._closed_hop: NextHop | None = None
         self._source = source
         self._tools = tools
         self._connections: set[_Connection] = set()
@@ -94,6 +98,11 @@ class Lane:
         return _LONG_SECONDS < self._not_before - now < _UNTIL_ONE_ENDS
 
     @property
+    def suspension(self) -> Suspension | None:
+        """Why the hop takes nothing before somebody changes something."""
+        return self.standstill.suspension
+
+    @property
     def is_probing(self) -> bool:
         """Whether one attempt is wanted, to see whether the next hop is back."""
         return self.permits.gate.state(self._tools.monotonic()) is GateState.PROBING
@@ -103,6 +112,24 @@ class Lane:
         if caps is not self.permits.caps and caps != self.permits.caps:
             self.permits.set_caps(caps)
             self._not_before = 0.0
+
+    def inherit(self, suspension: Suspension) -> None:
+        """The hop took nothing when another process had the lane: begin with one attempt."""
+        self.standstill.inherit(suspension)
+        self.permits.gate.ask_for_probe()
+
+    def probe_soon(self) -> None:
+        """Somebody changed something: a closed hop is probed without waiting for its pause."""
+        now = self._tools.monotonic()
+        if self.permits.gate.state(now) is GateState.CLOSED:
+            self.permits.gate.ask_for_probe()
+            self._hold_until(now)
+
+    def heed(self, next_hop: NextHop) -> None:
+        """The way to the hop as it is by now: another one than that which failed is tried soon."""
+        if self._closed_hop is not None and next_hop != self._closed_hop:
+            self._closed_hop = next_hop
+            self.probe_soon()
 
     def wake(self) -> None:
         """There is something to take: bring one connection to it."""
@@ -273,18 +300,24 @@ class Lane:
             result = _deferred(attempt)
         connection.served += 1
         failure = result.hop_failure
-        self._end(attempt, started_at, counts=failure is None)
-        if failure is not None and self._refuses_only_more(connection):
+        self._end(attempt, started_at, counts=result.was_seen)
+        if not result.was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
         # Counted from now: the clock may have been set since it began.
         self._source.finish(attempt, result, tools.wall() - duration_ms, duration_ms)
-        if failure is not None:
-            self._shut(failure)
-            return False
-        self._went_through(result)
-        return True
+        standstill = self.standstill
+        if failure is None and standstill.is_probe_put_off(result):
+            failure = result.outcomes[0].reply
+        if failure is None:
+            if not standstill.is_older(begun):
+                self._went_through(result)
+            return True
+        if not standstill.believes(result.reason):
+            return True
+        self._shut(failure, result, attempt.next_hop)
+        return False
 
     async def _courier(self, connection: _Connection, next_hop: NextHop) -> Courier:
         """The courier of a connection; another one if the way to the hop has changed."""
@@ -304,21 +337,25 @@ class Lane:
             self.permits.concurrency.refuse_more_than(opened)
         return opened > 0
 
-    def _shut(self, failure: Reply) -> None:
-        """The hop can not be reached: nothing more until a probe."""
+    def _shut(self, failure: Reply, result: AttemptResult, next_hop: NextHop) -> None:
+        """The hop can not be reached, or takes nothing: nothing more until a probe."""
         tools = self._tools
         gate = self.permits.gate
-        metrics.CONNECTION_FAILURES.inc()
-        if gate.state(tools.monotonic()) is not GateState.CLOSED:
-            pause = round(gate.fail(tools.monotonic(), tools.rand()), 1)
-            reply = str(failure)
-            log.warning("delivery.hop_closed", next_hop=self.hop, reply=reply, pause_seconds=pause)
+        if not result.was_seen:
+            metrics.CONNECTION_FAILURES.inc()
+        now = tools.monotonic()
+        if gate.state(now) is not GateState.CLOSED:
+            self._closed_hop = next_hop
+            pause = round(gate.fail(now, tools.rand()), 1)
+            reason, wall = result.reason, tools.wall()
+            self.standstill.close(failure, reason, pause=pause, now=now, wall=wall)
         self._source.shut(failure)
         self._end_idle()
         self._hold_until(gate.closed_until)
 
     def _went_through(self, result: AttemptResult) -> None:
         tools = self._tools
+        self.standstill.end()
         if self.permits.gate.succeed():
             log.info("delivery.hop_opened", next_hop=self.hop)
             self.wake_all()

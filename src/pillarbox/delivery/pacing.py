@@ -137,6 +137,11 @@ class Gate:
         self._closed_until = now + pause
         return pause
 
+    def ask_for_probe(self) -> None:
+        """Let one attempt show whether the hop is well, now rather than at the end of a pause."""
+        self._is_closed = True
+        self._closed_until = 0.0
+
     def succeed(self) -> bool:
         """The hop answers; whether it was closed before."""
         was_closed = self._is_closed

@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
-from pillarbox.delivery.courier import AttemptResult, ContentSource
+from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.smtp_content import read_traits, send_content
 from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.failures import Failure, FailureKind, explain
+from pillarbox.explain.replies import (
+    Explanation,
+    ReplyContext,
+    explain_failure,
+    explain_reply,
+)
 from pillarbox.mail.envelope import Envelope, Recipient, RecipientOutcome, RecipientState
 from pillarbox.mail.reply import Reply, ReplyClass
 from pillarbox.mail.spooled import SpooledMessage
@@ -37,25 +43,31 @@ class SmtpAttempt:
         self._content = content
         self._outcomes: list[RecipientOutcome] = []
         self._hop_failure: Reply | None = None
+        self._reason: HopReason | None = None
         self._throttled = False
 
     @property
     def result(self) -> AttemptResult:
         """What it came to."""
-        return AttemptResult(self._outcomes, self._hop_failure, self._throttled)
+        return AttemptResult(self._outcomes, self._hop_failure, self._throttled, self._reason)
 
     def give_up(self, recipients: Sequence[Recipient], failure: Failure) -> None:
         """No session: these recipients wait."""
         reply = explain(failure, hop=self._hop).reply
-        self._fail_hop(reply)
+        self._fail_hop(reply, failure)
         self._settle_all(recipients, reply)
 
-    def _fail_hop(self, reply: Reply) -> None:
+    def _fail_hop(self, reply: Reply, failure: Failure) -> None:
         # Where a transaction before this one decided something, the hop as such is not down.
         if self._outcomes:
             self._throttled = True
-        else:
-            self._hop_failure = reply
+            return
+        port = int(self._hop.rpartition(":")[2])
+        why = explain_failure(failure, host=self._host, port=port)
+        said = "" if failure.said is None else str(failure.said)
+        stands = failure.kind is FailureKind.MAIL_REFUSED
+        self._hop_failure = reply
+        self._reason = HopReason(why, said, session_stands=stands)
 
     async def transact(
         self, connection: SmtpConnection, recipients: list[Recipient], *, is_reused: bool
@@ -118,13 +130,17 @@ class SmtpAttempt:
     ) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
         verdicts = core.verdicts()
+        refusal = self._refusal_of_hop(verdicts)
+        if refusal is not None:
+            self.give_up(batch, Failure(FailureKind.MAIL_REFUSED, said=refusal))
+            return []
         reply = None
         if core.failure is not None:
             reply = explain(core.failure, hop=self._hop).reply
             if content_begun or any(verdicts):
                 self._throttled = True
             else:
-                self._fail_hop(reply)
+                self._fail_hop(reply, core.failure)
         if core.asks_for_less:
             self._throttled = True
         delivered = any(verdict is not None and verdict.code < 300 for verdict in verdicts)
@@ -142,6 +158,22 @@ class SmtpAttempt:
                 self._settle(recipient, verdict, core=core)
         return again
 
+    def _refusal_of_hop(self, verdicts: Sequence[Reply | None]) -> Reply | None:
+        """A reply that all mail of the route would get, where every recipient got such a one."""
+        first = verdicts[0]
+        if first is None or first.code < 400 or self._outcomes:
+            return None
+        for verdict in dict.fromkeys(verdicts):
+            if verdict is None or verdict.code < 400:
+                return None
+            why = self._explain(verdict)
+            if why is None or not why.suspends:
+                return None
+        return first
+
+    def _explain(self, verdict: Reply) -> Explanation | None:
+        return explain_reply(verdict, ReplyContext(host=self._host))
+
     def _settle_all(self, recipients: Sequence[Recipient], reply: Reply) -> None:
         for recipient in recipients:
             self._settle(recipient, reply)
@@ -151,6 +183,11 @@ class SmtpAttempt:
     ) -> None:
         """Note the outcome. `core` is given where the reply is the next hop's own."""
         state = _STATES.get(reply.category, RecipientState.DEFERRED)
+        if core is not None and state is RecipientState.FAILED:
+            why = self._explain(reply)
+            if why is not None and why.passes:
+                # A limit that moves on, told with a code that would bounce.
+                state = RecipientState.DEFERRED
         outcome = RecipientOutcome(recipient.number, state, reply)
         if core is not None:
             taken_over = state is RecipientState.DELIVERED and core.capabilities.dsn

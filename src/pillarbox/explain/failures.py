@@ -265,6 +265,12 @@ class FailureKind(Enum):
         "Allow public client flows at the registration of the application (Authentication)",
     )
     # Inside the session.
+    MAIL_REFUSED = _t(
+        "451 4.7.0",
+        "The next hop {hop} refuses all mail of this route for now: {said}",
+        "It does not take mail from this login, mailbox or machine before something is changed.",
+        "Nothing is lost: mail waits. See cause and fix with: pillarbox queue count",
+    )
     PROTOCOL_BROKEN = _t(
         "451 4.5.0",
         "The next hop {hop} answered against the rules of SMTP ({detail})",

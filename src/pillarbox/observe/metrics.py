@@ -86,6 +86,12 @@ CONNECTION_FAILURES = _counter(
 )
 SIGN_INS = _counter("net_sign_ins_total", "Access tokens that were got for next hops.")
 SIGN_INS_FAILED = _counter("net_failed_sign_ins_total", "Sign-ins for a token that failed.")
+HOPS_SUSPENDED = _counter(
+    "delivery_suspensions_total", "Alerts: a next hop takes nothing before something is changed."
+)
+LANES_SUSPENDED = _gauge(
+    "delivery_suspended_lanes", "Lanes whose next hop takes nothing before something is changed."
+)
 READY_MESSAGES = _gauge("scheduler_ready_messages", "Messages in memory, ready for an attempt.")
 LANES_OWNED = _gauge("scheduler_owned_lanes", "Lanes that this worker owns.")
 

@@ -11,6 +11,7 @@ from pillarbox.errors import SpoolUnavailable
 from pillarbox.observe.log import log
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership
 from pillarbox.scheduler.stores import LaneStore
+from pillarbox.scheduler.suspended import SuspendedLanes
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
@@ -22,9 +23,16 @@ class Leases:
     """Claims and renews lanes for one owner."""
 
     def __init__(
-        self, lanes: LaneStore, owner: str, *, monotonic: Callable[[], float], wall: WallClock
+        self,
+        lanes: LaneStore,
+        suspended: SuspendedLanes,
+        owner: str,
+        *,
+        monotonic: Callable[[], float],
+        wall: WallClock,
     ) -> None:
         self._lanes = lanes
+        self._suspended = suspended
         self._owner = owner
         self._monotonic = monotonic
         self._wall = wall
@@ -39,6 +47,7 @@ class Leases:
         now = self._wall()
         used = await self._lanes.usage(queue.lane_id, now=now)
         queue.lane.permits.inherit(self._monotonic(), now, used)
+        await self._suspended.inherit(queue)
         queue.claimed_at = self._monotonic()
         queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
         queue.ownership = Ownership.OURS

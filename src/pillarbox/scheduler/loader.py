@@ -220,7 +220,9 @@ class _Batch:
             self._settle_late(message, told, tenant)
         rest = [each for each in waiting if each not in told]
         for way, group in self._ways(tenant, message, rest).items():
-            if way is not None and way.lane_id != self._queue.lane_id:
+            if way is not None and way.lane_id == self._queue.lane_id:
+                self._queue.lane.heed(way.next_hop)
+            elif way is not None:
                 if isinstance(way.next_hop, Reject):
                     reply = Reply(550, "5.7.1", (way.next_hop.text,))
                     self._settle(message, group, reply, tenant=tenant)

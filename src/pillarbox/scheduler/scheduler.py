@@ -26,6 +26,7 @@ from pillarbox.scheduler.loader import LOADERS, Loader
 from pillarbox.scheduler.memory import Memory
 from pillarbox.scheduler.recorder import Recorder, RecorderTools
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
+from pillarbox.scheduler.suspended import SuspendedLanes
 from pillarbox.scheduler.tenants import Tenants, Way
 from pillarbox.scheduler.walk import WALK_SECONDS, Walk
 from pillarbox.store.lanes import LaneRecord
@@ -77,7 +78,10 @@ class Scheduler:
         self._wake_owner = means.wake_owner
         self._foreign: dict[int, float] = {}
         self._clock_steps = ClockSteps(monotonic=loop.time, wall=means.wall)
-        self._leases = Leases(stores.lanes, settings.owner, monotonic=loop.time, wall=means.wall)
+        self._suspended = SuspendedLanes(stores.suspensions, wall=means.wall)
+        self._leases = Leases(
+            stores.lanes, self._suspended, settings.owner, monotonic=loop.time, wall=means.wall
+        )
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
         self._recorder = Recorder(
@@ -320,6 +324,7 @@ class Scheduler:
         """Follow what people and other processes have changed."""
         await self._follow_changes()
         await self._follow_clock()
+        await self._suspended.follow(list(self._queues.values()))
         if self._loop.time() >= self._orphans_at:
             self._orphans_at = self._loop.time() + ORPHAN_SECONDS
             self._foreign.clear()
@@ -341,6 +346,7 @@ class Scheduler:
             if self._queue_generation is not None:
                 for queue in self._queues.values():
                     queue.drop_memory()
+                    queue.lane.probe_soon()
                     queue.walks = [Walk(self._wall(), is_urgent=True)]
                     self._loader.request(queue)
             self._queue_generation = generation

@@ -12,7 +12,7 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.outcome.settle import Judgement, Tried
 from pillarbox.route import ONE_WORKER, LanePlan
 from pillarbox.scheduler.recorder import watch_nothing
-from pillarbox.scheduler.stores import LaneStore, QueueStore, TenantStore
+from pillarbox.scheduler.stores import LaneStore, QueueStore, SuspensionStore, TenantStore
 
 
 def wall_clock() -> Timestamp:
@@ -46,6 +46,7 @@ class SchedulerStores:
     lanes: LaneStore
     directory: TenantStore
     trouble: Callable[[], SpoolTrouble | None]
+    suspensions: SuspensionStore
 
 
 @dataclass(frozen=True, slots=True)

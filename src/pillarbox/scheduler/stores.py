@@ -9,6 +9,7 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.route import Route
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement, Tenant
+from pillarbox.store.suspensions import Suspension
 
 
 class QueueStore(Protocol):
@@ -91,6 +92,22 @@ class LaneStore(Protocol):
 
     async def usage(self, lane_id: int, *, now: Timestamp) -> int:
         """Recipients tried on this day."""
+        ...
+
+
+class SuspensionStore(Protocol):
+    """Why lanes wait: store.suspensions.Suspensions."""
+
+    async def load(self, lane_id: int) -> Suspension | None:
+        """What was last written about a lane."""
+        ...
+
+    async def suspend(self, lane_id: int, hop: str, found: Suspension) -> None:
+        """Write it down."""
+        ...
+
+    async def resume(self, lane_id: int, *, now: Timestamp) -> None:
+        """The next hop takes mail again: what was put off is tried now."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import pytest
 from tests.support.queueing import make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
+from tests.support.suspending import SimulatedSuspensions
 
 from pillarbox.delivery.attempt import WallClock
 from pillarbox.mail.identifier import IdGenerator
@@ -24,6 +25,12 @@ def store() -> SimulatedStore:
 
 
 @pytest.fixture
+def suspensions(store: SimulatedStore) -> SimulatedSuspensions:
+    """What the store says of suspended lanes."""
+    return SimulatedSuspensions(store)
+
+
+@pytest.fixture
 def far() -> FarSide:
     """The next hops."""
     return FarSide()
@@ -36,7 +43,12 @@ def directory() -> SimulatedDirectory:
 
 
 @pytest.fixture
-def start_worker(store: SimulatedStore, far: FarSide, directory: SimulatedDirectory) -> StartWorker:
+def start_worker(
+    store: SimulatedStore,
+    suspensions: SimulatedSuspensions,
+    far: FarSide,
+    directory: SimulatedDirectory,
+) -> StartWorker:
     """Start a worker, to be used with `async with` inside `simulate`."""
 
     @asynccontextmanager
@@ -49,7 +61,7 @@ def start_worker(store: SimulatedStore, far: FarSide, directory: SimulatedDirect
     ) -> AsyncIterator[Scheduler]:
         scheduler = Scheduler(
             SchedulerSettings("relay.here.example", owner, ready_messages=ready_messages),
-            SchedulerStores(store, store, directory, lambda: store.trouble),
+            SchedulerStores(store, store, directory, lambda: store.trouble, suspensions),
             SchedulerMeans(far.courier_for, IdGenerator(7).next_id, time_of_day, lambda: 0.5),
         )
         running = asyncio.create_task(scheduler.run())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.support.queueing import HOP, make_message, make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
+from tests.support.suspending import SimulatedSuspensions
 from tests.support.virtual_time import VirtualLoop
 
 from pillarbox.errors import SpoolTrouble
@@ -78,7 +79,13 @@ class Service(RuleBasedStateMachine):
         async def start() -> Worker:
             scheduler = Scheduler(
                 SchedulerSettings("relay.here.example", owner, ready_messages=8),
-                SchedulerStores(self.store, self.store, self.directory, lambda: self.store.trouble),
+                SchedulerStores(
+                    self.store,
+                    self.store,
+                    self.directory,
+                    lambda: self.store.trouble,
+                    SimulatedSuspensions(self.store),
+                ),
                 SchedulerMeans(
                     self.far.courier_for, IdGenerator(self.owners).next_id, wall, lambda: 0.5
                 ),

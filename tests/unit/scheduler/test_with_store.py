@@ -25,6 +25,7 @@ from pillarbox.store import queue, schema
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.spool import Spool
+from pillarbox.store.suspensions import Suspensions
 
 PATIENCE_SECONDS = 60
 
@@ -41,7 +42,13 @@ class Worker:
         couriers = Couriers(SessionSettings("me.test", ClientContexts(), Timeouts(quit=2)))
         self.scheduler = Scheduler(
             SchedulerSettings("me.test", owner, ready_messages=20, idle_seconds=1),
-            SchedulerStores(self.spool, Lanes(database), self.directory, lambda: database.trouble),
+            SchedulerStores(
+                self.spool,
+                Lanes(database),
+                self.directory,
+                lambda: database.trouble,
+                Suspensions(database),
+            ),
             SchedulerMeans(couriers.courier_for, new_id),
         )
 

@@ -1,8 +1,8 @@
-"""How explanations of replies are shown, here and in other commands."""
+"""How explanations of replies are shown, in all commands that show replies."""
 
 from pillarbox.cli.output import Json
 from pillarbox.explain.remedies import Grade, Remedy, Scope
-from pillarbox.explain.replies import Explanation
+from pillarbox.explain.replies import Explanation, explain_text
 
 PROVIDERS = {
     "microsoft365": "Microsoft 365",
@@ -59,3 +59,12 @@ def explanation_record(explanation: Explanation | None) -> Json:
         "grade": explanation.grade.value,
         "sources": list(explanation.sources),
     }
+
+
+def explain_answer(reply: str, *, remote_host: str) -> Explanation | None:
+    """The explanation of a reply that was kept. One of ours says what to do; only what it quotes of
+    the next hop is explained."""
+    found = explain_text(reply)
+    if found is None or remote_host or found.provider or found.suspends:
+        return found
+    return None

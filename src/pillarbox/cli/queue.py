@@ -1,26 +1,33 @@
 """`pillarbox queue`: mail that waits, why, and what to do with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import click
 
 from pillarbox.cli.context import Cli
+from pillarbox.cli.explaining import explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
 from pillarbox.cli.output import Json, print_json, print_list
+from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
 from pillarbox.cli.waiting import why_waiting
+from pillarbox.explain.replies import explain_text
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.identifier import format_id
 from pillarbox.store import queue
 from pillarbox.store.database import Database
 from pillarbox.store.instances import count_living
 from pillarbox.store.queue import QueueCount, QueueEntry, Selection
+from pillarbox.store.suspensions import Suspension, list_suspensions
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 _WAITING = (RecipientState.QUEUED, RecipientState.DEFERRED, RecipientState.HELD)
+_EXPLAINED = 5
+"""Kinds of replies that a list explains below it."""
+
 _NOT_RUNNING = "The service does not run, so nothing is tried: start it with pillarbox serve."
 
 _OPTIONS = (
@@ -59,10 +66,11 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
     with cli.database() as database:
         selection = _selection(ctx, database)
         entries = database.read_now(lambda c: queue.list_queue(c, selection, limit=limit + 1))
+        suspensions = database.read_now(list_suspensions)
         runs = database.read_now(count_living) > 0
     shown = entries[:limit]
     if cli.as_json:
-        print_json([_record(entry) for entry in shown])
+        print_json([_record(entry, suspensions) for entry in shown])
         return
     print_list(
         shown,
@@ -72,7 +80,7 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
             "From": lambda entry: entry.reverse_path or "<>",
             "To": lambda entry: entry.address,
             "State": lambda entry: entry.state.value,
-            "Why it waits": _why,
+            "Why it waits": lambda entry: _why(entry, suspensions),
             "Last reply": lambda entry: entry.last_reply,
             "Next attempt": lambda entry: for_people(entry.next_attempt_at),
         },
@@ -80,6 +88,8 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
     )
     if len(entries) > limit:
         click.echo(f"There are more: see --limit, or `pillarbox queue count`. Shown: {limit}.")
+    print_suspensions([entry.hop for entry in shown], suspensions)
+    _print_explanations([entry.last_reply for entry in shown if entry.hop not in suspensions])
     if shown and not runs:
         click.echo(_NOT_RUNNING)
 
@@ -97,13 +107,14 @@ def show(ctx: click.Context, queue_id: str) -> None:
 @command.command("count")
 @click.pass_obj
 def count(cli: Cli) -> None:
-    """Count what waits for each next hop."""
+    """Count what waits for each next hop, and say which of them are suspended, and why."""
     moment = now()
     with cli.database() as database:
         counts = database.read_now(lambda c: queue.count_queue(c, now=moment))
+        suspensions = database.read_now(list_suspensions)
         runs = database.read_now(count_living) > 0
     if cli.as_json:
-        print_json([_count_record(line) for line in counts])
+        print_json([_count_record(line, suspensions.get(line.hop)) for line in counts])
         return
     print_list(
         counts,
@@ -116,6 +127,7 @@ def count(cli: Cli) -> None:
         },
         empty="Nothing waits.",
     )
+    print_suspensions([line.hop for line in counts], suspensions)
     if counts and not runs:
         click.echo(_NOT_RUNNING)
 
@@ -197,13 +209,23 @@ def _selection(ctx: click.Context, database: Database) -> Selection:
     )
 
 
-def _why(entry: QueueEntry) -> str:
+def _print_explanations(replies: Sequence[str]) -> None:
+    """What is behind these replies, each kind once, the first of them."""
+    found = {each.id: each for each in map(explain_text, dict.fromkeys(replies)) if each}
+    for explanation in list(found.values())[:_EXPLAINED]:
+        click.echo(f"\n{explanation.id}: {explanation.cause}\n  fix: {explanation.fix}")
+
+
+def _why(entry: QueueEntry, suspensions: Mapping[str, Suspension]) -> str:
     if entry.must_bounce:
         return "an administrator bounces it"
+    if entry.hop in suspensions and entry.state is not RecipientState.HELD:
+        since = for_people(suspensions[entry.hop].since_at)
+        return f"its next hop is suspended since {since}; see below"
     return why_waiting(entry.state, entry.next_attempt_at, attempts=entry.attempts, now=now())
 
 
-def _record(entry: QueueEntry) -> Json:
+def _record(entry: QueueEntry, suspensions: Mapping[str, Suspension]) -> Json:
     return {
         "queue_id": format_id(entry.queue_id),
         "recipient_number": entry.number,
@@ -216,17 +238,20 @@ def _record(entry: QueueEntry) -> Json:
         "received_at": for_programs(entry.received_at),
         "next_attempt_at": for_programs(entry.next_attempt_at),
         "last_reply": entry.last_reply or None,
-        "why": _why(entry),
+        "explanation": explanation_record(explain_text(entry.last_reply)),
+        "why": _why(entry, suspensions),
+        "suspended": entry.hop in suspensions,
         "bounces": entry.must_bounce,
         "size_octets": entry.size_octets,
     }
 
 
-def _count_record(line: QueueCount) -> Json:
+def _count_record(line: QueueCount, suspension: Suspension | None) -> Json:
     return {
         "hop": line.hop,
         "state": line.state.value,
         "recipients": line.recipients,
         "due": line.due,
         "oldest_at": for_programs(line.oldest_at),
+        "suspended": suspension_record(line.hop, suspension),
     }

@@ -9,11 +9,12 @@ from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
 from pillarbox.cli.output import print_facts, print_json, print_list
 from pillarbox.cli.route_options import RouteOptions, route_options
-from pillarbox.cli.route_shown import route_record, shown_hop, shown_limits
+from pillarbox.cli.route_shown import route_record, shown_hop, shown_limits, suspended_hop
+from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, now
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import HopCaps, Route, SmartHost
+from pillarbox.route import HopCaps, Route, SmartHost, hop_key
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,
@@ -24,6 +25,7 @@ from pillarbox.store.admin.routes import (
 )
 from pillarbox.store.database import Database
 from pillarbox.store.seal import Seal
+from pillarbox.store.suspensions import list_suspensions
 
 
 @click.group("route")
@@ -43,8 +45,9 @@ def list_(cli: Cli, tenant: str | None) -> None:
     with cli.database() as database:
         name = find_tenant(database, tenant).name if tenant else None
         routes = database.read_now(lambda c: list_routes(c, name))
+        suspensions = database.read_now(list_suspensions)
     if cli.as_json:
-        print_json([route_record(info) for info in routes])
+        print_json([route_record(info, suspensions) for info in routes])
         return
     print_list(
         routes,
@@ -55,6 +58,7 @@ def list_(cli: Cli, tenant: str | None) -> None:
             "To": lambda info: info.route.recipient_domain or "all",
             "Next hop": lambda info: shown_hop(info.route),
             "Limits": lambda info: shown_limits(info.route),
+            "Suspended": lambda info: "yes" if suspended_hop(info, suspensions) else "no",
         },
         empty="There is no route: all mail is captured (see: pillarbox route add --help).",
     )
@@ -67,8 +71,9 @@ def show(cli: Cli, route_id: str) -> None:
     """Show one route."""
     with cli.database() as database:
         info = _find(database, route_id)
+        suspensions = database.read_now(list_suspensions)
     if cli.as_json:
-        print_json(route_record(info))
+        print_json(route_record(info, suspensions))
         return
     hop = info.route.next_hop
     facts: list[tuple[str, str]] = [
@@ -84,6 +89,7 @@ def show(cli: Cli, route_id: str) -> None:
     print_facts(
         [*facts, ("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]
     )
+    print_suspensions([hop_key(member.next_hop) for member in info.route.members], suspensions)
 
 
 @command.command("add")

@@ -1,11 +1,15 @@
 """How routes are shown, to people and to programs; never their secrets."""
 
+from collections.abc import Mapping
+
 from pillarbox.cli.output import Json
+from pillarbox.cli.suspending import suspension_record
 from pillarbox.cli.times import for_programs
 from pillarbox.mail.identifier import format_id
 from pillarbox.oauth.sign_in import Access
-from pillarbox.route import Capture, Microsoft365, Reject, Route, SmartHost
+from pillarbox.route import Capture, Microsoft365, Reject, Route, SmartHost, hop_key
 from pillarbox.store.admin.routes import RouteInfo
+from pillarbox.store.suspensions import Suspension
 
 
 def shown_hop(route: Route) -> str:
@@ -42,8 +46,16 @@ def shown_limits(route: Route) -> str:
     return ", ".join(parts)
 
 
-def route_record(info: RouteInfo) -> Json:
+def suspended_hop(info: RouteInfo, suspensions: Mapping[str, Suspension]) -> str:
+    """The first of its next hops that is suspended, as lanes name it; "" if all take mail."""
+    hops = [hop_key(member.next_hop) for member in info.route.members]
+    return next((hop for hop in hops if hop in suspensions), "")
+
+
+def route_record(info: RouteInfo, suspensions: Mapping[str, Suspension] | None = None) -> Json:
     """A route for programs."""
+    suspensions = suspensions or {}
+    suspended = suspended_hop(info, suspensions)
     route = info.route
     return {
         "id": format_id(route.route_id),
@@ -55,6 +67,7 @@ def route_record(info: RouteInfo) -> Json:
         "messages_per_connection": route.caps.messages_per_connection,
         "messages_per_minute": route.caps.messages_per_minute,
         "recipients_per_day": route.caps.recipients_per_day,
+        "suspended": suspension_record(suspended, suspensions.get(suspended)),
         "created_at": for_programs(info.created_at),
     }
 

@@ -3,6 +3,7 @@
 import click
 
 from pillarbox.cli.context import Cli
+from pillarbox.cli.explaining import explain_answer, explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs, now
@@ -104,8 +105,14 @@ def _show(message: MessageTrace) -> None:
     for recipient in message.recipients:
         click.echo(f"\nTo {printable(recipient.address)}: {_state(recipient, moment)}")
         click.echo(f"  next hop: {printable(recipient.hop) or '-'}")
+        told = ""
         for attempt in recipient.attempts:
             click.echo(f"  {_attempt(attempt)}")
+            found = explain_answer(attempt.reply, remote_host=attempt.remote_host)
+            if found is not None and found.id != told:
+                # Once, where the same comes again and again.
+                told = found.id
+                click.echo(f"    cause: {found.cause}\n    fix: {found.fix} [{found.id}]")
 
 
 def _state(recipient: RecipientTrace, moment: Timestamp) -> str:
@@ -159,6 +166,9 @@ def _recipient_record(recipient: RecipientTrace) -> Json:
                 "duration_ms": attempt.duration_ms,
                 "state": attempt.state.value,
                 "reply": attempt.reply,
+                "explanation": explanation_record(
+                    explain_answer(attempt.reply, remote_host=attempt.remote_host)
+                ),
                 "remote_host": attempt.remote_host or None,
                 "tls": attempt.tls or None,
             }

@@ -34,7 +34,8 @@ class ReportedRecipient:
     """One recipient of a report.
 
     `remote_host` is the host that gave `reply`, "" where the reply stands for something on our
-    side. `is_expired`: it failed because the time was over. `retry_until` is for a delay.
+    side. `is_expired`: it failed because the time was over. `retry_until` is for a delay. `cause`
+    and `fix` explain the reply where more is known of it than it says, the fix to administrators.
     """
 
     recipient: Recipient
@@ -44,6 +45,8 @@ class ReportedRecipient:
     attempted_at: Timestamp | None = None
     retry_until: Timestamp | None = None
     is_expired: bool = False
+    cause: str = ""
+    fix: str = ""
 
 
 _CHECK_ADDRESS = (
@@ -152,9 +155,13 @@ def _recipient_lines(entry: ReportedRecipient) -> list[str]:
     answer = plain_text(str(entry.reply))
     said = f"{plain_text(entry.remote_host)} answered:" if entry.remote_host else "What happened:"
     lines = [f"<{address}>", f"    {said}", *_indented(answer)]
+    if entry.cause:
+        lines += ["    What is behind it:", *_indented(plain_text(entry.cause))]
     advice = _advice(entry)
     if advice:
         lines += ["    What to do:", *_indented(advice)]
+    if entry.fix:
+        lines += ["    For your administrator:", *_indented(plain_text(entry.fix))]
     return lines
 
 

@@ -9,6 +9,7 @@ RFC 5321 section 6.1: a message that was accepted is delivered, or its sender is
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pillarbox.explain.replies import explain_text
 from pillarbox.mail.dsn_words import Action, ReportedRecipient
 from pillarbox.mail.envelope import (
     Notify,
@@ -207,19 +208,31 @@ def _reported(
             if not wants_report(notify, Notify.DELAY):
                 return None
             action = Action.DELAYED
+    cause, fix = _explained(record.reply)
     return ReportedRecipient(
         recipient=spooled.recipient,
         action=action,
         reply=record.reply,
         remote_host=record.remote_host,
         attempted_at=tried.started_at if tried.is_attempt else None,
-        retry_until=(
-            give_up_at(tried.tenant.retry, tried.message.received_at)
-            if action is Action.DELAYED
-            else None
-        ),
+        retry_until=_retry_until(tried) if action is Action.DELAYED else None,
         is_expired=record.state is RecipientState.EXPIRED,
+        cause=cause,
+        fix=fix,
     )
+
+
+def _retry_until(tried: Tried) -> Timestamp:
+    return give_up_at(tried.tenant.retry, tried.message.received_at)
+
+
+def _explained(reply: Reply) -> tuple[str, str]:
+    """Cause and fix, where more is known of a reply than what its code means at every server: the
+    report has words of its own for that."""
+    found = explain_text(str(reply))
+    if found is None or not (found.provider or found.suspends):
+        return "", ""
+    return found.cause, found.fix
 
 
 def _keep_until(tried: Tried, records: Sequence[RecipientRecord]) -> Timestamp | None:

@@ -23,8 +23,10 @@ from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.reply import reply
 from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.route import lane_id
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
+from pillarbox.store.suspensions import Suspension, Suspensions
 
 EX_USAGE = 64
 EX_DATA = 65
@@ -32,6 +34,14 @@ EX_NO_SUCH = 67
 EX_CANNOT_CREATE = 73
 
 HOUR = 3_600_000
+SUSPENSION = Suspension(
+    1_795_161_600_000,
+    "535 5.7.139 off",
+    "m365-12",
+    "admin",
+    "It is off.",
+    "Set-CASMailbox MAILBOX -SmtpClientAuthenticationDisabled $false",
+)
 
 
 @pytest.fixture
@@ -109,6 +119,56 @@ async def test_count_adds_up_by_next_hop(service: Service, queue: Queue) -> None
     [line] = service.json("queue", "count")
 
     assert (line["hop"], line["state"], line["recipients"]) == (HOP, "queued", 2)
+
+
+async def test_suspended_hop_is_shown_with_its_reply_and_what_helps(
+    service: Service, queue: Queue
+) -> None:
+    """Why nothing goes, since when, by which reply, and the fix, wherever people look."""
+    message = await queue.put("bob@far.example")
+    await Suspensions(service.database).suspend(lane_id(HOP), HOP, SUSPENSION)
+
+    listed = service.do("queue", "list")
+    counted = service.do("queue", "count")
+
+    for shown in (listed, counted):
+        assert "535 5.7.139 off" in shown
+        assert "Set-CASMailbox" in shown
+        assert "m365-12 (admin)" in shown
+    assert "its next hop is suspended since " in listed
+    [entry] = service.json("queue", "list")
+    assert entry["suspended"] is True
+    [line] = service.json("queue", "count")
+    assert line["suspended"]["since_at"] == "2026-11-20T08:00:00.000Z"
+    assert line["suspended"]["fix"] == SUSPENSION.fix
+    service.do("queue", "hold", format_id(message.queue_id))
+    assert "release" in service.json("queue", "list")[0]["why"]
+
+
+async def test_known_reply_is_explained_below_the_list_and_in_the_trace(
+    service: Service, queue: Queue
+) -> None:
+    """Once, however many recipients got it."""
+    message = await queue.put("a@far.example", "b@far.example")
+    answer = reply(450, "4.7.1", "Greylisted, come again")
+    deferred = [
+        record(n, RecipientState.DEFERRED, next_attempt_at=now_ms() + HOUR, answer=answer)
+        for n in (0, 1)
+    ]
+    assert await queue.spool.settle(settlement(message, *deferred))
+
+    listed = service.do("queue", "list")
+    traced = service.do("trace", format_id(message.queue_id))
+
+    assert listed.count("greylisting: The server puts off mail") == 1
+    assert traced.count("cause: The server puts off mail") == 2
+    assert service.json("queue", "list")[0]["explanation"]["id"] == "greylisting"
+    [told] = service.json("trace", format_id(message.queue_id))
+    attempt = told["recipients"][0]["attempts"][0]
+    assert (attempt["explanation"]["id"], attempt["explanation"]["class"]) == (
+        "greylisting",
+        "retry",
+    )
 
 
 async def test_hold_and_release(service: Service, queue: Queue) -> None:

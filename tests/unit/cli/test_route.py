@@ -1,14 +1,16 @@
 """Routes by command (pillarbox.cli.route)."""
 
+import json
 from pathlib import Path
 
 import pytest
 from tests.unit.cli.conftest import Service
 
 from pillarbox.config import load
-from pillarbox.route import SmartHost
+from pillarbox.route import SmartHost, lane_id
 from pillarbox.store.admin.routes import list_routes, show_route
 from pillarbox.store.seal import Seal
+from pillarbox.store.suspensions import Suspension, Suspensions
 
 EX_USAGE = 64
 EX_DATA = 65
@@ -176,3 +178,24 @@ def test_same_pattern_twice_is_refused(office: Service) -> None:
     office.do("route", "add", "--capture")
 
     assert office.run("route", "add", "--reject", "No").exit_code == EX_DATA
+
+
+async def test_suspended_route_says_so(office: Service) -> None:
+    """Since when, by which reply, cause and fix; others are not."""
+    office.do("route", "add", "--to", "example.net", "--capture")
+    added = json.loads(office.do("route", "add", "--smarthost", "relay.example:587", "--json"))
+    assert added["suspended"] is None
+    hop = "smarthost:relay.example:587:starttls"
+    found = Suspension(
+        1000, "535 5.7.8 no", "rfc-5.7.8", "configuration", "It is wrong.", "Mend it"
+    )
+    await Suspensions(office.database).suspend(lane_id(hop), hop, found)
+
+    shown = office.do("route", "show", added["id"])
+
+    assert all(text in shown for text in ("535 5.7.8 no", "It is wrong.", "Mend it", "rfc-5.7.8"))
+    routes = office.json("route", "list")
+    assert [route["suspended"] and route["suspended"]["reply"] for route in routes] in (
+        [None, "535 5.7.8 no"],
+        ["535 5.7.8 no", None],
+    )

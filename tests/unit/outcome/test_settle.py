@@ -97,6 +97,27 @@ def test_failed_recipient_is_reported() -> None:
     assert judgement.reported[0].reply == NO_USER
 
 
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (reply(550, "5.7.60", "Client does not have permissions to send as this sender"), "login"),
+        (
+            reply(451, "4.7.8", "The next hop refused the login: 535 5.7.139 SmtpClientAuth"),
+            "Microsoft 365 refuses the login",
+        ),
+        (NO_USER, ""),
+        (reply(451, "4.4.1", "The next hop relay.example:25 did not answer"), ""),
+    ],
+)
+def test_report_explains_what_the_code_alone_does_not_say(answer: Reply, cause: str) -> None:
+    """Also what our own reply quotes of the next hop; the usual codes have words of their own."""
+    judgement = judge(tried(make_message(), outcome(RecipientState.FAILED, answer)), 0.5)
+
+    (entry,) = judgement.reported
+    assert bool(entry.cause) is bool(entry.fix) is bool(cause)
+    assert cause in entry.cause or cause == "login"
+
+
 def test_deferred_recipient_expires_at_the_end_and_is_reported() -> None:
     """After two days the sender is told, with the last answer."""
     judgement = judge(tried(make_message(), DEFERRED, after=2 * DAY), 0.5)

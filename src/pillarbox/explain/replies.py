@@ -37,17 +37,8 @@ _STAGES = {
     FailureKind.LOGIN_NEEDED: Stage.MAIL,
 }
 
-_PASSING = frozenset(
-    {
-        *(FailureKind.NAME_LOOKUP_FAILED, FailureKind.CONNECTION_REFUSED),
-        *(FailureKind.CONNECTION_TIMED_OUT, FailureKind.UNREACHABLE),
-        *(FailureKind.GREETING_REFUSED, FailureKind.HELLO_REFUSED, FailureKind.LOGIN_UNAVAILABLE),
-        *(FailureKind.HANDSHAKE_FAILED, FailureKind.PROTOCOL_BROKEN, FailureKind.SHUT_DOWN),
-        *(FailureKind.CONNECTION_LOST, FailureKind.REPLY_TIMED_OUT),
-        FailureKind.CONFIRMATION_LOST,
-    }
-)
-"""Failures that may pass by themselves; behind all others somebody has to change something."""
+_PASSING_CODES = frozenset({"4.3.2", "4.4.1", "4.4.2", "4.4.3", "4.5.0"})
+_NOTHING_TO_DO = "Nothing to change here"
 
 _OF_THE_MESSAGE = frozenset(
     {
@@ -151,6 +142,8 @@ def explain_failure(failure: Failure, *, host: str, port: int) -> Explanation:
         row = TABLE.find(
             Question(
                 text=host.lower(),
+                # Where a token was refused, the code of the sign-in server stands in the detail.
+                tokens=_tokens(failure.detail.lower()),
                 failure=kind.name,
                 port=port,
                 provider=TABLE.provider_of(host, ""),
@@ -167,11 +160,22 @@ def explanation_of(row_id: str) -> Explanation | None:
     return _explanation(TABLE.rows.get(row_id))
 
 
+def _may_pass(kind: FailureKind) -> bool:
+    """Whether it may pass by itself: the network, the protocol, or a hop that does not want now.
+    Behind all else somebody has to change something."""
+    text = kind.value
+    return (
+        text.enhanced in _PASSING_CODES
+        or text.fix.startswith(_NOTHING_TO_DO)
+        or kind is FailureKind.HANDSHAKE_FAILED
+    )
+
+
 def _plain(failure: Failure, hop: str) -> Explanation:
     kind = failure.kind
     told = explain_kind(failure, hop=hop)
     is_message = kind in _OF_THE_MESSAGE
-    remedy = Remedy.RETRY if kind in _PASSING else Remedy.CONFIGURATION
+    remedy = Remedy.RETRY if _may_pass(kind) else Remedy.CONFIGURATION
     return Explanation(
         id=f"hop-{kind.name.lower().replace('_', '-')}",
         provider="",

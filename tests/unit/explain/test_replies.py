@@ -156,7 +156,12 @@ def test_a_full_mailbox_is_that_of_whoever_the_words_name() -> None:
         (FailureKind.LOGIN_NOT_OFFERED, "smtp.office365.com", 587, "m365-09", True),
         (FailureKind.NAME_NOT_FOUND, "smtp.example.net", 25, "hop-name-not-found", True),
         (FailureKind.CERTIFICATE_EXPIRED, "smtp.example.net", 25, "hop-certificate-expired", True),
+        (FailureKind.TLS_MISSING, "smtp.example.net", 25, "hop-tls-missing", True),
         (FailureKind.CONNECTION_REFUSED, "smtp.example.net", 25, "hop-connection-refused", False),
+        (FailureKind.NAME_LOOKUP_FAILED, "smtp.example.net", 25, "hop-name-lookup-failed", False),
+        (FailureKind.GREETING_REFUSED, "smtp.example.net", 25, "hop-greeting-refused", False),
+        (FailureKind.HANDSHAKE_FAILED, "smtp.example.net", 25, "hop-handshake-failed", False),
+        (FailureKind.CONNECTION_LOST, "smtp.example.net", 25, "hop-connection-lost", False),
     ],
 )
 def test_hop_that_can_not_be_used_is_explained(
@@ -176,6 +181,15 @@ def test_every_failure_has_an_explanation(kind: FailureKind) -> None:
         found = explain_failure(Failure(kind, "detail", said), host="h.test", port=25)
         assert found.cause
         assert found.fix
+
+
+def test_refused_token_is_explained_by_the_code_of_the_sign_in_server() -> None:
+    """It stands in the detail of the failure; the next hop was not asked."""
+    failure = Failure(FailureKind.LOGIN_REFUSED, "login.example: invalid_client, AADSTS7000222")
+
+    found = explain_failure(failure, host="smtp.office365.com", port=587)
+
+    assert (found.id, found.suspends) == ("aadsts-7000222", True)
 
 
 def test_login_that_can_not_be_checked_now_is_nobodys_fault() -> None:

@@ -300,19 +300,22 @@ class Lane:
             result = _deferred(attempt)
         connection.served += 1
         failure = result.hop_failure
-        self._end(attempt, started_at, counts=result.was_seen)
-        if not result.was_seen and self._refuses_only_more(connection):
+        was_seen = failure is None or result.was_seen
+        self._end(attempt, started_at, counts=was_seen)
+        if not was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
         # Counted from now: the clock may have been set since it began.
         self._source.finish(attempt, result, tools.wall() - duration_ms, duration_ms)
         standstill = self.standstill
-        if failure is None and standstill.is_probe_put_off(result):
-            failure = result.outcomes[0].reply
+        if failure is None and standstill.suspension is not None:
+            if standstill.is_older(begun):
+                return True
+            if standstill.is_probe_put_off(result):
+                failure = result.outcomes[0].reply
         if failure is None:
-            if not standstill.is_older(begun):
-                self._went_through(result)
+            self._went_through(result)
             return True
         if not standstill.believes(result.reason):
             return True

@@ -28,6 +28,7 @@ NOUNS = {
     "explain": ("explain", "What a reply of a mail server means, and what to do."),
     "check-config": ("check_config", "Check the configuration, all of it at once."),
     "readyz": ("readyz", "Ask the running service whether it takes mail."),
+    "emulate": ("emulate", "Play Microsoft 365 on this machine, for tests."),
     "version": ("version", "Show the version."),
 }
 """Name: module of pillarbox.cli (which has a `command`) and the line for the help."""

@@ -18,7 +18,7 @@ from pillarbox.mail.address import parse_mailbox
 SAMPLE_TENANT = "11111111-2222-3333-4444-555555555555"
 SAMPLE_APP = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 SAMPLE_SECRET = "sample~secret.of.the.app"  # noqa: S105 -- known to everybody, of no use elsewhere
-SAMPLE_PASSWORD = "sample password"  # noqa: S105
+SAMPLE_PASSWORD = "sample-password"  # noqa: S105
 SAMPLE_MAILBOX = "printer@contoso.example"
 SAMPLE_SHARED = "alerts@contoso.example"
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pillarbox.emulate.card import Facts, describe, render
 from pillarbox.emulate.config import EmulatorConfig, sample_config
+from pillarbox.emulate.control_server import ControlServer
 from pillarbox.emulate.graph_server import GraphServer
 from pillarbox.emulate.http import HttpServer
 from pillarbox.emulate.login_server import LoginServer
@@ -40,6 +42,13 @@ class Emulator:
         self._login_port = TcpServer(HttpServer(self._login.handle).serve)
         self._graph = GraphServer(self.world)
         self._graph_port = TcpServer(HttpServer(self._graph.handle).serve)
+        self._control = ControlServer(
+            self.world,
+            describe=lambda: describe(self.facts, self.config),
+            forget=self.forget,
+            decide_device=self._login.grants.decide_device,
+        )
+        self._control_port = TcpServer(HttpServer(self._control.handle).serve)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     @property
@@ -58,9 +67,31 @@ class Emulator:
         return self._graph.url
 
     @property
+    def control_url(self) -> str:
+        """The control API."""
+        return f"http://127.0.0.1:{self._control_port.port}"
+
+    @property
     def ca_file(self) -> Path:
         """The authority that clients have to trust."""
         return self._files.ca_certificate
+
+    @property
+    def facts(self) -> Facts:
+        """Where everything is."""
+        return Facts(
+            self.smtp_port, self.authority_url, self.graph_url, self.control_url, self.ca_file
+        )
+
+    @property
+    def card(self) -> str:
+        """All that a person needs, with commands to paste."""
+        return render(self.facts, self.config)
+
+    def forget(self) -> None:
+        """Begin anew with messages, statistics and limits; switches and faults stay."""
+        self.world.forget()
+        self._graph.forget()
 
     def decide_device(self, user_code: str, decision: str, user: str = "") -> bool:
         """Approve or decline a device code as a user does; whether there is such a code."""
@@ -94,7 +125,7 @@ class Emulator:
 
     async def stop(self) -> None:
         """End every connection and close the ports."""
-        for server in (self._smtp, self._login_port, self._graph_port):
+        for server in (self._smtp, self._login_port, self._graph_port, self._control_port):
             await server.stop()
         if self._folder is not None:
             self._folder.cleanup()
@@ -107,6 +138,7 @@ class Emulator:
         self._login.authority = f"https://{NAME}:{self._login_port.port}"
         await self._graph_port.start(ports.graph, tls)
         self._graph.url = f"https://{NAME}:{self._graph_port.port}"
+        await self._control_port.start(ports.control)
         self.world.graph_audiences = frozenset({self._graph.url})
 
     def _make_contexts(self) -> dict[str, ssl.SSLContext]:

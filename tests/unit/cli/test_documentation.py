@@ -14,7 +14,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8
 def _documented() -> set[str]:
     """Every command that the page names, with its noun."""
     found = set()
-    for noun, words in re.findall(r"pillarbox ([a-z-]+)((?: [a-z-]+(?:\\?\|[a-z-]+)*)?)", PAGE):
+    for noun, words in re.findall(
+        r"pillarbox ([a-z-]+)((?: [a-z0-9-]+(?:\\?\|[a-z0-9-]+)*)?)", PAGE
+    ):
         verbs = words.strip().replace("\\", "").split("|")
         found |= {f"{noun} {verb}".strip() for verb in verbs}
     return found

@@ -4,8 +4,9 @@ import asyncio
 import base64
 import smtplib
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 from pillarbox.emulate.config import (
@@ -33,6 +34,46 @@ async def emulating(
     config = EmulatorConfig(switches=switches or {}, limits=Limits(**limits))
     async with Emulator(config) as emulator:
         yield emulator
+
+
+@contextmanager
+def emulator_in_background(config: EmulatorConfig | None = None) -> Iterator[Emulator]:
+    """An emulator in a thread with an event loop of its own, for tests that have none.
+
+    Its switches, faults, messages and statistics may be used from the test's thread.
+    """
+    emulator = Emulator(config)
+    is_up = threading.Event()
+    failures: list[BaseException] = []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with emulator:
+            is_up.set()
+            await stop.wait()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:  # noqa: BLE001 -- raised in the thread of the test
+            failures.append(error)
+        finally:
+            is_up.set()
+            loop.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    is_up.wait()
+    try:
+        if not failures:
+            yield emulator
+    finally:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+    if failures:
+        raise failures[0]
 
 
 def client_context(emulator: Emulator) -> ssl.SSLContext:

@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pillarbox.emulate.switches import SwitchError, check_switch
 from pillarbox.errors import AddressError, ConfigError, Problem
@@ -67,7 +75,8 @@ class App(_Strict):
 
     `roles` are application permissions with consent. `mailboxes`: those to which it has full
     access (Add-MailboxPermission); `rbac_mailboxes`: those that RBAC for Applications gives to it,
-    which count where the token has no SMTP.SendAsApp. `certificate` is PEM, or the path of it.
+    which count where the token has no SMTP.SendAsApp. `certificate` is PEM, or the path of it
+    (in a file: from the folder of that file).
     """
 
     client_id: str
@@ -85,11 +94,12 @@ class App(_Strict):
 
     @field_validator("certificate")
     @classmethod
-    def _pem(cls, value: str) -> str:
+    def _pem(cls, value: str, info: ValidationInfo) -> str:
         if not value or value.startswith("-----BEGIN"):
             return value
+        folder = Path(info.context) if isinstance(info.context, Path) else Path()
         try:
-            return Path(value).read_text(encoding="ascii")
+            return (folder / value).read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"the certificate can not be read: {error}") from error
 
@@ -137,7 +147,8 @@ class Limits(_Strict):
     device_code_seconds: int = Field(default=900, ge=1)
     device_code_interval_seconds: int = Field(default=5, ge=1)
     kept_messages: int = Field(default=50_000, ge=1)
-    """Older ones are forgotten."""
+    kept_octets: int = Field(default=512 * MIB, ge=1)
+    """Older messages are forgotten."""
 
 
 class Ports(_Strict):
@@ -223,7 +234,7 @@ def load_config(path: Path) -> EmulatorConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), f"is no TOML: {error}")]) from error
     try:
-        return EmulatorConfig.model_validate(values)
+        return EmulatorConfig.model_validate(values, context=path.parent)
     except ValidationError as error:
         problems = [
             Problem(f"{path}: {_place(entry['loc'])}", entry["msg"].removeprefix("Value error, "))

@@ -66,33 +66,36 @@ class ControlServer:
 
     async def _route(self, request: Request) -> Response:
         head, *rest = request.segments
-        match head:
-            case "" if not rest:
+        match request.method, head:
+            case "GET", "" if not rest:
                 return json_response(200, dict(self._describe()))
-            case "switches":
+            case _, "switches" if not rest:
                 return await self._switches(request)
-            case "faults":
+            case _, "faults":
                 return await self._faults(request, rest)
-            case "messages":
+            case _, "messages":
                 return self._messages(request, rest)
-            case "mailboxes":
+            case _, "mailboxes":
                 return self._mailboxes(request, rest)
-            case "stats":
+            case "GET", "stats":
                 seconds = self._world.limits.messages_seconds
                 statistics = self._world.statistics.items()
                 return json_response(200, {name: s.facts(seconds) for name, s in statistics})
-            case "replies":
+            case "GET", "replies":
                 return json_response(200, {name: asdict(known) for name, known in REPLIES.items()})
-            case "devicecodes" if request.method == "POST" and len(rest) == 1:
-                body = await _read_object(request)
-                decision, user = str(body.get("decision", "approve")), str(body.get("user", ""))
-                if decision not in SWITCHES["device_code"].positions:
-                    raise _BadRequestError("decision is approve, wait, decline or expire")
-                if not self._decide_device(rest[0], decision, user):
-                    raise _NotFoundError
-                return json_response(200, {"decision": decision})
+            case "POST", "devicecodes" if len(rest) == 1:
+                return await self._decide(request, rest[0])
             case _:
                 raise _NotFoundError
+
+    async def _decide(self, request: Request, user_code: str) -> Response:
+        body = await _read_object(request)
+        decision, user = str(body.get("decision", "approve")), str(body.get("user", ""))
+        if decision not in SWITCHES["device_code"].positions:
+            raise _BadRequestError("decision is approve, wait, decline or expire")
+        if not self._decide_device(user_code, decision, user):
+            raise _NotFoundError
+        return json_response(200, {"decision": decision})
 
     async def _switches(self, request: Request) -> Response:
         switches = self._world.switches

@@ -51,7 +51,7 @@ class Request:
         self.method = event.method.decode("ascii")
         target = urlsplit(event.target.decode("ascii", "replace"))
         self.path = target.path
-        self.segments = tuple(unquote(part) for part in target.path.split("/")[1:])
+        self.segments = tuple(unquote(part) for part in target.path.split("/")[1:]) or ("",)
         self.query = dict(parse_qsl(target.query, keep_blank_values=True))
         self.headers = {
             name.decode("ascii").lower(): value.decode("latin-1") for name, value in event.headers

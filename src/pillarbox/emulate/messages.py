@@ -120,16 +120,23 @@ class MailboxStatistics:
 
 
 class Messages:
-    """All messages that were taken, the newest `kept` with their octets."""
+    """The messages that were taken; of more than `limit`, or more octets than `limit_octets`, the
+    oldest are forgotten."""
 
-    def __init__(self, kept: int) -> None:
-        self._kept: deque[Message] = deque(maxlen=kept)
+    def __init__(self, limit: int, limit_octets: int) -> None:
+        self._limit = limit
+        self._limit_octets = limit_octets
+        self._kept: deque[Message] = deque()
+        self._octets = 0
         self._numbers = itertools.count(1)
 
     def take(self, arrival: Arrival, *, shown_from: str, accepted_at: float) -> Message:
         """Keep a message."""
         message = Message(next(self._numbers), arrival, shown_from, accepted_at)
         self._kept.append(message)
+        self._octets += len(arrival.raw)
+        while len(self._kept) > self._limit or self._octets > self._limit_octets:
+            self._octets -= len(self._kept.popleft().arrival.raw)
         return message
 
     def all(self, mailbox: str = "", *, after: int = 0) -> list[Message]:
@@ -147,3 +154,4 @@ class Messages:
     def clear(self) -> None:
         """Forget all."""
         self._kept.clear()
+        self._octets = 0

@@ -37,7 +37,7 @@ class World:
         self.limits = config.limits
         self.switches = Switches(config.switches)
         self.faults = Faults(config.seed)
-        self.messages = Messages(config.limits.kept_messages)
+        self.messages = Messages(config.limits.kept_messages, config.limits.kept_octets)
         self.signer = Signer()
         self.graph_audiences: frozenset[str] = frozenset()
         """The emulator's own Graph, once it listens; a token may be for it as for the real one."""

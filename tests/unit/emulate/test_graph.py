@@ -15,7 +15,13 @@ import pytest
 from tests.e2e.waiting import wait_until
 from tests.support.emulated import RECIPIENT, app_token, client_context, emulating
 
-from pillarbox.emulate.config import SAMPLE_APP, SAMPLE_MAILBOX, SAMPLE_SHARED
+from pillarbox.emulate.config import (
+    SAMPLE_APP,
+    SAMPLE_MAILBOX,
+    SAMPLE_SHARED,
+    EmulatorConfig,
+    Limits,
+)
 from pillarbox.emulate.emulator import Emulator
 from pillarbox.emulate.faults import Action, Fault, Stage
 
@@ -292,6 +298,20 @@ async def test_requests_and_octets_have_windows(limit: str, value: int, message:
     assert [answer.status_code for answer in answers] == [202, 202, 429]
     assert answers[2].json()["error"]["message"] == message
     assert 250 < int(answers[2].headers["retry-after"]) <= 600
+
+
+async def test_requests_that_are_refused_count() -> None:
+    """Who tries again at once waits longer."""
+    now = [1_800_000_000.0]
+    config = EmulatorConfig(limits=Limits(graph_requests=1))
+
+    async with Emulator(config, clock=lambda: now[0]) as emulator, graph(emulator) as http:
+        statuses = [(await send(http)).status_code]
+        for seconds in (300, 301, 600):
+            now[0] += seconds
+            statuses.append((await send(http)).status_code)
+
+    assert statuses == [202, 429, 429, 202]
 
 
 async def test_retry_after_can_be_a_date() -> None:

@@ -108,6 +108,19 @@ async def test_nothing_goes_without_tls(line: str, reply: str) -> None:
         assert await asyncio.to_thread(talk, emulator) == reply
 
 
+async def test_what_stands_behind_starttls_in_plain_text_is_never_read() -> None:
+    """The connection ends: it could be an injected command."""
+    async with emulating() as emulator:
+        reader, writer = await asyncio.open_connection("localhost", emulator.smtp_port)
+        writer.write(b"EHLO client.example\r\n")
+        await reader.readuntil(b"250 SMTPUTF8\r\n")
+        writer.write(b"STARTTLS\r\nEHLO injected.example\r\n")
+        rest = await reader.read()
+        writer.close()
+
+    assert rest == b""
+
+
 async def test_implicit_tls_is_answered_in_plain_text() -> None:
     """As on port 587, so that the client says "wrong version number"."""
     async with emulating() as emulator:

@@ -85,6 +85,8 @@ REPLIES: Mapping[str, KnownReply] = MappingProxyType(
         "recipient-ok": _known(0, F, "250 2.1.5", "Recipient OK"),
         "chunk-taken": _known(0, M, "250 2.6.0", "CHUNK received OK"),
         "taken": _known(0, F, "250 2.0.0", "OK <{message_id}>", _HOST_NAME),
+        "help": _known(0, M, "214 2.0.0", "Commands: HELO EHLO STARTTLS RCPT DATA RSET MAIL QUIT"),
+        "not-verified": _known(0, M, "252 2.1.5", "Cannot VRFY user"),
         "bye": _known(0, D, "221 2.0.0", "Service closing transmission channel"),
         # Connection and TLS.
         "tls-too-old": _known(5, D, "421 4.7.66", "TLS 1.0 and 1.1 are not supported"),

@@ -38,10 +38,13 @@ _BY_CODE = {
 """For refusals of the core that nobody has seen at Microsoft."""
 
 _POSITIVE = {
-    "220 2.0.0 Ready for TLS": "ready-for-tls",
-    "221 2.0.0 Bye": "bye",
+    "214 ": "help",
+    "220 ": "ready-for-tls",
+    "221 ": "bye",
     "250 2.0.0 Chunk taken": "chunk-taken",
+    "252 ": "not-verified",
 }
+"""By how the core's reply begins."""
 
 
 def _head(refusal: Refusal) -> str:
@@ -75,11 +78,15 @@ class Voice:
         if not octets:
             return b""
         said: list[bytes] = []
+        is_within = False
         for line in octets.decode("ascii").split("\r\n")[:-1]:
-            if line[:4] == "250-":
-                if not said or not said[-1].startswith(b"250-"):
-                    said.append(self._capabilities(encrypted=encrypted))
-            elif not (said and said[-1].startswith(b"250-") and line[:4] == "250 "):
+            # Only EHLO has a reply of several lines.
+            if line[3] == "-":
+                is_within = True
+            elif is_within:
+                is_within = False
+                said.append(self._capabilities(encrypted=encrypted))
+            else:
                 said.append(self._translate(line))
         return b"".join(said)
 
@@ -104,10 +111,12 @@ class Voice:
         return Reply(250, "", tuple(lines)).encode()
 
     def _translate(self, line: str) -> bytes:
-        name = _POSITIVE.get(line)
-        if name is None and line[0] in "45" and line.endswith(f"[{self._place.session_id}]"):
+        name = _POSITIVE.get(line) or _POSITIVE.get(line[:4])
+        if line[0] in "45" and line.endswith(f"[{self._place.session_id}]"):
             heads = (name for head, name in _HEADS if line.startswith(head))
             name = next(heads, _BY_CODE.get(line[:3]))
+        if line == f"250 {self._place.host}":
+            return f"{line} Hello [{self._address}]\r\n".encode("ascii")
         if name is None:
             return f"{line}\r\n".encode("ascii")
         reply = make_reply(name, self._place)

@@ -9,8 +9,8 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from email.utils import getaddresses
 
-_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
-_FIELD_BEGINS = re.compile(rb"\n(?![ \t])")
+_END_OF_HEADER = re.compile(rb"\r?\n(?=\r?\n)")
+_FIELD_BEGINS = re.compile(rb"(?<=\n)(?![ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ def without_field(raw: bytes, name: bytes) -> bytes:
     kept = [field for field in fields if field.partition(b":")[0].strip().lower() != name]
     if len(kept) == len(fields):
         return raw
-    return b"\n".join(kept) + raw[len(header) :]
+    return b"".join(kept) + raw[len(header) :]
 
 
 def _header_of(raw: bytes) -> bytes:
-    """The header block up to the first empty line."""
+    """The header block with the end of its last line."""
     end = _END_OF_HEADER.search(raw)
-    return raw[: end.start()] if end else raw
+    return raw[: end.end()] if end else raw
 
 
 def _addresses(header: "Message[str, str]", *names: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from pillarbox.emulate.config import (
     SAMPLE_APP,
     SAMPLE_MAILBOX,
     SAMPLE_SHARED,
+    EmulatorConfig,
+    sample_tenant,
 )
 from pillarbox.emulate.emulator import Emulator
 from pillarbox.emulate.replies import REPLIES
@@ -151,6 +153,30 @@ async def test_what_keeps_an_app_out(switch: str, reply: str) -> None:
 
     async with emulating({name: position}) as emulator:
         assert (await asyncio.to_thread(talk, emulator)).startswith(reply)
+
+
+async def test_rbac_for_applications_needs_no_role_in_the_token() -> None:
+    """Variant B: the scope of a management role names the mailboxes. With SMTP.SendAsApp in the
+    token the mailbox's own permissions are looked at instead."""
+    tenant = sample_tenant()
+    app = tenant.apps[0].model_copy(update={"mailboxes": (), "rbac_mailboxes": (SAMPLE_MAILBOX,)})
+    config = EmulatorConfig(tenants=(tenant.model_copy(update={"apps": (app,)}),))
+
+    def talk(emulator: Emulator, roles: list[str], mailbox: str) -> str:
+        with Client(emulator) as client:
+            return client.log_in_by_token(app_token(emulator, roles=roles), mailbox)
+
+    async with Emulator(config) as emulator:
+        said = [
+            await asyncio.to_thread(talk, emulator, roles, mailbox)
+            for roles, mailbox in (
+                ([], SAMPLE_MAILBOX),
+                ([], SAMPLE_SHARED),
+                (["SMTP.SendAsApp"], SAMPLE_MAILBOX),
+            )
+        ]
+
+    assert [reply[:3] for reply in said] == ["235", "535", "535"]
 
 
 async def test_a_delegate_opens_the_shared_mailbox() -> None:

@@ -22,6 +22,7 @@ from pillarbox.emulate.config import (
     Limits,
     Mailbox,
     Tenant,
+    sample_tenant,
 )
 from pillarbox.emulate.emulator import Emulator
 from pillarbox.emulate.faults import Action, Fault, Stage
@@ -227,6 +228,22 @@ async def test_a_day_is_a_sliding_one() -> None:
         said.append(await submit(emulator))
 
     assert [reply[:3] for reply in said] == ["250", "554", "250"]
+
+
+async def test_a_tenant_has_a_limit_of_external_recipients() -> None:
+    """500 x licences^0.7 + 9500 a day for all mailboxes together; its own domains do not count."""
+    config = EmulatorConfig(tenants=(sample_tenant().model_copy(update={"licences": 1}),))
+
+    async with Emulator(config) as emulator:
+        world = emulator.world
+        world.externals(config.tenants[0]).add(9_999, world.clock())
+        said = [
+            await submit(emulator),
+            await submit(emulator),
+            await submit(emulator, to="colleague@contoso.example"),
+        ]
+
+    assert [reply[:11] for reply in said] == ["250 2.0.0 O", "550 5.7.233", "250 2.0.0 O"]
 
 
 async def test_onmicrosoft_senders_reach_few_outside() -> None:

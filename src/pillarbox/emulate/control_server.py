@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pillarbox.emulate.faults import Fault
 from pillarbox.emulate.http import Request, Response, json_response
 from pillarbox.emulate.messages import Message
-from pillarbox.emulate.replies import REPLIES
+from pillarbox.emulate.replies import CODE_GUESSED, REPLIES
 from pillarbox.emulate.switches import SWITCHES, SwitchError
 from pillarbox.emulate.world import World
 
@@ -82,7 +82,7 @@ class ControlServer:
                 statistics = self._world.statistics.items()
                 return json_response(200, {name: s.facts(seconds) for name, s in statistics})
             case "GET", "replies":
-                return json_response(200, {name: asdict(known) for name, known in REPLIES.items()})
+                return json_response(200, _replies())
             case "POST", "devicecodes" if len(rest) == 1:
                 return await self._decide(request, rest[0])
             case _:
@@ -172,6 +172,13 @@ class ControlServer:
                 return json_response(200, [message.facts() for message in found])
             case _:
                 raise _NotFoundError
+
+
+def _replies() -> dict[str, object]:
+    return {
+        name: asdict(known) | {"code_guessed": known.row in CODE_GUESSED}
+        for name, known in REPLIES.items()
+    }
 
 
 async def _read_object(request: Request) -> dict[str, object]:

@@ -301,8 +301,8 @@ REPLIES: Mapping[str, KnownReply] = MappingProxyType(
     }
 )
 
-CODED_BY_US = frozenset({27, 30, 34, 38, 40, 44, 49, 50, 51, 52, 53, 57, 58, 59, 61, 62, 63, 64})
-"""Rows for which the source names the enhanced code only: the three digits are a guess."""
+CODE_GUESSED = frozenset({27, 30, 34, 38, 40, 44, 49, 51, 52, 53, 58, 59, 61, 62, 63, 64})
+"""Rows for which the source names the enhanced code only."""
 
 
 def make_reply(name: str, place: Place, **facts: str) -> Reply:

@@ -125,6 +125,10 @@ async def test_it_tells_where_everything_is() -> None:
     assert card["smtp"]["port"] == emulator.smtp_port
     assert (card["authority"], card["graph"]) == (emulator.authority_url, emulator.graph_url)
     assert replies["many-threads"]["row"] == 31
+    assert (replies["many-threads"]["code_guessed"], replies["spf"]["code_guessed"]) == (
+        False,
+        True,
+    )
     assert nothing.status_code == 404
 
 

@@ -129,7 +129,7 @@ class Faults:
         self, service: Service, stage: Stage, *, mailbox: str = "", path: str = ""
     ) -> Fault | None:
         """The fault that hits this request, if one does."""
-        for order in self._orders.values():
+        for order in list(self._orders.values()):
             fault = order.fault
             if fault.service != service or fault.stage is not stage or order.is_over:
                 continue
@@ -147,11 +147,11 @@ class Faults:
     @property
     def hits(self) -> int:
         """How often the orders that stand have hit, together."""
-        return sum(order.hits for order in self._orders.values())
+        return sum(order.hits for order in list(self._orders.values()))
 
     def all(self) -> list[dict[str, object]]:
         """Every order with its number and how often it hit."""
         return [
             {"id": order.number, "hits": order.hits, **order.fault.model_dump(mode="json")}
-            for order in self._orders.values()
+            for order in list(self._orders.values())
         ]

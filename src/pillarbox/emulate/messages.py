@@ -141,15 +141,16 @@ class Messages:
 
     def all(self, mailbox: str = "", *, after: int = 0) -> list[Message]:
         """In the order of arrival; of one mailbox, or of all."""
+        # A copy at one stroke: a test may look from another thread than the emulator's.
         return [
             message
-            for message in self._kept
+            for message in list(self._kept)
             if message.id > after and mailbox in ("", message.arrival.mailbox)
         ]
 
     def get(self, number: int) -> Message | None:
         """One message."""
-        return next((message for message in self._kept if message.id == number), None)
+        return next((message for message in list(self._kept) if message.id == number), None)
 
     def clear(self) -> None:
         """Forget all."""

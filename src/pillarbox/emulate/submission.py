@@ -39,10 +39,11 @@ async def take(world: World, owner: Owner, arrival: Arrival, addresses: Addresse
         statistics.delayed += 1
         if arrival.way == "smtp":
             await asyncio.sleep(accepted_at - now)
-    statistics.accepted += 1
-    statistics.arrived.append(arrival.received_at)
-    return world.messages.take(
+    message = world.messages.take(
         arrival,
         shown_from=shown_from(world, owner, addresses.authors[0]),
         accepted_at=accepted_at,
     )
+    statistics.arrived.append(arrival.received_at)
+    statistics.accepted += 1
+    return message

@@ -57,6 +57,8 @@ class SmtpSession:
             size_limit_octets=ANNOUNCED_OCTETS,
             recipient_limit=world.limits.recipients_a_message,
             line_limit_octets=LINE_OCTETS,
+            # AUTH is taken here before the core sees it.
+            login_mechanisms=(),
         )
         self._core = ServerProtocol(settings, session_id=session_id)
         self._input = b""

@@ -56,8 +56,25 @@ async def test_requests_may_be_pipelined() -> None:
     assert statuses == [b"200", b"200", b"404"]
 
 
-def test_curl_waits_for_100_continue() -> None:
-    """As it does before a large body; the answer for a body that is too large comes as well."""
+async def test_a_client_that_waits_is_told_to_go_on() -> None:
+    """100 before the body."""
+    head = b"PUT /switches HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+    async with emulating() as emulator:
+        port = int(emulator.control_url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"{}")
+        second = await reader.readline()
+        writer.close()
+
+    assert first.split()[1] == b"100"
+    assert second.split()[1] == b"200"
+
+
+def test_curl_gets_its_answer_for_a_large_body() -> None:
+    """Which it begins to send when it is told to."""
     with emulator_in_background() as emulator:
         argv = [program("curl", "curl"), "-s", "--cacert", str(emulator.ca_file)]
         argv += ["-w", "%{http_code}", "-H", "Authorization: Bearer x", "--data-binary", "@-"]

@@ -297,7 +297,7 @@ REPLIES: Mapping[str, KnownReply] = MappingProxyType(
         "unrecognized": _known(0, F, "500 5.3.3", "Unrecognized command"),
         "arguments": _known(0, F, "501 5.5.4", "Invalid arguments"),
         "sequence": _known(0, M, "503 5.5.2", "Bad sequence of commands"),
-        "stopping": _known(42, F, "421 4.3.2", "Service not available"),
+        "stopping": _known(0, F, "421 4.3.2", "Service not available"),
     }
 )
 

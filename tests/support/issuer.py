@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -176,13 +176,12 @@ def _handler(issuer: Issuer) -> type[BaseHTTPRequestHandler]:
             self._answer(path.rpartition("/")[2], dict(parse_qsl(octets.decode())), path)
 
         def _consent(self, query: dict[str, list[str]]) -> None:
-            """Somebody agrees at once: back to the program with a code."""
+            """Somebody agrees at once; the page would post the code back by itself."""
             issuer.asked.append(Asked("authorize", {k: v[0] for k, v in query.items()}))
-            back = urlencode({"code": "code-1", "state": query["state"][0]})
-            self.send_response(302)
-            self.send_header("Location", f"{query['redirect_uri'][0]}?{back}")
-            self.send_header("Content-Length", "0")
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
             self.end_headers()
+            self.wfile.write(b"code-1")
 
         def _answer(self, what: str, form: dict[str, str], path: str) -> None:
             issuer.asked.append(Asked(what, form, dict(self.headers)))

@@ -20,7 +20,7 @@ NOUNS = {
     "credential": ("credential", "Passwords, networks and tokens that log an account in."),
     "issuer": ("issuer", "Whose OAuth2 tokens log in accounts of a tenant."),
     "send-as": ("send_as", "Further sender addresses of an account."),
-    "route": ("route", "Where mail goes from here: smart host, capture or reject."),
+    "route": ("route", "Where mail goes from here: smart host, Microsoft 365, capture or reject."),
     "queue": ("queue", "Mail that waits: why, and what to do with it."),
     "capture": ("capture", "Mail that was captured instead of sent."),
     "trace": ("trace", "What became of a message."),

@@ -7,14 +7,21 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
-from pillarbox.cli.output import print_facts, print_json, print_list
+from pillarbox.cli.output import Cell, print_facts, print_json, print_list
 from pillarbox.cli.route_options import RouteOptions, route_options
-from pillarbox.cli.route_shown import route_record, shown_hop, shown_limits, suspended_hop
+from pillarbox.cli.route_shown import (
+    route_record,
+    shown_hop,
+    shown_limits,
+    sign_in_facts,
+    sign_in_of,
+    suspended_hop,
+)
 from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, now
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import HopCaps, Route, SmartHost, hop_key
+from pillarbox.route import Capture, Microsoft365, Route, SmartHost, hop_key, microsoft365_caps
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,
@@ -24,13 +31,14 @@ from pillarbox.store.admin.routes import (
     show_route,
 )
 from pillarbox.store.database import Database
+from pillarbox.store.grants import grant_facts
 from pillarbox.store.seal import Seal
 from pillarbox.store.suspensions import list_suspensions
 
 
 @click.group("route")
 def command() -> None:
-    """Where mail goes from here: to a smart host, into capture, or nowhere.
+    """Where mail goes from here: to a smart host, to Microsoft 365, into capture, or nowhere.
 
     A tenant without any route captures everything. The most specific route wins: first by the
     domain of the recipient, then by that of the sender.
@@ -72,11 +80,12 @@ def show(cli: Cli, route_id: str) -> None:
     with cli.database() as database:
         info = _find(database, route_id)
         suspensions = database.read_now(list_suspensions)
+        grant = database.read_now(lambda c: grant_facts(c, info.route.route_id))
     if cli.as_json:
         print_json(route_record(info, suspensions))
         return
     hop = info.route.next_hop
-    facts: list[tuple[str, str]] = [
+    facts: list[tuple[str, Cell]] = [
         ("Route", format_id(info.route.route_id)),
         ("Tenant", info.tenant),
         ("From", info.route.sender_domain or "all"),
@@ -86,9 +95,11 @@ def show(cli: Cli, route_id: str) -> None:
     if isinstance(hop, SmartHost):
         facts.append(("Certificate", "is verified" if hop.verify else "is NOT verified"))
         facts.append(("CA file", hop.ca_file))
-    print_facts(
-        [*facts, ("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]
-    )
+    sign_in = sign_in_of(info.route)
+    if sign_in is not None:
+        facts += sign_in_facts(sign_in, grant)
+    facts += [("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]
+    print_facts(facts)
     print_suspensions([hop_key(member.next_hop) for member in info.route.members], suspensions)
 
 
@@ -105,6 +116,8 @@ def add(
 
     \b
     pillarbox route add --smarthost relay.example:587 --user app --password-file secret
+    pillarbox route add --microsoft365 alerts@contoso.com --tenant-id … --client-id … \\
+        --client-secret-file secret
     pillarbox route add --to example.org --capture
     pillarbox route add --to example.net --reject "No mail to example.net from here"
     """
@@ -113,8 +126,11 @@ def add(
     seal = _seal(cli)
     with cli.database() as database:
         name = find_tenant(database, tenant).name
-        new = Route(0, sender, recipient, options.next_hop(None), options.caps(HopCaps()))
-        route_id = database.write_now(lambda c: add_route(c, name, new, seal=seal, now=now()))
+        new = _changed(Route(0, sender, recipient, Capture()), options, is_new=True)
+        token = options.refresh_token(new.next_hop)
+        route_id = database.write_now(
+            lambda c: add_route(c, name, new, seal=seal, now=now(), refresh_token=token)
+        )
         info = database.read_now(lambda c: show_route(c, route_id))
     _say(cli, info, "Added")
 
@@ -131,11 +147,13 @@ def change(ctx: click.Context, /, route_id: str, **_: object) -> None:
     with cli.database() as database:
         found = _find(database, route_id).route
         before = database.read_now(lambda c: show_route(c, found.route_id, seal=seal)).route
-        hop, caps = options.next_hop(before.next_hop), options.caps(before.caps)
-        new = replace(before, next_hop=hop, caps=caps)
-        if new == before:
+        new = _changed(before, options)
+        token = options.refresh_token(new.next_hop)
+        if new == before and not token:
             raise click.UsageError("say what to change")
-        database.write_now(lambda c: change_route(c, new, seal=seal, now=now()))
+        database.write_now(
+            lambda c: change_route(c, new, seal=seal, now=now(), refresh_token=token)
+        )
         info = database.read_now(lambda c: show_route(c, found.route_id))
     _say(cli, info, "Changed")
 
@@ -149,6 +167,17 @@ def remove(cli: Cli, route_id: str) -> None:
         info = _find(database, route_id)
         database.write_now(lambda c: remove_route(c, info.route.route_id))
     _say(cli, info, "Removed")
+
+
+def _changed(before: Route, options: RouteOptions, *, is_new: bool = False) -> Route:
+    """The route with what the options say."""
+    old = () if is_new else tuple(member.next_hop for member in before.members)
+    hop, *others = options.next_hops(old)
+    caps = before.caps
+    if isinstance(hop, Microsoft365) and not (old and isinstance(old[0], Microsoft365)):
+        caps = microsoft365_caps(hop.cloud)
+    mailboxes = tuple(each for each in others if isinstance(each, Microsoft365))
+    return replace(before, next_hop=hop, others=mailboxes, caps=options.caps(caps))
 
 
 def _seal(cli: Cli) -> Seal:

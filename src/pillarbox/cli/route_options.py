@@ -1,6 +1,6 @@
 """The options that say where a route goes and what the next hop allows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -8,11 +8,15 @@ from typing import Self, TypeVar
 import click
 
 from pillarbox.cli.option_types import HOST_PORT, LIMIT, HostPort, Limit
+from pillarbox.cli.person import ask_person
 from pillarbox.cli.secret_input import read_secret
-from pillarbox.route import Capture, HopCaps, NextHop, Reject, SmartHost, TlsMode
+from pillarbox.cli.sign_in_options import SIGN_IN_OPTIONS, SignInOptions
+from pillarbox.oauth.sign_in import Access
+from pillarbox.route import Capture, HopCaps, Microsoft365, NextHop, Reject, SmartHost, TlsMode
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+_KINDS = "--smarthost, --microsoft365, --capture and --reject"
 _SUBMISSION_PORT = 587
 _IMPLICIT_TLS_PORT = 465
 
@@ -33,6 +37,7 @@ _OPTIONS = (
     click.option(
         "--password-file", metavar="FILE", help="Its password; - for standard input; else asked."
     ),
+    *SIGN_IN_OPTIONS,
     click.option("--connections", type=click.IntRange(1), help="To the next hop at once."),
     click.option("--per-connection", type=click.IntRange(1), help="Messages in one connection."),
     click.option("--per-minute", type=LIMIT, metavar="NUMBER|none", help="Messages."),
@@ -63,36 +68,64 @@ class RouteOptions:
     per_connection: int | None
     per_minute: Limit | None
     per_day: Limit | None
+    sign_in: SignInOptions
 
     @classmethod
     def of(cls, ctx: click.Context) -> Self:
         """The options of a command that has `route_options`. Raises UsageError."""
-        options = cls(**{name: ctx.params[name] for name in cls.__dataclass_fields__})
-        kinds = [options.smarthost is not None, options.capture, options.reject is not None]
-        if sum(kinds) > 1:
-            raise click.UsageError("say one of --smarthost, --capture and --reject")
-        if any(kinds[1:]) and options._is_about_smart_host():
-            raise click.UsageError("TLS and login belong to --smarthost")
-        if options.password_file is not None and options.user == "":
-            raise click.UsageError("a password needs --user")
+        names = [name for name in cls.__dataclass_fields__ if name != "sign_in"]
+        given = {name: ctx.params[name] for name in names}
+        options = cls(**given, sign_in=SignInOptions.of(ctx))
+        options._check()
         return options
 
-    def next_hop(self, before: NextHop | None) -> NextHop:
-        """The next hop that is asked for; what is not given stays as it was `before`.
+    def _check(self) -> None:
+        sign_in = self.sign_in
+        is_microsoft = sign_in.is_about_microsoft
+        kinds = [self.smarthost is not None, is_microsoft, self.capture, self.reject is not None]
+        if sum(kinds) > 1:
+            raise click.UsageError(f"say one of {_KINDS}; not options of several")
+        if any(kinds[2:]) and (self._is_about_smart_host() or sign_in.is_given):
+            raise click.UsageError("TLS and login belong to --smarthost or --microsoft365")
+        if is_microsoft and self._is_about_smart_host(except_ca_file=True):
+            raise click.UsageError("--microsoft365 has STARTTLS, a certificate and a token always")
+        if self.password_file is not None and (self.user == "" or sign_in.is_given):
+            raise click.UsageError("a password needs --user, and has no OAuth2 beside it")
 
-        Asks for the password where one is needed. Raises UsageError, Failure.
+    def next_hops(self, before: Sequence[NextHop]) -> tuple[NextHop, ...]:
+        """The next hops that are asked for; what is not given stays as it was `before`. Only
+        Microsoft 365 can have several.
+
+        Asks for the password where one is needed. Raises UsageError, Failure, ConfigError.
         """
         if self.capture:
-            return Capture()
+            return (Capture(),)
         if self.reject is not None:
-            return Reject(self.reject)
-        if not isinstance(before, SmartHost) and self.smarthost is None:
-            if before is None:
-                raise click.UsageError("say one of --smarthost, --capture and --reject")
-            if self._is_about_smart_host():
-                raise click.UsageError("TLS and login belong to --smarthost")
-            return before
-        return self._smart_host(before if isinstance(before, SmartHost) else None)
+            return (Reject(self.reject),)
+        old = before[0] if before else None
+        if self.sign_in.microsoft365 is not None or isinstance(old, Microsoft365):
+            if self.smarthost is None:
+                return self._microsoft365([hop for hop in before if isinstance(hop, Microsoft365)])
+            old = None
+        if not isinstance(old, SmartHost) and self.smarthost is None:
+            if old is None:
+                raise click.UsageError(f"say one of {_KINDS}")
+            if self._is_about_smart_host() or self.sign_in.is_given:
+                raise click.UsageError("TLS and login belong to --smarthost or --microsoft365")
+            return tuple(before)
+        return (self._smart_host(old if isinstance(old, SmartHost) else None),)
+
+    def _microsoft365(self, before: list[Microsoft365]) -> tuple[NextHop, ...]:
+        if self.sign_in.is_about_others or self._is_about_smart_host(except_ca_file=True):
+            raise click.UsageError("these options belong to --smarthost")
+        return self.sign_in.mailboxes(before, _absolute(self.ca_file))
+
+    def refresh_token(self, hop: NextHop) -> str:
+        """What a person grants, who is asked for it now; "" where none is wanted. Raises Failure,
+        ConfigError."""
+        if isinstance(hop, Microsoft365) and self.sign_in.asks_a_person:
+            return ask_person(hop.smtp_access, f"{hop.smtp_host}:{hop.port}")
+        return self.sign_in.refresh_token()
 
     def caps(self, before: HopCaps) -> HopCaps:
         """What the next hop allows; what is not given stays."""
@@ -107,8 +140,10 @@ class RouteOptions:
             caps = replace(caps, recipients_per_day=self.per_day.value)
         return caps
 
-    def _is_about_smart_host(self) -> bool:
-        given = (self.tls, self.verify, self.ca_file, self.user, self.password_file)
+    def _is_about_smart_host(self, *, except_ca_file: bool = False) -> bool:
+        given = [self.tls, self.verify, self.user, self.password_file]
+        if not except_ca_file:
+            given.append(self.ca_file)
         return any(value is not None for value in given)
 
     def _smart_host(self, before: SmartHost | None) -> SmartHost:
@@ -123,8 +158,7 @@ class RouteOptions:
         if self.verify is not None:
             hop = replace(hop, verify=self.verify)
         if self.ca_file is not None:
-            path = str(Path(self.ca_file).absolute()) if self.ca_file else ""
-            hop = replace(hop, ca_file=path)
+            hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
         return self._with_login(hop)
 
     def _with_login(self, hop: SmartHost) -> SmartHost:
@@ -133,8 +167,20 @@ class RouteOptions:
         if not username:
             if self.password_file is not None:
                 raise click.UsageError("a password needs --user")
-            return replace(hop, username="", password="")
+            return replace(hop, username="", password="", access=None)
+        hop = replace(hop, access=self._access(hop, username))
+        if hop.access is not None:
+            return replace(hop, username=username, password="")
         if self.password_file is None and username == hop.username:
             return hop
         prompt = f"Password of {username} at {hop.host}"
         return replace(hop, username=username, password=read_secret(self.password_file, prompt))
+
+    def _access(self, hop: SmartHost, username: str) -> Access | None:
+        """With a password, or for another user, what was granted before is of no use."""
+        is_kept = self.password_file is None and username == hop.username
+        return self.sign_in.access(hop.access if is_kept else None, hop)
+
+
+def _absolute(file: str | None) -> str | None:
+    return str(Path(file).absolute()) if file else file

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
-from pillarbox.cli.output import Json
+from pillarbox.cli.output import Cell, Json
 from pillarbox.cli.suspending import suspension_record
-from pillarbox.cli.times import for_programs
+from pillarbox.cli.times import for_people, for_programs
 from pillarbox.mail.identifier import format_id
-from pillarbox.oauth.sign_in import Access
+from pillarbox.net.key_pair import certificate_end
+from pillarbox.oauth.sign_in import Access, SignIn
 from pillarbox.route import Capture, Microsoft365, Reject, Route, SmartHost, hop_key
 from pillarbox.store.admin.routes import RouteInfo
+from pillarbox.store.grants import GrantFacts
 from pillarbox.store.suspensions import Suspension
 
 
@@ -110,3 +112,32 @@ def _access_record(access: Access) -> dict[str, Json]:
         "client_id": sign_in.client_id,
         "scope": access.scope,
     }
+
+
+def sign_in_of(route: Route) -> SignIn | None:
+    """How a route signs in with OAuth2; None: it does not."""
+    match route.next_hop:
+        case Microsoft365() as hop:
+            return hop.sign_in
+        case SmartHost(access=Access() as access):
+            return access.sign_in
+        case _:
+            return None
+
+
+def sign_in_facts(sign_in: SignIn, grant: GrantFacts | None) -> list[tuple[str, Cell]]:
+    """For people: how it signs in, and what may end."""
+    facts: list[tuple[str, Cell]] = [
+        ("Sign-in", f"{sign_in.flow.value} at {sign_in.issuer}"),
+        ("Client id", sign_in.client_id),
+    ]
+    if sign_in.secret_ends_at is not None:
+        facts.append(("Secret ends", for_people(sign_in.secret_ends_at)))
+    if sign_in.certificate:
+        facts.append(("Certificate ends", for_people(certificate_end(sign_in.certificate))))
+    if sign_in.flow.is_for_a_person:
+        facts.append(
+            ("Signed in", "nobody yet" if grant is None else for_people(grant.signed_in_at))
+        )
+        facts.append(("Grant used", "" if grant is None else for_people(grant.used_at)))
+    return facts

@@ -11,20 +11,23 @@ from pillarbox.cli.failures import ExitCode, Failure
 STANDARD_INPUT = "-"
 
 
-def read_secret(file: str | None, prompt: str) -> str:
+def read_secret(
+    file: str | None, prompt: str, *, what: str = "password", option: str = "--password-file"
+) -> str:
     """The secret: the first line of `file` (`-`: of standard input), or what is typed twice.
+    `what` it is, and the `option` that names the file, are for errors.
 
     Raises Failure where it is empty or where nobody can be asked.
     """
     if file is None:
         if not sys.stdin.isatty():
-            hint = "name a file with --password-file, or - for standard input"
-            raise Failure(ExitCode.USAGE, f"the password can not be asked for here ({hint})")
+            hint = f"name a file with {option}, or - for standard input"
+            raise Failure(ExitCode.USAGE, f"the {what} can not be asked for here ({hint})")
         secret: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
     elif file == STANDARD_INPUT:
         secret = sys.stdin.readline().rstrip("\r\n")
     else:
         secret = Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     if not secret:
-        raise Failure(ExitCode.DATA, "the password is empty (write it into the first line)")
+        raise Failure(ExitCode.DATA, f"the {what} is empty (write it into the first line)")
     return secret

@@ -36,6 +36,20 @@ class MsalApplication(Protocol):
         """Sign in as the application itself."""
         ...
 
+    def initiate_device_flow(self, scopes: list[str]) -> dict[str, object]:
+        """Ask for a code that a person enters elsewhere."""
+        ...
+
+    def acquire_token_by_device_flow(self, flow: dict[str, object]) -> Mapping[str, object]:
+        """Wait until somebody did."""
+        ...
+
+    def acquire_token_interactive(
+        self, scopes: list[str], *, timeout: int, auth_uri_callback: Callable[[str], None]
+    ) -> Mapping[str, object]:
+        """Let a person sign in with the browser of this machine."""
+        ...
+
 
 async def ask(
     access: Access, refresh_token: str, *, context: ssl.SSLContext, threads: Executor

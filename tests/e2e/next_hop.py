@@ -3,6 +3,7 @@
 What it takes is written to memory before the 250 goes out, so it counts even if the peer dies.
 """
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -39,7 +40,9 @@ class NextHop:
     """Listens on `port` after `open`, until `shut`.
 
     `replies[moment]` is used up before the usual answers; a moment is a verb, GREETING or END.
-    With `tls` it speaks TLS from the first octet, with `offers_login` it announces AUTH.
+    With `tls` it speaks TLS from the first octet, with `offers_login` it announces AUTH. With
+    `starttls` it behaves as smtp.office365.com: STARTTLS, and AUTH by XOAUTH2 behind it; `logins`
+    are the responses that came.
     """
 
     def __init__(self) -> None:
@@ -48,6 +51,8 @@ class NextHop:
         self.replies: dict[str, deque[bytes]] = {}
         self.offers_login = False
         self.tls: ssl.SSLContext | None = None
+        self.starttls: ssl.SSLContext | None = None
+        self.logins: list[bytes] = []
         self.held_at = ""
         self.reached = threading.Event()
         self._go_on = threading.Event()
@@ -121,12 +126,12 @@ class NextHop:
             if self.tls is not None:
                 connection = self.tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as lines:
+                self._answer(connection, GREETING)
                 self._talk(connection, lines)
         with self._counting:
             self._open -= 1
 
     def _talk(self, connection: socket.socket, lines: BinaryIO) -> None:
-        self._answer(connection, GREETING)
         message = Taken("")
         for line in lines:
             verb = b"".join(line.split(maxsplit=1)[:1]).upper().decode()
@@ -141,8 +146,30 @@ class NextHop:
                 case "DATA":
                     if self._answer(connection, verb):
                         self._take(connection, lines, message)
+                case "STARTTLS" if self.starttls is not None:
+                    self._answer(connection, verb)
+                    self._start_tls(connection, self.starttls)
+                    return
+                case "AUTH" if self.starttls is not None:
+                    self._log_in(connection, lines, line.split())
                 case _:
                     self._answer(connection, verb)
+
+    def _start_tls(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        with (
+            context.wrap_socket(connection, server_side=True) as secured,
+            secured.makefile("rb") as lines,
+        ):
+            self._connections.append(secured)
+            self._talk(secured, lines)
+
+    def _log_in(self, connection: socket.socket, lines: BinaryIO, words: list[bytes]) -> None:
+        response = words[2] if len(words) > 2 else b""
+        if not response:
+            connection.sendall(b"334 \r\n")
+            response = lines.readline().strip()
+        self.logins.append(base64.b64decode(response))
+        self._answer(connection, "AUTH")
 
     def _take(self, connection: socket.socket, lines: BinaryIO, message: Taken) -> None:
         content = []
@@ -161,6 +188,10 @@ class NextHop:
         waiting = self.replies.get(moment)
         if waiting:
             return waiting[0]
+        if moment == "AUTH":
+            return b"235 2.7.0 Authentication successful\r\n"
+        if moment == "EHLO" and self.starttls is not None:
+            return _EHLO.replace(b"250-8BITMIME", b"250-STARTTLS\r\n250-AUTH LOGIN XOAUTH2")
         if moment == "EHLO" and self.offers_login:
             return _EHLO.replace(b"250-8BITMIME", b"250-AUTH PLAIN LOGIN\r\n250-8BITMIME")
         return _USUAL.get(moment, b"250 2.0.0 OK\r\n")

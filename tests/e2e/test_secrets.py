@@ -10,11 +10,11 @@ import smtplib
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pytest
+from tests.e2e.marks import forms_of, found_in, places_of
 from tests.e2e.next_hop import NextHop
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
@@ -24,24 +24,6 @@ RIGHT, WRONG, EARLY, BROKEN, UPSTREAM = (
     f"{name}-mArK+eD/pass&{number}"
     for number, name in enumerate(("right", "wrong", "early", "broken", "upstream"), 7301)
 )
-
-
-def _forms(secret: str, usernames: Iterable[str]) -> set[bytes]:
-    """How a secret could be written: plainly, in base64 (alone, or behind a user name as SASL
-    PLAIN and LOGIN do), for URLs, and as a repr of octets or JSON."""
-    octets = secret.encode()
-    plain = {f"\0{user}\0{secret}".encode() for user in usernames}
-    forms = {octets, quote(secret, safe="").encode(), quote_plus(secret).encode()}
-    forms |= {base64.b64encode(octets), base64.urlsafe_b64encode(octets), octets.hex().encode()}
-    for response in plain:
-        # The last characters depend on what follows; the first ones hold the user name.
-        forms.add(base64.b64encode(response).rstrip(b"=")[-16:-2])
-    for shift in range(3):
-        # Inside a longer base64 text the octets stand at one of three offsets.
-        shifted = base64.b64encode(b"\0" * shift + octets).rstrip(b"=")
-        forms.add(shifted[4:-2])
-    forms.add(secret.replace("/", "\\/").encode())
-    return forms
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +103,6 @@ def _use_smart_host(service: Pillarbox, hop: NextHop, ca: Path) -> None:
     assert "535 5.7.8 Not" in attempt["reply"]
 
 
-def _places(service: Pillarbox) -> dict[str, bytes]:
-    """Everything that the service wrote or shows, by name."""
-    files = {str(p.relative_to(service.folder)): p for p in service.folder.rglob("*")}
-    places = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
-    places["/metrics"] = service.get("/metrics")[1].encode()
-    places["/readyz"] = service.get("/readyz")[1].encode()
-    for words in (("queue", "list"), ("trace", "bob@next.example"), ("session", "list")):
-        places[" ".join(words)] = service.admin(*words, "--json").encode()
-    places["route list"] = service.admin("route", "list", "--json").encode()
-    places["account show"] = service.admin("account", "show", ACCOUNT, "--json").encode()
-    return places
-
-
 def test_no_password_is_written_anywhere(
     marked: Pillarbox, next_hop: NextHop, hop_ca: Path
 ) -> None:
@@ -149,16 +118,14 @@ def test_no_password_is_written_anywhere(
     wait_until(lambda: len(marked.admin_json("session", "list")) >= 4, 20, "records of sessions")
     wait_until(lambda: len(marked.events("session.closed")) >= 6, 20, "lines about sessions")
 
-    places = _places(marked)
+    places = places_of(marked, ACCOUNT)
 
     assert any(name.endswith("-wal") for name in places)
     assert any(ACCOUNT.encode() in octets for name, octets in places.items() if ".sqlite3" in name)
     assert ACCOUNT.encode() in places["service.log"]
     users = (ACCOUNT, "nobody@sender.example", "relay")
     for secret in (RIGHT, WRONG, EARLY, BROKEN, UPSTREAM):
-        forms = _forms(secret, users)
-        found = {(n, form) for n, octets in places.items() for form in forms if form in octets}
-        assert not found, secret
+        assert not found_in(places, secret, users), secret
 
 
 def test_files_with_secrets_are_for_their_owner_only(marked: Pillarbox) -> None:
@@ -197,4 +164,4 @@ def test_process_list_shows_no_secret(marked: Pillarbox) -> None:
 )
 def test_the_search_finds_what_it_looks_for(written: bytes) -> None:
     """The proof above proves something: each form is found when it is there."""
-    assert any(form in written for form in _forms(RIGHT, (ACCOUNT,)))
+    assert any(form in written for form in forms_of(RIGHT, (ACCOUNT,)))

@@ -42,17 +42,18 @@ class Issuer:
     """Serves while it is used as a context manager.
 
     `answers[what]` is used up before the usual answers: a status and a JSON value, or text. With
-    `claims` the tokens are made of them; else they are `access-1`, `access-2`, … `rotates`: each
-    use of a refresh token gives another one and spoils the one before it.
+    `claims` the tokens are made of them; else they are `access_prefix` and a number. `rotates`:
+    each use of a refresh token gives another one and spoils the one before it.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.asked: list[Asked] = []
         self.answers: dict[str, deque[tuple[int, object]]] = {}
         self.claims: dict[str, object] = {}
+        self.access_prefix, self.refresh_prefix = "access-", "refresh-"
         self.lifetime_seconds = 3600
         self.rotates = False
-        self.refresh_token = "refresh-0"
+        self.refresh_token = f"{self.refresh_prefix}0"
         self.reused: list[str] = []
         self._given = 0
         self._counting = threading.Lock()
@@ -147,14 +148,14 @@ class Issuer:
             }
             if grant != "client_credentials":
                 if self.rotates or grant != "refresh_token":
-                    self.refresh_token = f"refresh-{self._given}"
+                    self.refresh_token = f"{self.refresh_prefix}{self._given}"
                 answer["refresh_token"] = self.refresh_token
             return 200, answer
 
     def _access_token(self) -> str:
         if self.claims:
             return jwt(**self.claims, uti=self._given)
-        return f"access-{self._given}"
+        return f"{self.access_prefix}{self._given}"
 
 
 def _handler(issuer: Issuer) -> type[BaseHTTPRequestHandler]:

@@ -58,11 +58,6 @@ class ClientSettings:
     password: str = field(default="", repr=False)
     token: Token | None = None
 
-    @property
-    def login(self) -> Login:
-        """What to log in with."""
-        return Login(self.username, self.password, self.token)
-
 
 class ClientProtocol:
     """One session with one server."""
@@ -73,7 +68,7 @@ class ClientProtocol:
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
-        self._login = login = settings.login
+        self._login = login = Login(settings.username, settings.password, settings.token)
         self._secrets = secrets_of(login) if login.username else None
         self._login_answers: list[bytes] = []
         self._said_helo = False
@@ -269,7 +264,8 @@ class ClientProtocol:
     # -- a transaction ------------------------------------------------------------------------
 
     def begin(self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int) -> None:
-        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit)."""
+        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit). Without
+        recipients only the sender is offered."""
         if self.phase is not Phase.READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities
@@ -279,7 +275,7 @@ class ClientProtocol:
         self._transaction = Transaction(
             mail_command(capabilities, envelope, size_octets=size),
             [rcpt_command(capabilities, recipient, smtputf8=utf8) for recipient in recipients],
-            data=not self._by_chunks,
+            data=bool(recipients) and not self._by_chunks,
             pipelining=capabilities.pipelining,
             reset=self._needs_reset,
         )
@@ -375,6 +371,11 @@ class ClientProtocol:
     def asks_for_less(self) -> bool:
         """Whether the server wants less mail for now, by its answers to the transaction."""
         return self._transaction.asks_for_less
+
+    @property
+    def sender_reply(self) -> Reply | None:
+        """The answer to the sender of the transaction."""
+        return to_replies([self._transaction.mail_reply], self._secrets)[0]
 
     def verdicts(self) -> list[Reply | None]:
         """For each recipient of the transaction the reply that decided, None where none did."""

@@ -1,0 +1,132 @@
+"""Tries each step on the way into a mailbox of Microsoft 365 alone; nothing is sent.
+
+Token, what stands in it, connection with STARTTLS, login, sender. Each step says what it found; the
+first that fails names the fix, with the cmdlet where there is one.
+"""
+
+from dataclasses import dataclass
+
+from pillarbox.delivery.smtp_connect import SessionSettings, open_session
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.errors import LocalProtocolError
+from pillarbox.explain.failures import Failure, FailureKind, explain
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.reply import Reply
+from pillarbox.oauth import powershell
+from pillarbox.oauth.claims import judge, read_claims
+from pillarbox.oauth.clouds import Cloud
+from pillarbox.route import Microsoft365
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to. `fixes` are sentences and cmdlets, in the order to try them."""
+
+    name: str
+    is_ok: bool
+    text: str
+    fixes: tuple[str, ...] = ()
+
+
+async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Step]:
+    """The steps as far as they could be made. Raises SpoolUnavailable, SecretError."""
+    if settings.tokens is None:
+        raise LocalProtocolError("a check needs a source of tokens")
+    name = f"{hop.smtp_host}:{hop.port}"
+    token = await settings.tokens.get(hop.smtp_access)
+    if isinstance(token, Failure):
+        return [_failed("Token", token, name)]
+    issuer = hop.sign_in.issuer
+    minutes = round((token.ends_at - token.got_at) / 60)
+    steps = [Step("Token", True, f"got from {issuer}, ends in {minutes} minutes")]
+    steps += _inspect(hop, token.value)
+    opened = await open_session(hop.smart_host, settings)
+    if isinstance(opened, Failure):
+        return [*steps, *_connection_failed(hop, opened, name)]
+    try:
+        steps.append(Step("Connection", True, f"{name}, {opened.core.tls}"))
+        steps.append(Step("Login", True, f"{hop.mailbox} by XOAUTH2"))
+        steps.append(await _offer(hop, opened))
+    finally:
+        await opened.close()
+    return steps
+
+
+def _inspect(hop: Microsoft365, token: str) -> list[Step]:
+    claims = read_claims(token)
+    if claims is None:
+        return [Step("Token content", True, "opaque, as the tokens of private persons are")]
+    return [
+        Step("Token content", not finding.fix, finding.text, (finding.fix,) if finding.fix else ())
+        for finding in judge(claims, hop.sign_in, hop.cloud)
+    ]
+
+
+def _connection_failed(hop: Microsoft365, failure: Failure, name: str) -> list[Step]:
+    if failure.kind is FailureKind.TOKEN_REFUSED:
+        said = str(failure.said)
+        return [
+            Step("Connection", True, name),
+            Step("Login", False, f"{hop.mailbox} was refused: {said}", _login_fixes(hop)),
+        ]
+    if failure.kind is FailureKind.LOGIN_UNAVAILABLE:
+        fixes = (
+            "A permission that was given just now takes up to an hour: try again then",
+            *_login_fixes(hop),
+        )
+        said = str(failure.said)
+        return [
+            Step("Connection", True, name),
+            Step("Login", False, f"{hop.mailbox}: {said}", fixes),
+        ]
+    return [_failed("Connection", failure, name)]
+
+
+def _login_fixes(hop: Microsoft365) -> tuple[str, ...]:
+    """In the order in which they are usually missing."""
+    mailbox, client_id = hop.mailbox, hop.sign_in.client_id
+    if hop.cloud is Cloud.HVE:
+        return (
+            f"The account may not let the application in: {powershell.hve_access(mailbox)}",
+            powershell.WARNING,
+        )
+    on = powershell.smtp_auth(mailbox)
+    if hop.sign_in.flow.is_for_a_person:
+        return (
+            f"SMTP AUTH may be off for the mailbox: {on}",
+            "Who signed in needs Full Access to the mailbox, where it is another one",
+        )
+    return (
+        f"Exchange may not know the application: {powershell.service_principal(client_id)}",
+        powershell.WARNING,
+        "The mailbox may not be open to it (variant A): "
+        f"{powershell.known_application(client_id)}; {powershell.full_access(mailbox)}",
+        f"SMTP AUTH may be off for the mailbox: {on}",
+    )
+
+
+async def _offer(hop: Microsoft365, connection: SmtpConnection) -> Step:
+    """Say MAIL FROM; QUIT ends the transaction (RFC 5321 section 4.1.1.10)."""
+    core = connection.core
+    core.begin(Envelope(parse_mailbox(hop.mailbox)), (), size=0)
+    await connection.step()
+    answer: Reply | None = core.sender_reply
+    if answer is None:
+        return _failed(
+            "Sender",
+            core.failure or Failure(FailureKind.CONNECTION_LOST, core.phase.value),
+            f"{hop.smtp_host}:{hop.port}",
+        )
+    if answer.code < 300:
+        return Step("Sender", True, f"{hop.mailbox} may send; nothing was sent")
+    fixes: tuple[str, ...] = ()
+    if not hop.sign_in.flow.is_for_a_person:
+        known = powershell.known_application(hop.sign_in.client_id)
+        fixes = (f"{known}; {powershell.send_as(hop.mailbox)}",)
+    return Step("Sender", False, f"{hop.mailbox} was refused: {answer}", fixes)
+
+
+def _failed(name: str, failure: Failure, hop: str) -> Step:
+    what, fix = explain(failure, hop=hop).reply.lines
+    return Step(name, False, what, (fix,))

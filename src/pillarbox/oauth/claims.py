@@ -1,0 +1,116 @@
+"""What stands in an access token of Microsoft, and whether it can be meant for a mailbox. Pure.
+
+Decoded and not verified: the token came from the issuer itself over TLS, and only explains.
+"""
+
+import json
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pillarbox.oauth.clouds import CLOUDS, Cloud
+from pillarbox.oauth.sign_in import SignIn
+
+SEND_AS_APP = "SMTP.SendAsApp"
+SEND = "SMTP.Send"
+MAIL_SEND = "Mail.Send"
+
+_SHOWN = 100
+_APP_ROLES = {Cloud.HVE: MAIL_SEND}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims that matter. `ends_at` is in seconds since 1970; "" and 0: not there."""
+
+    audience: str
+    tenant_id: str
+    client_id: str
+    user: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a token. `fix` "": it is in order."""
+
+    text: str
+    fix: str = ""
+
+
+def read_claims(token: str) -> Claims | None:
+    """The claims of a JWT; None for a token that is none: those of private persons are opaque."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    if not isinstance(claims, dict):
+        return None
+    roles, ends_at = claims.get("roles"), claims.get("exp")
+    return Claims(
+        audience=_text(claims.get("aud")),
+        tenant_id=_text(claims.get("tid")),
+        client_id=_text(claims.get("appid") or claims.get("azp")),
+        user=_text(claims.get("upn") or claims.get("unique_name")),
+        roles=tuple(map(_text, roles)) if isinstance(roles, list) else (),
+        scopes=tuple(_text(claims.get("scp")).split()),
+        ends_at=ends_at if isinstance(ends_at, int) else 0,
+    )
+
+
+def _text(value: object) -> str:
+    text = value[:_SHOWN] if isinstance(value, str) else ""
+    return text if text.isprintable() else ""
+
+
+def judge(claims: Claims, sign_in: SignIn, cloud: Cloud) -> list[Finding]:
+    """What is right and wrong with a token for SMTP."""
+    findings = [_audience(claims, cloud), _permission(claims, sign_in, cloud)]
+    ids = (
+        ("tenant", claims.tenant_id, sign_in.tenant_id),
+        ("application", claims.client_id, sign_in.client_id),
+    )
+    for name, found, wanted in ids:
+        # A tenant can be named by its domain as well.
+        is_other = "." not in wanted and wanted != CLOUDS[cloud].tenant
+        if found and is_other and found.lower() != wanted.lower():
+            fix = f"Check the {name} id of the route"
+            findings.append(Finding(f"The token is for the {name} {found}, not {wanted}", fix))
+    return findings
+
+
+def _audience(claims: Claims, cloud: Cloud) -> Finding:
+    facts = CLOUDS[cloud]
+    hosts = {urlsplit(scope).hostname for scope in (facts.app_scope, facts.user_scope) if scope}
+    host = urlsplit(claims.audience).hostname or claims.audience
+    if host == urlsplit(facts.graph_root).hostname:
+        fix = "Ask for the scope of SMTP: leave it out, so that Pillarbox chooses it"
+        return Finding(f"The audience is {host}: a token for Graph, not for SMTP", fix)
+    known = "" if host in hosts else " (another name than usual)"
+    return Finding(f"The audience is {host or 'not said'}{known}")
+
+
+def _permission(claims: Claims, sign_in: SignIn, cloud: Cloud) -> Finding:
+    if sign_in.flow.is_for_a_person:
+        scopes = " ".join(claims.scopes) or "none"
+        who = f" of {claims.user}" if claims.user else ""
+        if SEND in claims.scopes:
+            return Finding(f"The permissions{who} are {scopes}")
+        fix = f"Add the delegated permission {SEND} to the registration, consent, sign in again"
+        return Finding(f"The permissions{who} are {scopes}, without {SEND}", fix)
+    wanted = _APP_ROLES.get(cloud, SEND_AS_APP)
+    roles = " ".join(claims.roles) or "none"
+    if wanted in claims.roles:
+        return Finding(f"The application permissions are {roles}")
+    if cloud is Cloud.HVE:
+        fix = f"Add the application permission {wanted} of Office 365 Exchange Online, and consent"
+        return Finding(f"The application permissions are {roles}, without {wanted}", fix)
+    return Finding(
+        f"The application permissions are {roles}: right with RBAC for Applications (variant B);"
+        f" with variant A {wanted} or the admin consent is missing"
+    )

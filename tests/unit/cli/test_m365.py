@@ -1,0 +1,219 @@
+"""`pillarbox m365`: what to do at Microsoft, and which step is missing."""
+
+import ssl
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from tests.e2e.next_hop import NextHop
+from tests.support.issuer import CLIENT, TENANT, Issuer
+from tests.unit.cli.conftest import Service
+
+MAILBOX = "alerts@contoso.example"
+EX_NO_SUCH = 67
+EX_UNAVAILABLE = 69
+REFUSED = b"535 5.7.3 Authentication unsuccessful [LO4P123CA0001.GBRP123.PROD.OUTLOOK.COM]\r\n"
+
+SETUP = ("m365", "setup", "--tenant-id", TENANT, "--client-id", CLIENT)
+
+
+def setup(service: Service, *words: str, mailbox: str = MAILBOX) -> str:
+    """What is printed."""
+    return service.do(*SETUP, "--mailbox", mailbox, *words)
+
+
+def test_setup_asks_for_what_is_needed(service: Service) -> None:
+    """Without options; the answers stand in what it prints."""
+    answers = f"gcc-high\n{TENANT}\n{CLIENT}\n{MAILBOX}\nclient-secret\n"
+
+    said = service.do("m365", "setup", stdin=answers)
+
+    assert "Connect-ExchangeOnline -ExchangeEnvironmentName O365USGovGCCHigh" in said
+    assert f"--microsoft365 {MAILBOX} --cloud gcc-high --tenant-id {TENANT}" in said
+    assert "--client-secret-file" in said
+
+
+def test_setup_prints_both_variants_with_the_warning(service: Service) -> None:
+    """Every value is in; the Object ID is the one thing that only the administrator can see."""
+    said = setup(service, "--cloud", "worldwide", "--sign-in", "certificate")
+
+    assert f"-AppId '{CLIENT}' -ObjectId 'OBJECT-ID-OF-THE-ENTERPRISE-APPLICATION'" in said
+    assert f"Add-MailboxPermission -Identity '{MAILBOX}' -User $app.Identity" in said
+    assert f"Set-CASMailbox -Identity '{MAILBOX}' -SmtpClientAuthenticationDisabled $false" in said
+    assert f"-Role 'Application SMTP.SendAsApp' -App '{CLIENT}'" in said
+    assert "The App registration shows another Object ID" in said
+    assert "Do NOT give the application the permission SMTP.SendAsApp" in said
+    assert f"pillarbox route add --microsoft365 {MAILBOX} --tenant-id {TENANT}" in said
+
+
+def test_setup_quotes_for_powershell(service: Service) -> None:
+    """A quote in an address does not end the literal."""
+    said = setup(
+        service,
+        *("--cloud", "worldwide", "--sign-in", "certificate"),
+        mailbox="o'neil@contoso.example",
+    )
+
+    assert "-Identity 'o''neil@contoso.example'" in said
+
+
+@pytest.mark.parametrize(
+    ("cloud", "flow", "there", "not_there"),
+    [
+        ("hve", "certificate", "Add-HVEAppAccess", "Variant B"),
+        ("outlook.com", "device-code", "--cloud outlook.com --client-id", "PowerShell"),
+        ("worldwide", "device-code", "Allow public client flows", "New-ServicePrincipal"),
+        ("worldwide", "browser", "http://localhost", "New-ServicePrincipal"),
+    ],
+)
+def test_setup_fits_cloud_and_sign_in(
+    service: Service, cloud: str, flow: str, there: str, not_there: str
+) -> None:
+    """Nobody reads steps that are not for him."""
+    said = setup(service, "--cloud", cloud, "--sign-in", flow)
+
+    assert there in said
+    assert not_there not in said
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Who issued the certificates here."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def issuer(authority: trustme.CA, tmp_path: Path) -> Iterator[Issuer]:
+    """A sign-in server whose tokens are for SMTP."""
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    with Issuer(tmp_path / "certificate.pem", tmp_path / "key.pem") as server:
+        server.claims = {
+            "aud": "https://outlook.office365.com",
+            "roles": ["SMTP.SendAsApp"],
+            "tid": TENANT,
+            "appid": CLIENT,
+        }
+        yield server
+
+
+@pytest.fixture
+def office365(issuer: Issuer, tmp_path: Path) -> Iterator[NextHop]:
+    """A next hop as smtp.office365.com, with the certificate of the issuer."""
+    del issuer
+    hop = NextHop()
+    hop.starttls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    hop.starttls.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    hop.open()
+    try:
+        yield hop
+    finally:
+        hop.shut()
+
+
+@pytest.fixture
+def ready(office: Service, office365: NextHop, issuer: Issuer, tmp_path: Path) -> Service:
+    """A service with a route by these two."""
+    office.do(
+        *("route", "add", "--microsoft365", MAILBOX, "--tenant-id", TENANT, "--client-id", CLIENT),
+        *("--host", f"localhost:{office365.port}", "--authority", issuer.url),
+        *("--ca-file", str(tmp_path / "ca.pem"), "--client-secret-file", "-"),
+        stdin="s3cret\n",
+    )
+    return office
+
+
+def test_check_says_what_is_in_order(ready: Service, office365: NextHop) -> None:
+    """Each step alone, and nothing is sent."""
+    [found] = ready.json("m365", "check")
+
+    assert [(step["step"], step["ok"]) for step in found["steps"]] == [
+        ("Token", True),
+        ("Token content", True),
+        ("Token content", True),
+        ("Connection", True),
+        ("Login", True),
+        ("Sender", True),
+    ]
+    assert found["mailbox"] == MAILBOX
+    assert "SMTP.SendAsApp" in found["steps"][2]["text"]
+    assert office365.taken == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "reply", "step", "fixes"),
+    [
+        ("AUTH", REFUSED, "Login", ["New-ServicePrincipal", "Add-MailboxPermission"]),
+        ("AUTH", b"430 4.2.0 STOREDRV; mailbox logon failure\r\n", "Login", ["an hour"]),
+        (
+            "MAIL",
+            b"550 5.7.60 SMTP; Client does not have permissions to send as this sender\r\n",
+            "Sender",
+            ["Add-RecipientPermission"],
+        ),
+        ("STARTTLS", b"454 4.7.0 TLS not available\r\n", "Connection", ["TLS"]),
+    ],
+)
+def test_check_names_what_is_missing(
+    ready: Service,
+    office365: NextHop,
+    *,
+    moment: str,
+    reply: bytes,
+    step: str,
+    fixes: list[str],
+) -> None:
+    """The step that fails, with the reply and the cmdlet that mends it."""
+    office365.replies[moment] = deque([reply] * 3)
+
+    result = ready.run("m365", "check")
+
+    assert result.exit_code == EX_UNAVAILABLE
+    assert f"FAIL  {step}: " in result.stdout
+    assert all(fix in result.stdout for fix in fixes)
+
+
+def test_check_reads_the_token(ready: Service, issuer: Issuer) -> None:
+    """A token for Graph, or of another tenant, is not for SMTP."""
+    issuer.claims = {"aud": "https://graph.microsoft.com", "tid": "0-0", "appid": CLIENT}
+
+    result = ready.run("m365", "check")
+
+    assert result.exit_code == EX_UNAVAILABLE
+    assert "a token for Graph, not for SMTP" in result.stdout
+    assert "for the tenant 0-0" in result.stdout
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.eyJ.c", "a.W10.c"])
+def test_check_takes_any_token(ready: Service, issuer: Issuer, token: str) -> None:
+    """What can not be read is said to be so."""
+    issuer.claims, issuer.access_prefix = {}, token
+
+    assert "Token content: opaque" in ready.do("m365", "check")
+
+
+def test_check_without_a_token(ready: Service, issuer: Issuer) -> None:
+    """Nothing else is tried, and the fix stands there."""
+    said = {"error": "invalid_client", "error_description": "AADSTS7000215: s3cret is wrong"}
+    issuer.answers["token"] = deque([(401, said)])
+
+    result = ready.run("m365", "check")
+
+    assert result.exit_code == EX_UNAVAILABLE
+    assert "FAIL  Token: " in result.stdout
+    assert "--client-secret-file" in result.stdout
+    assert "s3cret" not in result.stdout
+
+
+def test_check_of_nothing_is_67(office: Service) -> None:
+    """There is no route by Microsoft 365, or none with that id."""
+    office.do("route", "add", "--capture")
+
+    result = office.run("m365", "check")
+
+    assert result.exit_code == EX_NO_SUCH
+    assert "pillarbox m365 setup" in result.stderr

@@ -190,6 +190,10 @@ route = Table(
     Column("oauth_key_sealed", LargeBinary),
     Column("oauth_certificate", Text),
     time_column("oauth_secret_ends_at"),
+    # Microsoft 365: what the mailboxes may send as beside themselves, blank separated; "refuse",
+    # "rewrite" or "pass" for all else.
+    Column("senders", Text),
+    Column("other_from", Text),
     UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
 )
 

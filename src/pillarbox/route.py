@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from pillarbox.mail.address import Mailbox
+from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, SignIn
 
@@ -48,11 +48,23 @@ class Microsoft365Way(StrEnum):
     SMTP = "smtp"
 
 
+class OtherFrom(StrEnum):
+    """What becomes of a message whose From address the mailbox may not use."""
+
+    REFUSE = "refuse"
+    """The client is told at once."""
+    REWRITE = "rewrite"
+    """It goes out as a message of the mailbox, with Reply-To."""
+    PASS = "pass"  # noqa: S105 - the name of a rule
+    """It goes out as it is; Microsoft decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Microsoft365:
     """Send by one mailbox of Microsoft 365.
 
-    `host`, `port` and `ca_file` differ from those of the cloud only for tests.
+    `senders` are the keys of further addresses that the mailbox may send as, and "@domain" for all
+    of a domain. `host`, `port` and `ca_file` differ from those of the cloud only for tests.
     """
 
     mailbox: str
@@ -62,6 +74,15 @@ class Microsoft365:
     host: str = ""
     port: int = SUBMISSION_PORT
     ca_file: str = ""
+    senders: tuple[str, ...] = ()
+    other_from: OtherFrom = OtherFrom.PASS
+
+    def may_send_as(self, author: Mailbox) -> bool:
+        """Whether Microsoft lets the mailbox use this address, as far as the route says."""
+        key = author.key
+        if key in self.senders or f"@{author.domain_key}" in self.senders:
+            return True
+        return key == parse_mailbox(self.mailbox).key
 
     @property
     def smtp_host(self) -> str:
@@ -135,6 +156,15 @@ class Route:
     others: tuple[Microsoft365, ...] = ()
 
     @property
+    def sign_in(self) -> SignIn | None:
+        """How the route signs in with OAuth2; None: it does not."""
+        match self.next_hop:
+            case Microsoft365(sign_in=sign_in) | SmartHost(access=Access(sign_in=sign_in)):
+                return sign_in
+            case _:
+                return None
+
+    @property
     def members(self) -> "tuple[Route, ...]":
         """The route by each of its next hops."""
         if not self.others:
@@ -142,18 +172,26 @@ class Route:
         hops = (self.next_hop, *self.others)
         return tuple(replace(self, next_hop=hop, others=()) for hop in hops)
 
-    def member_number(self, queue_id: int) -> int:
-        """Which of `members` a message takes. It follows from the id of the message, so every
-        process says the same and a message stays with its mailbox through all attempts; and a
-        mailbox more or less moves only as much mail as it must (rendezvous hashing)."""
+    def member_number(self, queue_id: int, sender: Mailbox | None) -> int:
+        """Which of `members` a message takes: the mailbox that is its sender, else one by its id.
+
+        So every process says the same and a message stays with its mailbox through all attempts;
+        and a mailbox more or less moves only as much mail as it must (rendezvous hashing).
+        """
         if not self.others:
             return 0
-        weights = [_weight(queue_id, hop) for hop in (self.next_hop, *self.others)]
+        hops = (self.next_hop, *self.others)
+        if sender is not None:
+            address = sender.address.lower()
+            for number, hop in enumerate(hops):
+                if isinstance(hop, Microsoft365) and hop.mailbox.lower() == address:
+                    return number
+        weights = [_weight(queue_id, hop) for hop in hops]
         return weights.index(max(weights))
 
-    def member(self, queue_id: int) -> "Route":
+    def member(self, queue_id: int, sender: Mailbox | None) -> "Route":
         """The route as it is for this message: with one next hop."""
-        return self.members[self.member_number(queue_id)] if self.others else self
+        return self.members[self.member_number(queue_id, sender)] if self.others else self
 
 
 def _weight(queue_id: int, hop: NextHop) -> bytes:

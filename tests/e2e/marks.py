@@ -25,13 +25,13 @@ def forms_of(secret: str, usernames: Iterable[str]) -> set[bytes]:
     return forms
 
 
-def places_of(service: Pillarbox, account: str) -> dict[str, bytes]:
+def places_of(service: Pillarbox, account: str, recipient: str) -> dict[str, bytes]:
     """Everything that the service wrote or shows, by name."""
     files = {str(p.relative_to(service.folder)): p for p in service.folder.rglob("*")}
     places = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
     places["/metrics"] = service.get("/metrics")[1].encode()
     places["/readyz"] = service.get("/readyz")[1].encode()
-    for words in (("queue", "list"), ("trace", "bob@next.example"), ("session", "list")):
+    for words in (("queue", "list"), ("trace", recipient), ("session", "list")):
         places[" ".join(words)] = service.admin(*words, "--json").encode()
     places["route list"] = service.admin("route", "list", "--json").encode()
     places["account show"] = service.admin("account", "show", account, "--json").encode()

@@ -2,6 +2,7 @@
 as Microsoft's do."""
 
 import base64
+import json
 import smtplib
 import ssl
 import subprocess
@@ -55,14 +56,15 @@ def where(office365: NextHop, issuer: Issuer, hop_ca: Path) -> tuple[str, ...]:
     return (
         *("--host", f"localhost:{office365.port}", "--authority", issuer.url),
         *("--ca-file", str(hop_ca / "ca.pem"), "--tenant-id", TENANT, "--client-id", CLIENT),
+        *("--other-from", "pass"),
     )
 
 
-def _add(service: Pillarbox, *words: str, mailboxes: str = MAILBOX) -> None:
-    service.admin(
-        *("route", "add", "--microsoft365", mailboxes, *words, "--client-secret-file", "-"),
-        stdin=f"{CLIENT_SECRET}\n",
-    )
+def _add(service: Pillarbox, *words: str, mailboxes: str = MAILBOX) -> str:
+    """Add a route; its id."""
+    add = ("route", "add", "--microsoft365", mailboxes, *words, "--client-secret-file", "-")
+    said = service.admin(*add, "--json", stdin=f"{CLIENT_SECRET}\n")
+    return str(json.loads(said)["id"])
 
 
 def _send(service: Pillarbox, text: str, recipient: str = "bob@next.example") -> None:
@@ -70,6 +72,18 @@ def _send(service: Pillarbox, text: str, recipient: str = "bob@next.example") ->
     with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=20) as client:
         client.login(service.username, service.password)
         client.sendmail(ACCOUNT, recipient, f"From: {ACCOUNT}\r\nSubject: {text}\r\n\r\nHello\r\n")
+
+
+def _waiting(service: Pillarbox, recipient: str) -> list[dict[str, str]]:
+    """What the queue says of a recipient that was tried."""
+    entries = service.admin_json("queue", "list")
+    return [e for e in entries if e["recipient"] == recipient and e["last_reply"]]
+
+
+def _attempts(service: Pillarbox, hop: NextHop) -> list[str]:
+    """The replies of attempts at this next hop."""
+    events = service.events("delivery.attempt")
+    return [event["reply"] for event in events if event["next_hop"].endswith(f":{hop.port}")]
 
 
 def _check(service: Pillarbox) -> "subprocess.CompletedProcess[str]":
@@ -96,22 +110,36 @@ def test_mail_goes_out_by_the_mailboxes_of_a_pool(
     assert [form["client_secret"] for form in issuer.forms()] == [CLIENT_SECRET]
 
 
+def test_another_from_is_rewritten_or_refused(
+    service: Pillarbox, office365: NextHop, where: tuple[str, ...]
+) -> None:
+    """As the route says: a message of the mailbox with Reply-To, or 550 with the way out."""
+    route_id = _add(service, *where[:-1], "rewrite", "--to", "rules.example")
+
+    _send(service, "Rewritten", "bob@rules.example")
+    taken = office365.wait_for(b"Rewritten", WAIT)
+    service.admin("route", "change", route_id, "--other-from", "refuse")
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        _send(service, "Refused", "bob@rules.example")
+
+    assert taken.sender.startswith(f"<{MAILBOX}>")
+    assert f"From: <{MAILBOX}>\r\nReply-To: {ACCOUNT}\r\n".encode() in taken.octets
+    assert f"set From and sender to {MAILBOX}".encode() in refusal.value.smtp_error
+    assert refusal.value.smtp_code == 550
+
+
 def test_mail_waits_while_the_sign_in_fails_and_goes_when_it_is_mended(
     service: Pillarbox, office365: NextHop, issuer: Issuer, where: tuple[str, ...]
 ) -> None:
     """The client is not told, the queue is; a new secret lets it go at once."""
     answer = {"error": "invalid_client", "error_description": "AADSTS7000222: expired"}
     issuer.answers[TOKEN] = deque([(401, answer)])
-    _add(service, *where)
+    route_id = _add(service, *where, "--to", "waits.example")
 
-    _send(service, "Waits")
-    [entry] = wait_until(
-        lambda: [e for e in service.admin_json("queue", "list") if e["last_reply"]],
-        WAIT,
-        "an attempt",
-    )
-    [route] = service.admin_json("route", "list")
-    service.admin("route", "change", route["id"], "--client-secret-file", "-", stdin="new\n")
+    _send(service, "Waits", "bob@waits.example")
+    wait_until(lambda: service.events("oauth.no_token"), WAIT, "a sign-in that fails")
+    [entry] = wait_until(lambda: _waiting(service, "bob@waits.example"), WAIT, "a reply")
+    service.admin("route", "change", route_id, "--client-secret-file", "-", stdin="new\n")
     service.admin("queue", "retry", "--all")
 
     assert entry["state"] == "deferred"
@@ -141,8 +169,8 @@ def test_no_secret_of_a_sign_in_is_written_anywhere(
 
     for domain in ("app.example", "person.example"):
         _send(service, "Marked", f"bob@{domain}")
-    wait_until(lambda: len(service.events("delivery.hop_closed")) >= 3, WAIT, "attempts")
-    places = places_of(service, ACCOUNT)
+    wait_until(lambda: len(_attempts(service, office365)) >= 2, WAIT, "attempts")
+    places = places_of(service, ACCOUNT, "bob@person.example")
     done = _check(service)
     places["check"] = (done.stdout + done.stderr + shown).encode()
 

@@ -118,7 +118,7 @@ def test_no_password_is_written_anywhere(
     wait_until(lambda: len(marked.admin_json("session", "list")) >= 4, 20, "records of sessions")
     wait_until(lambda: len(marked.events("session.closed")) >= 6, 20, "lines about sessions")
 
-    places = places_of(marked, ACCOUNT)
+    places = places_of(marked, ACCOUNT, "bob@next.example")
 
     assert any(name.endswith("-wal") for name in places)
     assert any(ACCOUNT.encode() in octets for name, octets in places.items() if ".sqlite3" in name)

@@ -1,9 +1,12 @@
 """route: which next hop a recipient's mail takes."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import (
@@ -146,9 +149,9 @@ def pool(*mailboxes: str) -> Route:
     return Route(1, "", "", first, microsoft365_caps(Cloud.WORLDWIDE), tuple(others))
 
 
-def chosen(of: Route, queue_id: int) -> str:
+def chosen(of: Route, queue_id: int, sender: Mailbox | None = None) -> str:
     """The mailbox of a message."""
-    hop = of.member(queue_id).next_hop
+    hop = of.member(queue_id, sender).next_hop
     assert isinstance(hop, Microsoft365)
     return hop.mailbox
 
@@ -176,6 +179,24 @@ def test_a_mailbox_more_takes_only_its_share() -> None:
     }
 
     assert {to for _, to in moved} == {"c@x.test"}
+
+
+def test_a_mailbox_of_the_pool_sends_its_own_mail() -> None:
+    """Else it would have to be refused: no mailbox may send as another one by itself."""
+    by_three = pool("a@x.test", "b@x.test", "c@x.test")
+
+    assert {chosen(by_three, n, parse_mailbox("B@x.test")) for n in range(50)} == {"b@x.test"}
+
+
+def test_a_mailbox_may_send_as_what_it_was_granted() -> None:
+    """Itself, addresses, and all of a domain."""
+    hop = pool("A@x.test").next_hop
+    assert isinstance(hop, Microsoft365)
+    hop = replace(hop, senders=("info@x.test", "@y.test"))
+
+    allowed = ["a@x.test", "INFO@x.test", "any@Y.test"]
+    assert all(hop.may_send_as(parse_mailbox(address)) for address in allowed)
+    assert not hop.may_send_as(parse_mailbox("b@x.test"))
 
 
 def test_each_mailbox_has_its_own_hop() -> None:

@@ -14,7 +14,6 @@ from pillarbox.cli.route_shown import (
     shown_hop,
     shown_limits,
     sign_in_facts,
-    sign_in_of,
     suspended_hop,
 )
 from pillarbox.cli.suspending import print_suspensions
@@ -95,7 +94,10 @@ def show(cli: Cli, route_id: str) -> None:
     if isinstance(hop, SmartHost):
         facts.append(("Certificate", "is verified" if hop.verify else "is NOT verified"))
         facts.append(("CA file", hop.ca_file))
-    sign_in = sign_in_of(info.route)
+    if isinstance(hop, Microsoft365):
+        facts.append(("May send as", ", ".join(("itself", *hop.senders))))
+        facts.append(("Another From", hop.other_from.value))
+    sign_in = info.route.sign_in
     if sign_in is not None:
         facts += sign_in_facts(sign_in, grant)
     facts += [("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]

@@ -93,6 +93,8 @@ def _hop_record(route: Route) -> dict[str, Json]:
                 "mailboxes": mailboxes_of(route),
                 "cloud": hop.cloud.value,
                 "way": hop.way.value,
+                "may_send_as": list(hop.senders),
+                "other_from": hop.other_from.value,
                 "host": hop.smtp_host,
                 "port": hop.port,
                 "ca_file": hop.ca_file or None,
@@ -112,17 +114,6 @@ def _access_record(access: Access) -> dict[str, Json]:
         "client_id": sign_in.client_id,
         "scope": access.scope,
     }
-
-
-def sign_in_of(route: Route) -> SignIn | None:
-    """How a route signs in with OAuth2; None: it does not."""
-    match route.next_hop:
-        case Microsoft365() as hop:
-            return hop.sign_in
-        case SmartHost(access=Access() as access):
-            return access.sign_in
-        case _:
-            return None
 
 
 def sign_in_facts(sign_in: SignIn, grant: GrantFacts | None) -> list[tuple[str, Cell]]:

@@ -9,10 +9,11 @@ import click
 
 from pillarbox.cli.option_types import HOST_PORT, MOMENT, HostPort
 from pillarbox.cli.secret_input import read_secret
+from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, Flow, SignIn
-from pillarbox.route import Microsoft365, SmartHost
+from pillarbox.route import Microsoft365, OtherFrom, SmartHost
 
 SIGN_IN_OPTIONS = (
     click.option(
@@ -22,6 +23,16 @@ SIGN_IN_OPTIONS = (
         "--cloud",
         type=click.Choice([cloud.value for cloud in Cloud]),
         help="Which cloud of Microsoft; default: worldwide.",
+    ),
+    click.option(
+        "--may-send-as",
+        metavar="ADDRESS[,@DOMAIN…]",
+        help="What the mailboxes may send as beside themselves.",
+    ),
+    click.option(
+        "--other-from",
+        type=click.Choice([rule.value for rule in OtherFrom]),
+        help="A message with another From; default: refuse.",
     ),
     click.option("--tenant-id", metavar="ID", help="Directory (tenant) id of Entra."),
     click.option("--client-id", metavar="ID", help="Application (client) id."),
@@ -57,6 +68,8 @@ class SignInOptions:
 
     microsoft365: str | None
     cloud: str | None
+    may_send_as: str | None
+    other_from: str | None
     tenant_id: str | None
     client_id: str | None
     client_secret_file: str | None
@@ -86,7 +99,8 @@ class SignInOptions:
     @property
     def is_about_microsoft(self) -> bool:
         """Whether something was given that only Microsoft 365 has."""
-        given = (self.cloud, self.tenant_id, self.certificate, self.host, self.authority)
+        rules = (self.may_send_as, self.other_from)
+        given = (self.cloud, self.tenant_id, self.certificate, self.host, self.authority, *rules)
         flags = self.device_code or self.browser
         return flags or any(value is not None for value in (self.microsoft365, *given))
 
@@ -115,13 +129,20 @@ class SignInOptions:
         old = before[0] if before else None
         cloud = Cloud(self.cloud) if self.cloud else old.cloud if old else Cloud.WORLDWIDE
         sign_in = self._microsoft(old.sign_in if old else None, cloud, ca_file)
-        hop = Microsoft365("", cloud, sign_in) if old is None else replace(old, cloud=cloud)
+        new = Microsoft365("", cloud, sign_in, other_from=OtherFrom.REFUSE)
+        hop = new if old is None else replace(old, cloud=cloud)
         hop = replace(hop, sign_in=sign_in, ca_file=sign_in.ca_file)
         if self.host is not None:
             hop = replace(hop, host=self.host.host, port=self.host.port or SUBMISSION_PORT)
+        if self.other_from is not None:
+            hop = replace(hop, other_from=OtherFrom(self.other_from))
+        if self.may_send_as is not None:
+            hop = replace(hop, senders=tuple(map(_sender_key, _listed(self.may_send_as))))
         names = [each.mailbox for each in before]
         if self.microsoft365 is not None:
-            names = [name.strip() for name in self.microsoft365.split(",")]
+            names = _listed(self.microsoft365)
+        if not names:
+            raise click.UsageError("--microsoft365 needs a mailbox")
         return tuple(replace(hop, mailbox=name) for name in names)
 
     def _microsoft(self, before: SignIn | None, cloud: Cloud, ca_file: str | None) -> SignIn:
@@ -221,3 +242,14 @@ class SignInOptions:
             return ""
         option = "--refresh-token-file"
         return read_secret(self.refresh_token_file, "", what="refresh token", option=option)
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _sender_key(pattern: str) -> str:
+    """An address or "@domain" as it is compared. Raises AddressError."""
+    if pattern.startswith("@"):
+        return f"@{parse_mailbox(f'any{pattern}').domain_key}"
+    return parse_mailbox(pattern).key

@@ -4,9 +4,10 @@ from typing import assert_never
 
 from pillarbox.delivery.capture import capture_courier, reject_courier
 from pillarbox.delivery.courier import Courier
+from pillarbox.delivery.mailbox import MailboxCourier
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
-from pillarbox.route import Capture, Microsoft365, NextHop, Reject, SmartHost
+from pillarbox.route import Capture, Microsoft365, NextHop, OtherFrom, Reject, SmartHost
 
 
 class Couriers:
@@ -21,7 +22,10 @@ class Couriers:
             case SmartHost():
                 return SmtpCourier(next_hop, self._settings)
             case Microsoft365():
-                return SmtpCourier(next_hop.smart_host, self._settings)
+                courier = SmtpCourier(next_hop.smart_host, self._settings)
+                if next_hop.other_from is OtherFrom.REWRITE:
+                    return MailboxCourier(next_hop, courier)
+                return courier
             case Capture():
                 return capture_courier()
             case Reject(text=text):

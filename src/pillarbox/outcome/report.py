@@ -72,7 +72,7 @@ class Reporter:
         )
         # RFC 3461 section 6.1: no DSN about a DSN, so NOTIFY is NEVER where it is given at all.
         recipient = Recipient(0, to, Notify.NEVER)
-        lane_id = self._lane_of(_route_of(tried, route_domain(to)).member(dsn_id))
+        lane_id = self._lane_of(_route_of(tried, route_domain(to)).member(dsn_id, None))
         return SpooledMessage(
             queue_id=dsn_id,
             tenant_id=message.tenant_id,

@@ -3,6 +3,7 @@
 The answers come from values in memory, so asking costs microseconds: nothing here reads the store.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,11 +11,12 @@ from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import HeaderBlock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.sendas import NULL_GRANT, author_fault, may_send_as
-from pillarbox.route import Reject, Route
+from pillarbox.route import Microsoft365, OtherFrom, Reject, Route
 from pillarbox.store.records import Account
 
 Routing: TypeAlias = Route | Denial
@@ -71,10 +73,39 @@ class Submission:
         fault = author_fault(account, header)
         return Denial(Refusal.FROM_NOT_ALLOWED, fault) if fault else None
 
+    def on_mailboxes(
+        self, header: HeaderBlock, author: Mailbox, routes: Sequence[Route]
+    ) -> Denial | None:
+        """May the mailboxes that the message takes be used with its From address? `author` is the
+        sender, and stands in From where there is none. What on_message let pass can be read."""
+        hops = {route.next_hop: None for route in routes if _is_strict(route)}
+        if not hops:
+            return None
+        authors = [author, *(one for body in header.from_fields for one in parse_authors(body))]
+        for hop in hops:
+            if isinstance(hop, Microsoft365) and not all(map(hop.may_send_as, authors)):
+                cause = f"{hop.mailbox} may not send as all of {[a.address for a in authors]}"
+                return Denial(Refusal.REJECTED_BY_ROUTE, cause, {"text": _other_from_text(hop)})
+        return None
+
     def header_too_large(self) -> Denial:
         """The refusal of a message whose header block has no end within the limit."""
         limit = self.limits.header_octets
         return Denial(Refusal.HEADER_TOO_LARGE, "", {"limit": limit})
+
+
+def _is_strict(route: Route) -> bool:
+    hop = route.next_hop
+    return isinstance(hop, Microsoft365) and hop.other_from is OtherFrom.REFUSE
+
+
+def _other_from_text(hop: Microsoft365) -> str:
+    mailbox = hop.mailbox if hop.mailbox.isascii() else "the mailbox of the route"
+    return (
+        f"This mail goes out by {mailbox}, which may not use that From address: set From and sender"
+        f" to {mailbox}, or ask the administrator to allow it (route change: --may-send-as, or"
+        " --other-from rewrite)"
+    )
 
 
 def _route_domain(mailbox: Mailbox) -> str:

@@ -119,11 +119,14 @@ class Intake:
             return self._rules.header_too_large()
         account = submitted.account
         header = scan_header(beginning)
+        sender = submitted.envelope.reverse_path
+        routes = [route.member(content.queue_id, sender) for route in submitted.routes]
+        author = sender or account.address
         denial = self._rules.on_message(account, header)
+        denial = denial or self._rules.on_mailboxes(header, author, routes)
         if denial is not None:
             return denial
         now = self._clock.timestamp()
-        author = submitted.envelope.reverse_path or account.address
         prefix, header_id = compose_prefix(
             header,
             Addition(
@@ -146,14 +149,15 @@ class Intake:
             size_octets=len(prefix) + content.size,
             chunks=content.chunks,
             content=content.inline(),
-            recipients=self._spooled(submitted, now),
+            recipients=self._spooled(submitted, routes, now),
             header_id=header_id,
         )
 
-    def _spooled(self, submitted: Submitted, now: Timestamp) -> list[SpooledRecipient]:
+    def _spooled(
+        self, submitted: Submitted, routes: list[Route], now: Timestamp
+    ) -> list[SpooledRecipient]:
         """The recipients as the queue gets them; those of an account that is held wait there."""
-        queue_id = submitted.content.queue_id
-        lanes = [self._spool.lane_of(route.member(queue_id)) for route in submitted.routes]
+        lanes = map(self._spool.lane_of, routes)
         pairs = zip(submitted.recipients, lanes, strict=True)
         if submitted.account.is_held:
             held = RecipientState.HELD

@@ -121,7 +121,11 @@ class Tenants:
             if self._tenants.get(tenant.tenant_id) is tenant:
                 self._ways[key] = known
         route, ways = known
-        return None if route is None else ways[route.member_number(message.queue_id)]
+        return (
+            None
+            if route is None
+            else ways[route.member_number(message.queue_id, message.envelope.reverse_path)]
+        )
 
     def _way(self, route: Route) -> Way:
         known = self._routes.get((route.next_hop, route.caps))

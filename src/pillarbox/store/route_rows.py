@@ -14,6 +14,7 @@ from pillarbox.route import (
     Microsoft365,
     Microsoft365Way,
     NextHop,
+    OtherFrom,
     Reject,
     Route,
     SmartHost,
@@ -95,6 +96,8 @@ def _mailboxes(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[N
             host=row["host"] or "",
             port=row["port"] or SUBMISSION_PORT,
             ca_file=row["ca_file"] or "",
+            senders=tuple((row["senders"] or "").split()),
+            other_from=OtherFrom(row["other_from"] or OtherFrom.PASS),
         )
         for mailbox in row["mailboxes"].split()
     ]
@@ -104,7 +107,7 @@ EMPTY = {
     **dict.fromkeys(
         ("host", "port", "tls", "verify", "ca_file", "username", "password_sealed", "reject_text")
     ),
-    **dict.fromkeys(("cloud", "way", "mailboxes")),
+    **dict.fromkeys(("cloud", "way", "mailboxes", "senders", "other_from")),
     **sign_in_rows.EMPTY,
 }
 
@@ -131,6 +134,8 @@ def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
                 "host": hop.host.lower() or None,
                 "port": hop.port if hop.host else None,
                 "ca_file": hop.ca_file or None,
+                "senders": " ".join(hop.senders),
+                "other_from": hop.other_from.value,
                 **sign_in_values(hop.sign_in, seal, route_id),
             }
         case Capture():

@@ -86,6 +86,8 @@ def test_an_application_with_a_secret(office: Service) -> None:
         "mailboxes": ["alerts@contoso.example"],
         "cloud": "worldwide",
         "way": "smtp",
+        "may_send_as": [],
+        "other_from": "refuse",
         "host": "smtp.office365.com",
         "port": 587,
         "ca_file": None,
@@ -121,6 +123,22 @@ def test_a_pool_in_another_cloud(office: Service) -> None:
         "a@x.example",
         "b@x.example",
     ]
+
+
+def test_whom_the_mailboxes_may_send_as(office: Service) -> None:
+    """Beside themselves; what else comes is refused or rewritten, as the route says."""
+    rules = ("--may-send-as", "Info@Contoso.example, @lists.example", "--other-from", "rewrite")
+    office.do(*ADD, *SECRET, *rules, stdin="s3cret\n")
+
+    [route] = office.json("route", "list")
+    office.do("route", "change", route["id"], "--may-send-as", "")
+    [changed] = office.json("route", "list")
+
+    assert route["next_hop"]["may_send_as"] == ["info@contoso.example", "@lists.example"]
+    assert route["next_hop"]["other_from"] == "rewrite"
+    assert changed["next_hop"]["may_send_as"] == []
+    assert changed["next_hop"]["other_from"] == "rewrite"
+    assert "rewrite" in office.do("route", "show", route["id"])
 
 
 @pytest.mark.parametrize("kind", ["pem", "pfx"])
@@ -242,15 +260,16 @@ def test_a_sign_in_that_fails_makes_no_route(
 
 def test_a_new_secret_changes_nothing_else(office: Service) -> None:
     """Secrets end; everything else stays."""
-    office.do(*ADD, *SECRET, "--client-secret-ends", "2027-01-31", stdin="old\n")
+    office.do(*ADD, *SECRET, "--client-secret-ends", "2020-01-31", stdin="old\n")
     [before] = office.json("route", "list")
 
-    words = ("--client-secret-file", "-", "--client-secret-ends", "2029-01-31T12:00")
+    words = ("--client-secret-file", "-", "--client-secret-ends", "2099-01-31T12:00")
     office.do("route", "change", before["id"], *words, stdin="new\n")
 
     assert office.json("route", "list") == [before]
     assert _sign_in(office).secret == "new"
-    assert "2029-01-31" in office.do("route", "show", before["id"])
+    shown = office.do("route", "show", before["id"])
+    assert "2099-01-31" in shown
 
 
 def test_from_secret_to_certificate(office: Service, tmp_path: Path, authority: trustme.CA) -> None:

@@ -4,13 +4,23 @@ import pytest
 
 from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
-from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import scan_header
+from pillarbox.oauth.clouds import Cloud
+from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.submission import Submission
-from pillarbox.route import Capture, Reject, Route, RouteTable
+from pillarbox.route import (
+    CAPTURE_ROUTE,
+    Capture,
+    Microsoft365,
+    OtherFrom,
+    Reject,
+    Route,
+    RouteTable,
+)
 from pillarbox.store.records import Account, Tenant
 
 RULES = Submission(Limits())
@@ -116,3 +126,38 @@ def test_header_is_judged(header: bytes, refusal: Refusal | None) -> None:
     assert (denial.refusal if denial else None) is refusal
     if denial is not None:
         assert denial.reply("ID").code // 100 == 5
+
+
+def _mailbox_route(rule: OtherFrom, *senders: str) -> Route:
+    sign_in = SignIn(Flow.DEVICE_CODE, "app", "https://login.test", "tenant")
+    hop = Microsoft365(
+        "alerts@contoso.example", Cloud.WORLDWIDE, sign_in, senders=senders, other_from=rule
+    )
+    return Route(1, "", "", hop)
+
+
+ALERTS, PRINTER = (parse_mailbox(f"{name}@contoso.example") for name in ("alerts", "printer"))
+
+
+@pytest.mark.parametrize(
+    ("route", "author", "header", "is_refused"),
+    [
+        (_mailbox_route(OtherFrom.REFUSE), ALERTS, b"", False),
+        (_mailbox_route(OtherFrom.REFUSE), ALERTS, b"From: Alerts@contoso.example\r\n\r\n", False),
+        (_mailbox_route(OtherFrom.REFUSE), ALERTS, b"From: x@contoso.example\r\n\r\n", True),
+        (_mailbox_route(OtherFrom.REFUSE), PRINTER, b"From: alerts@contoso.example\r\n\r\n", True),
+        (_mailbox_route(OtherFrom.REFUSE, "@contoso.example"), PRINTER, b"", False),
+        (_mailbox_route(OtherFrom.REWRITE), PRINTER, b"From: x@contoso.example\r\n\r\n", False),
+        (_mailbox_route(OtherFrom.PASS), PRINTER, b"From: x@contoso.example\r\n\r\n", False),
+    ],
+)
+def test_a_from_that_the_mailbox_may_not_use_is_refused_at_once(
+    route: Route, author: Mailbox, header: bytes, is_refused: bool
+) -> None:
+    """Not by Microsoft hours later; the text names the mailbox and both ways out."""
+    denial = RULES.on_mailboxes(scan_header(header), author, [CAPTURE_ROUTE, route])
+
+    assert (denial is not None) is is_refused
+    if denial is not None:
+        assert "alerts@contoso.example" in str(denial.facts)
+        assert "--other-from rewrite" in str(denial.facts)

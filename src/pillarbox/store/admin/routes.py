@@ -11,7 +11,7 @@ from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.tenants import find_tenant_id, read_domain
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.grants import put_grant
+from pillarbox.store.grants import GrantFacts, grant_facts, put_grant
 from pillarbox.store.route_rows import route_of, values_of
 from pillarbox.store.schema_directory import route, tenant
 from pillarbox.store.seal import Seal
@@ -103,6 +103,15 @@ def list_routes(connection: Connection, tenant_name: str | None = None) -> list[
     return [
         RouteInfo(row["tenant_name"], route_of(row, None), row["created_at"])
         for row in connection.execute(query).mappings()
+    ]
+
+
+def list_sign_ins(connection: Connection) -> list[tuple[RouteInfo, GrantFacts | None]]:
+    """The routes that sign in with OAuth2, each with what a person granted it."""
+    return [
+        (info, grant_facts(connection, info.route.route_id))
+        for info in list_routes(connection)
+        if info.route.sign_in is not None
     ]
 
 

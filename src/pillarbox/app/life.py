@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from pillarbox.app.ending_watch import EndingWatch
 from pillarbox.app.key_watch import KeyWatch
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
@@ -135,7 +136,7 @@ class _Life:
             return []
         servers, parts = self.settings.dns_servers, self.parts
         keys = KeyWatch(parts.database, lambda: DnsResolver.of_servers(servers), parts.clock)
-        return [upkeep.prune(), keys.run()]
+        return [upkeep.prune(), keys.run(), EndingWatch(parts.database, parts.clock).run()]
 
     async def _say_ready(self) -> None:
         """Tell the supervisor once all listeners take connections."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from pillarbox.app.ending_watch import endings_of
 from pillarbox.cli.output import Cell, Json
 from pillarbox.cli.suspending import suspension_record
-from pillarbox.cli.times import for_people, for_programs
+from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.mail.identifier import format_id
 from pillarbox.net.key_pair import certificate_end
 from pillarbox.oauth.sign_in import Access, SignIn
@@ -131,4 +132,4 @@ def sign_in_facts(sign_in: SignIn, grant: GrantFacts | None) -> list[tuple[str, 
             ("Signed in", "nobody yet" if grant is None else for_people(grant.signed_in_at))
         )
         facts.append(("Grant used", "" if grant is None else for_people(grant.used_at)))
-    return facts
+    return facts + [("WARNING", str(ending)) for ending in endings_of(sign_in, grant, now())]

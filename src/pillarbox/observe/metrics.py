@@ -92,6 +92,12 @@ HOPS_SUSPENDED = _counter(
 LANES_SUSPENDED = _gauge(
     "delivery_suspended_lanes", "Lanes whose next hop takes nothing before something is changed."
 )
+SIGN_INS_ENDING = _gauge(
+    "app_sign_ins_ending",
+    "Secrets, certificates and grants that end within so many days: 30, 14, 3; 0: have ended;"
+    " 60: grants that were not used for 60 days.",
+    "days",
+)
 READY_MESSAGES = _gauge("scheduler_ready_messages", "Messages in memory, ready for an attempt.")
 LANES_OWNED = _gauge("scheduler_owned_lanes", "Lanes that this worker owns.")
 

@@ -262,6 +262,7 @@ def test_a_new_secret_changes_nothing_else(office: Service) -> None:
     """Secrets end; everything else stays."""
     office.do(*ADD, *SECRET, "--client-secret-ends", "2020-01-31", stdin="old\n")
     [before] = office.json("route", "list")
+    assert "the client secret has ended" in office.do("route", "show", before["id"])
 
     words = ("--client-secret-file", "-", "--client-secret-ends", "2099-01-31T12:00")
     office.do("route", "change", before["id"], *words, stdin="new\n")
@@ -270,6 +271,7 @@ def test_a_new_secret_changes_nothing_else(office: Service) -> None:
     assert _sign_in(office).secret == "new"
     shown = office.do("route", "show", before["id"])
     assert "2099-01-31" in shown
+    assert "WARNING" not in shown
 
 
 def test_from_secret_to_certificate(office: Service, tmp_path: Path, authority: trustme.CA) -> None:

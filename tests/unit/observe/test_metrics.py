@@ -24,7 +24,7 @@ def test_labels_are_enums_only() -> None:
         for label in sample.labels
     }
 
-    assert labels <= {"listener", "result", "refusal", "state", "kind", "le"}
+    assert labels <= {"listener", "result", "refusal", "state", "kind", "le", "days"}
 
 
 def test_the_exposition_tells_what_was_counted() -> None:

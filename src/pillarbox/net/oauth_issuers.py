@@ -14,6 +14,9 @@ _USUAL_LIFETIME_SECONDS = 3600
 """RFC 6749 section 5.1: where `expires_in` is left out "the authorization server SHOULD provide the
 expiration time via other means": an hour is what everybody takes."""
 
+_LONGEST_LIFETIME_SECONDS = 24 * 3600
+"""A token is asked for once a day at least, whatever the issuer says."""
+
 ERRORS_FROM = 400
 _SERVER_ERRORS_FROM = 500
 _TOO_MANY = 429
@@ -53,7 +56,7 @@ def read_answer(sign_in: SignIn, answer: Answer) -> Issued | Failure:
     """What the answer of a token endpoint says."""
     try:
         said = json.loads(answer.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and (answer.status < ERRORS_FROM or "error" in said):
         return read_result(sign_in, said)
@@ -79,4 +82,5 @@ def read_result(sign_in: SignIn, said: Mapping[str, object]) -> Issued | Failure
         seconds = int(str(lifetime)) if lifetime is not None else _USUAL_LIFETIME_SECONDS
     except ValueError:
         seconds = _USUAL_LIFETIME_SECONDS
+    seconds = max(0, min(seconds, _LONGEST_LIFETIME_SECONDS))
     return Issued(token, seconds, refresh_token if isinstance(refresh_token, str) else "")

@@ -47,7 +47,7 @@ def read_claims(token: str) -> Claims | None:
         return None
     try:
         claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(claims, dict):
         return None
@@ -86,13 +86,21 @@ def judge(claims: Claims, sign_in: SignIn, cloud: Cloud) -> list[Finding]:
 
 def _audience(claims: Claims, cloud: Cloud) -> Finding:
     facts = CLOUDS[cloud]
-    hosts = {urlsplit(scope).hostname for scope in (facts.app_scope, facts.user_scope) if scope}
-    host = urlsplit(claims.audience).hostname or claims.audience
-    if host == urlsplit(facts.graph_root).hostname:
+    hosts = {_host(scope) for scope in (facts.app_scope, facts.user_scope) if scope}
+    host = _host(claims.audience)
+    if host == _host(facts.graph_root):
         fix = "Ask for the scope of SMTP: leave it out, so that Pillarbox chooses it"
         return Finding(f"The audience is {host}: a token for Graph, not for SMTP", fix)
     known = "" if host in hosts else " (another name than usual)"
     return Finding(f"The audience is {host or 'not said'}{known}")
+
+
+def _host(url: str) -> str:
+    """The host of an address; of what is none, itself."""
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
 
 
 def _permission(claims: Claims, sign_in: SignIn, cloud: Cloud) -> Finding:

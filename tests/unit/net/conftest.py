@@ -11,7 +11,7 @@ from tests.support.granting import MemoryGrants
 from tests.support.issuer import CLIENT, TENANT, Issuer
 from tests.support.tokens import SCOPE, SECRET, SourceMaker, Time
 
-from pillarbox.net.oauth import TokenSource
+from pillarbox.net.oauth import GrantStore, TokenSource
 from pillarbox.net.tls import ClientContexts
 from pillarbox.oauth.sign_in import Access, Flow, SignIn
 
@@ -46,7 +46,7 @@ async def make(time: Time) -> AsyncIterator[SourceMaker]:
     """Makes sources of tokens, one for each process; they are closed at the end."""
     async with AsyncExitStack() as stack:
 
-        def source(grants: MemoryGrants | None = None, owner: str = "one") -> TokenSource:
+        def source(grants: GrantStore | None = None, owner: str = "one") -> TokenSource:
             made = TokenSource(
                 grants or MemoryGrants(),
                 ClientContexts(),

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from tests.support.granting import MemoryGrants
 from tests.support.issuer import TOKEN, Issuer
+from tests.support.storing import open_database
 from tests.support.tokens import SCOPE, SourceMaker, Time, failure, value
 
 from pillarbox.explain.failures import FailureKind
 from pillarbox.net.oauth import AccessToken
-from pillarbox.oauth.sign_in import Access
+from pillarbox.oauth.clouds import Cloud
+from pillarbox.oauth.sign_in import Access, Grant
+from pillarbox.route import Microsoft365, Route
+from pillarbox.store.admin.routes import add_route
+from pillarbox.store.admin.tenants import add_tenant
+from pillarbox.store.grants import Grants
+from pillarbox.store.seal import Seal, new_master_key
 
 
 async def test_who_asks_at_the_same_time_waits_for_one_answer(
@@ -186,6 +193,33 @@ async def test_processes_take_turns_at_a_refresh_token(
     assert len({task.result() for task in asked}) == 3
     assert issuer.reused == []
     assert grants.tokens == {7: issuer.refresh_token}
+
+
+async def test_processes_meet_in_the_store(
+    make: SourceMaker, issuer: Issuer, person: Access, database_url: str
+) -> None:
+    """The same with the store itself."""
+    issuer.rotates = True
+    database, seal = open_database(database_url), Seal(new_master_key())
+    database.write_now(lambda c: add_tenant(c, "acme", now=0))
+    hop = Microsoft365("a@x.test", Cloud.WORLDWIDE, person.sign_in)
+    route_id = database.write_now(
+        lambda c: add_route(
+            c, "acme", Route(0, "", "", hop), seal=seal, now=0, refresh_token="refresh-0"
+        )
+    )
+    access = Access(replace(person.sign_in, grant_id=route_id), person.scope)
+    sources = [make(Grants(database, seal), owner) for owner in ("one", "two", "three")]
+
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(value(source, access)) for source in sources]
+    kept = await Grants(database, seal).lease(route_id, owner="test", lease_ms=1)
+    await database.close()
+
+    assert len({task.result() for task in asked}) == 3
+    assert issuer.reused == []
+    assert isinstance(kept, Grant)
+    assert (kept.refresh_token, kept.version) == (issuer.refresh_token, 4)
 
 
 async def test_a_token_is_not_used_before_its_refresh_token_is_durable(

@@ -141,7 +141,11 @@ async def test_an_answer_that_is_none_is_explained(
     assert (await failure(make(), app)).kind is expected
 
 
-@pytest.mark.parametrize("said", [{}, [], "x", {"access_token": 3}, {"access_token": "a\r\nb"}])
+@pytest.mark.parametrize(
+    "said",
+    [{}, [], "x", {"access_token": 3}, {"access_token": "a\r\nb"}, "[" * 100_000],
+    ids=["empty", "list", "text", "number", "line ends", "deep"],
+)
 async def test_another_issuer_may_answer_anything(
     make: SourceMaker, issuer: Issuer, other: Access, said: object
 ) -> None:
@@ -149,6 +153,19 @@ async def test_another_issuer_may_answer_anything(
     issuer.answers[TOKEN] = deque([(200, said)])
 
     assert (await failure(make(), other)).kind is FailureKind.SIGN_IN_REFUSED
+
+
+@pytest.mark.parametrize("lifetime", [None, "3600", -5, 1e300, 10**400, "soon", [], True])
+async def test_any_lifetime_is_taken(
+    make: SourceMaker, issuer: Issuer, other: Access, lifetime: object
+) -> None:
+    """A token is a token; without a lifetime that can be read it is an hour."""
+    issuer.answers[TOKEN] = deque([(200, {"access_token": "a", "expires_in": lifetime})])
+
+    token = await make().get(other)
+
+    assert isinstance(token, AccessToken)
+    assert 0 <= token.ends_at - token.got_at <= 24 * 3600
 
 
 async def test_another_issuer_is_asked_as_the_rfc_says(

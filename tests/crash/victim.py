@@ -31,13 +31,13 @@ class Victim(Pillarbox):
         database_url: str = "",
     ) -> None:
         folder.mkdir(exist_ok=True)
-        self.environment = dict(environment or {})
         self.start_seconds: list[float] = []
         """How long each start took until a greeting could be read."""
         self.worker_seconds: list[float] = []
         """The same for each worker after a dead one."""
         self._database_url = database_url
         super().__init__(folder)
+        self.environment = dict(environment or {})
 
     def _prepare(self) -> str:
         """Few lines in the log, and the database that is wanted; then as usual."""
@@ -117,11 +117,18 @@ class Victim(Pillarbox):
         self.await_greeting()
         self.worker_seconds.append(time.monotonic() - begun)
 
+    @property
+    def database(self) -> Path:
+        """SQLite's file."""
+        return self.folder / "pillarbox.sqlite3"
+
     def damage(self) -> list[str]:
         """What SQLite finds wrong in the database; only while the service does not run."""
         if self._database_url:
             return []
-        with contextlib.closing(sqlite.connect(self.folder / "pillarbox.db")) as connection:
+        # A file that is not there must not be made and found to be in order.
+        uri = f"{self.database.as_uri()}?mode=rw"
+        with contextlib.closing(sqlite.connect(uri, uri=True)) as connection:
             rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
         return [row for row in rows if row != "ok"]
 

@@ -77,6 +77,8 @@ class Pillarbox:
         self.starttls_port, self.tls_port = free_port(), free_port()
         self.metrics_port = free_port()
         self.username = SENDER
+        self.environment: dict[str, str] = {}
+        """Added to that of its start."""
         self._process: subprocess.Popen[bytes] | None = None
         text = _CONFIG.format(
             starttls_port=self.starttls_port,
@@ -104,7 +106,7 @@ class Pillarbox:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pillarbox", "serve", "--config", str(self.config)],
-                env=_environment(),
+                env={**_environment(), **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

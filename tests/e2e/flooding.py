@@ -9,6 +9,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -144,6 +145,17 @@ def memory_octets(service: Pillarbox) -> int:
     """What the worker has in memory now (RSS)."""
     status = Path(f"/proc/{worker(service)}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def memory_needed(service: Pillarbox, work: Callable[[], None]) -> int:
+    """How many octets more than before the worker had at most while this was done."""
+    process = Path(f"/proc/{worker(service)}")
+    # Forget the most that there was so far (proc(5)).
+    (process / "clear_refs").write_text("5")
+    before = memory_octets(service)
+    work()
+    most = (process / "status").read_text().partition("VmHWM:")[2].split()[0]
+    return int(most) * 1024 - before
 
 
 def refused(service: Pillarbox, refusal: str) -> float:

@@ -6,18 +6,26 @@ between the end of the content and its reply.
 """
 
 from pathlib import Path
-from statistics import median
 
 import pytest
-from tests.crash.campaign import Campaign, campaign, number_of_kills, report, seed_of_run
+from tests.crash.campaign import (
+    Campaign,
+    campaign,
+    number_of_kills,
+    report,
+    seed_of_run,
+    share_within,
+)
 from tests.crash.clients import Load
 from tests.crash.verdict import Verdict
 from tests.crash.victim import Victim
 from tests.e2e.waiting import wait_until
 
 ACCEPTS_AGAIN_SECONDS = 5.0
-"""The report tells how many starts took no longer. The test asks it of the median: a start is
-1.2 seconds of computing, and single ones are late where others want the processor too."""
+ACCEPTS_AGAIN_SHARE = 0.95
+"""D7, of all starts. The time for which a start stood in the run queue does not count (see
+victim.Start): on a quiet machine that is next to nothing, on a busy one it tells of the others. The
+time by the clock is in the report."""
 
 SERVICE_KILLS = 1000
 ACKNOWLEDGED = 20
@@ -59,6 +67,10 @@ def _kill_workers(run: Campaign, kills: int, load: Load) -> Verdict:
     return run.end()
 
 
+def _accepts_again(run: Campaign) -> bool:
+    return share_within(run.victim.starts, ACCEPTS_AGAIN_SECONDS) >= ACCEPTS_AGAIN_SHARE
+
+
 @pytest.mark.timeout(300)
 def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
     """The short form of what `make crash` does a thousand times."""
@@ -79,7 +91,7 @@ def test_kills_of_the_service_lose_nothing(tmp_path: Path) -> None:
         report(f"T1, seed {seed}: {verdict}; {run.starts(ACCEPTS_AGAIN_SECONDS)}")
 
     assert verdict.failures == [], seed
-    assert median(run.victim.start_seconds) <= ACCEPTS_AGAIN_SECONDS
+    assert _accepts_again(run)
 
 
 @pytest.mark.crash
@@ -94,6 +106,7 @@ def test_kills_of_two_workers_lose_nothing(tmp_path: Path) -> None:
         report(f"T1, two workers, seed {seed}: {verdict}; {run.starts(ACCEPTS_AGAIN_SECONDS)}")
 
     assert verdict.failures == [], seed
+    assert _accepts_again(run)
 
 
 @pytest.mark.crash

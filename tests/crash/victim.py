@@ -27,7 +27,7 @@ class Start:
 
     For `waited_seconds` of it the thread that was at work was ready to compute, and others had the
     processor. Supervisor and worker work one after the other, so their times add up; of workers
-    that start side by side the longest counts.
+    that start side by side the shortest counts: that one greets.
     """
 
     seconds: float
@@ -96,7 +96,7 @@ class Victim(Pillarbox):
             )
         self.await_greeting()
         seconds = time.monotonic() - begun
-        workers = max(map(_waited_seconds, self._workers()), default=0.0)
+        workers = min(map(_waited_seconds, self._workers()), default=0.0)
         self.starts.append(Start(seconds, _waited_seconds(self._process.pid) + workers))
 
     def await_greeting(self) -> None:
@@ -145,7 +145,7 @@ class Victim(Pillarbox):
         wait_until(self._workers, START_SECONDS, "a worker")
         self.await_greeting()
         seconds = time.monotonic() - begun
-        self.worker_starts.append(Start(seconds, max(map(_waited_seconds, self._workers()))))
+        self.worker_starts.append(Start(seconds, min(map(_waited_seconds, self._workers()))))
 
     @property
     def database(self) -> Path:

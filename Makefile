@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long fuzz crash bench
+.PHONY: help run test check fmt long soak fuzz crash bench
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -8,6 +8,8 @@ help:
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
 	@echo "make long    floods at full size, slow clients in real time: half an hour"
+	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
+	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
 	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
@@ -36,7 +38,12 @@ fmt:
 
 long:
 	@scripts/venv.sh dev
-	@.venv/bin/pytest -m long -p no:randomly
+	@.venv/bin/pytest -m long -p no:randomly --ignore=tests/soak
+
+soak:
+	@scripts/venv.sh dev
+	@scripts/tools.sh
+	@.venv/bin/pytest -m long -s -p no:randomly tests/soak
 
 fuzz:
 	@scripts/venv.sh dev

@@ -49,10 +49,10 @@ def run_long(name: str, scale: float, folder: Path, *, with_postfix: bool) -> li
 
 @contextmanager
 def _services(name: str, folder: Path, *, with_postfix: bool) -> Iterator[tuple[list[Peer], Sink]]:
-    delay = SLOW_SECONDS if name == SLOW else 0
+    delay = ("-W", f"RCPT:{SLOW_SECONDS}") if name == SLOW else ()
     with (
         sink(folder) as next_hop,
-        sink(folder, refuses=True, delay_seconds=delay) as dead,
+        sink(folder, "-r", "RCPT", "-b", "451 4.3.0 Not now", *delay) as dead,
         running_peers(next_hop, dead, with_postfix=with_postfix) as peers,
     ):
         yield peers, next_hop

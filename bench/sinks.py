@@ -1,5 +1,6 @@
 """Postfix's smtp-sink as the next hop: it takes, counts and throws away what comes."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,18 +40,14 @@ class Sink:
 
 
 @contextmanager
-def sink(folder: Path, *, refuses: bool = False, delay_seconds: int = 0) -> Iterator[Sink]:
-    """Start one. With `refuses` it answers RCPT with 451, after this time."""
+def sink(folder: Path, *behaviour: str) -> Iterator[Sink]:
+    """Start one; `behaviour` is options of smtp-sink."""
     port = free_port()
-    words = ["-u", "nobody", "-c", "-m", _SESSIONS]
-    if refuses:
-        words += ["-r", "RCPT", "-b", "451 4.3.0 Not now"]
-    if delay_seconds:
-        words += ["-W", f"RCPT:{delay_seconds}"]
     counters = folder / f"sink-{port}"
+    user = ("-u", "nobody") if os.geteuid() == 0 else ()
+    argv = [program("smtp-sink", "postfix"), *user, "-c", "-m", _SESSIONS, *behaviour]
     with counters.open("wb") as file:
-        argv = [program("smtp-sink", "postfix"), *words, f"127.0.0.1:{port}", _BACKLOG]
-        process = subprocess.Popen(argv, stdout=file)
+        process = subprocess.Popen([*argv, f"127.0.0.1:{port}", _BACKLOG], stdout=file)
     try:
         yield Sink(port, counters)
     finally:

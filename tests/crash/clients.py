@@ -110,11 +110,13 @@ class Clients:
                     if not self._may_send():
                         return
                     self.sent += 1
-                letter = compose(
-                    rng, kinds=dict(self._load.kinds), most_recipients=self._load.most_recipients
-                )
-                self._submit(client, letter, by_bdat=rng.random() < 0.3)
+                self._submit(client, self._compose(rng), by_bdat=rng.random() < 0.3)
             client.quit()
+
+    def _compose(self, rng: random.Random) -> Letter:
+        """The next letter."""
+        load = self._load
+        return compose(rng, kinds=load.kinds, most_recipients=load.most_recipients)
 
     def _connect(self, rng: random.Random) -> smtplib.SMTP:
         service = self._service

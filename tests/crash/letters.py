@@ -5,6 +5,7 @@ import random
 import re
 import uuid
 from base64 import encodebytes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,7 +20,7 @@ _MARKED = re.compile(rb"(?m)^X-Ledger: ([0-9a-f]{32})\r?$")
 _RECEIVED_ID = re.compile(rb"\bid ([0-9A-Z]{13})\b")
 _MESSAGE_ID = re.compile(rb"(?mi)^Message-ID: *(<[^>\r\n]+>)")
 _FAILED = re.compile(rb"(?mi)^Final-Recipient: *rfc822; *(\S+)\r$")
-_ADDRESS = re.compile(r"[a-z]+-\d-([0-9a-f]{32})@")
+_ADDRESS = re.compile(r"[a-z]+-\d+-([0-9a-f]{32})@")
 
 
 class Kind(StrEnum):
@@ -71,16 +72,24 @@ def digest(octets: bytes) -> str:
     return hashlib.sha256(octets).hexdigest()
 
 
-def compose(rng: random.Random, *, kinds: dict[Kind, float], most_recipients: int = 3) -> Letter:
+def compose(
+    rng: random.Random,
+    *,
+    kinds: Mapping[Kind, float],
+    most_recipients: int = 3,
+    domain: str = _DOMAIN,
+    size_octets: int | None = None,
+) -> Letter:
     """A message by chance. `kinds` weighs what the sink does with its recipients."""
     unique = uuid.UUID(int=rng.getrandbits(128)).hex
     count = rng.randint(1, most_recipients)
     chosen = rng.choices(list(kinds), list(kinds.values()), k=count)
-    recipients = [f"{kind}-{n}-{unique}@{_DOMAIN}" for n, kind in enumerate(chosen)]
+    recipients = [f"{kind}-{n}-{unique}@{domain}" for n, kind in enumerate(chosen)]
     header = f"X-Ledger: {unique}\r\nFrom: {SENDER}\r\nTo: {recipients[0]}\r\nSubject: {unique}\r\n"
     if rng.random() < 0.5:
         header += f"Message-ID: <{unique}@sender.example>\r\n"
-    body = encodebytes(rng.randbytes(_size(rng) * 3 // 4)).replace(b"\n", b"\r\n")
+    size = _size(rng) if size_octets is None else size_octets
+    body = encodebytes(rng.randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
     return Letter(unique, recipients, f"{header}\r\n.\r\n..dots\r\n".encode() + body)
 
 

@@ -13,7 +13,7 @@ help:
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
 	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
-	@echo "make bench   compare with Postfix, ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
+	@echo "make bench   compare with Postfix, five to ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
 
 run:
 	@scripts/run.sh

@@ -14,7 +14,6 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.dkim import signature_fields
-from pillarbox.mail.dkim_body import ContentHash
 from pillarbox.mail.envelope import Envelope, Recipient, RecipientState, Timestamp
 from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.identifier import IdGenerator, format_id
@@ -127,16 +126,7 @@ class Intake:
         if denial is not None:
             return denial
         now = self._clock.timestamp()
-        prefix, header_id = compose_prefix(
-            header,
-            Addition(
-                submitted.received_start, content.queue_id, now, self._host_name, author.address
-            ),
-        )
-        if content.body_hash is not None:
-            domain = _author_domain(header, author)
-            fields = prefix + beginning[: header.size_octets]
-            prefix = _signatures(account, domain, fields, content.body_hash, now) + prefix
+        prefix, header_id = self._compose(submitted, header, author, now)
         return SpooledMessage(
             queue_id=content.queue_id,
             tenant_id=account.tenant.tenant_id,
@@ -152,6 +142,24 @@ class Intake:
             recipients=self._spooled(submitted, routes, now),
             header_id=header_id,
         )
+
+    def _compose(
+        self, submitted: Submitted, header: HeaderBlock, author: Mailbox, now: Timestamp
+    ) -> tuple[bytes, str]:
+        """What goes before the content, signatures first, and the Message-ID."""
+        content = submitted.content
+        prefix, header_id = compose_prefix(
+            header,
+            Addition(
+                submitted.received_start, content.queue_id, now, self._host_name, author.address
+            ),
+        )
+        if content.body_hash is not None:
+            keys = submitted.account.tenant.keys_for(_author_domain(header, author))
+            fields = prefix + (content.beginning() or b"")[: header.size_octets]
+            digest = content.body_hash.digest()
+            prefix = signature_fields(keys, fields, digest, now // 1000) + prefix
+        return prefix, header_id
 
     def _spooled(
         self, submitted: Submitted, routes: list[Route], now: Timestamp
@@ -218,14 +226,6 @@ def _author_domain(header: HeaderBlock, author: Mailbox) -> str:
     if header.from_fields:
         author = parse_authors(header.from_fields[0])[0]
     return author.domain_key
-
-
-def _signatures(
-    account: Account, domain: str, fields: bytes, body_hash: ContentHash, now: Timestamp
-) -> bytes:
-    """The DKIM-Signature fields of a message; b"" where its domain has no key."""
-    keys = account.tenant.keys_for(domain)
-    return signature_fields(keys, fields, body_hash.digest(), now // 1000) if keys else b""
 
 
 def unavailable(error: SpoolUnavailable) -> Denial:

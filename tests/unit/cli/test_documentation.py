@@ -15,7 +15,7 @@ def _documented() -> set[str]:
     """Every command that the page names, with its noun."""
     found = set()
     for noun, words in re.findall(
-        r"pillarbox ([a-z0-9-]+)((?: [a-z0-9-]+(?:\?\|[a-z0-9-]+)*)?)", PAGE
+        r"pillarbox ([a-z0-9-]+)((?: [a-z0-9-]+(?:\\?\|[a-z0-9-]+)*)?)", PAGE
     ):
         verbs = words.strip().replace("\\", "").split("|")
         found |= {f"{noun} {verb}".strip() for verb in verbs}

@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long soak fuzz crash bench
+.PHONY: help run test check fmt long soak fuzz crash bench instructions
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -10,6 +10,8 @@ help:
 	@echo "make long    floods at full size, slow clients in real time: half an hour"
 	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
 	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
+	@echo "make instructions"
+	@echo "             instructions per message of some loads, under callgrind: five minutes"
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
 	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
@@ -61,3 +63,7 @@ crash:
 bench:
 	@scripts/venv.sh dev
 	@.venv/bin/python -m bench.run $(ARGS)
+
+instructions:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m bench.instructions

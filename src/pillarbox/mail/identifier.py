@@ -8,6 +8,8 @@ process (0 to 1023, leased in the store), the sequence counts inside a milliseco
 process only grow, also when its clock is set back.
 """
 
+from functools import lru_cache
+
 from pillarbox.mail.envelope import Timestamp
 
 EPOCH: Timestamp = 1_577_836_800_000
@@ -15,6 +17,9 @@ INSTANCES = 1024
 ID_DIGITS = 13
 _SEQUENCES = 4096
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SHOWN = 4096
+"""The same ids are shown again and again: a message in its reply and in the lines of the log."""
+
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _VALUES = {digit: value for value, digit in enumerate(_ALPHABET)} | {
     "O": 0,
@@ -52,6 +57,7 @@ def time_of(identifier: int) -> Timestamp:
     return (identifier >> 22) + EPOCH
 
 
+@lru_cache(_SHOWN)
 def format_id(identifier: int) -> str:
     """13 digits of Crockford's base32; the order of texts is the order of ids."""
     pairs = _PAIRS

@@ -21,8 +21,6 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
 import orjson
-import structlog
-from structlog.typing import FilteringBoundLogger
 
 FLUSH_SECONDS = 0.1
 """The longest time that a line waits in the buffer."""
@@ -113,13 +111,6 @@ class LineWriter:
             self.dropped += octets.count(b"\n") or 1
 
 
-class _Lines:
-    """What structlog calls with the finished line."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = self.msg = write
-
-
 class _Clock:
     """The time as ISO 8601 in UTC; the text up to the second is made once a second."""
 
@@ -158,11 +149,11 @@ class _Json:
     def __init__(self) -> None:
         self._now = _Clock().now
 
-    def __call__(self, _logger: object, level: str, fields: _Fields) -> bytes:
+    def __call__(self, level: str, event: str, fields: _Fields) -> bytes:
         if "exc_info" in fields:
             _explain_error(fields)
         mask(fields)
-        line = {"time": self._now(), "level": level, "event": fields.pop("event", ""), **fields}
+        line = {"time": self._now(), "level": level, "event": event, **fields}
         return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -174,14 +165,14 @@ class _Console:
         self._event = ("\x1b[1m", "\x1b[0m") if colours else ("", "")
         self._levels = {"warning": "\x1b[33m", "error": "\x1b[31m"} if colours else {}
 
-    def __call__(self, _logger: object, level: str, fields: _Fields) -> bytes:
+    def __call__(self, level: str, event: str, fields: _Fields) -> bytes:
         _explain_error(fields)
         mask(fields)
         text = io.StringIO()
         end = "\x1b[0m" if level in self._levels else ""
         bold, plain = self._event
         text.write(f"{self._now()[11:23]} {self._levels.get(level, '')}{level:7}{end} ")
-        text.write(f"{bold}{fields.pop('event', '')}{plain}")
+        text.write(f"{bold}{event}{plain}")
         trace = fields.pop("traceback", "")
         for name, value in fields.items():
             shown = str(value)
@@ -207,8 +198,49 @@ def _write_direct(line: bytes) -> None:
     sys.stderr.write(line.decode("utf-8", "replace"))
 
 
-log: FilteringBoundLogger = structlog.get_logger()
-"""The logger of the whole service; bind fields with `log.bind(session_id=…)`."""
+class Log:
+    """What the service calls: a method for each level, with the event and its fields.
+
+    `exc_info=True` adds the traceback of the exception at hand, an exception that of its own.
+    """
+
+    __slots__ = ("_level", "_render", "_write")
+
+    def __init__(self) -> None:
+        self.use("info", _Console(colours=False), _write_direct)
+
+    def use(self, level: str, render: "_Json | _Console", write: Callable[[bytes], None]) -> None:
+        """From now on write what is not below this level in this style."""
+        self._level = _LEVELS[level]
+        self._render = render
+        self._write = write
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """What only somebody wants to know who looks for a fault."""
+        if self._level <= logging.DEBUG:
+            self._write(self._render("debug", event, fields))
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """What happened in the usual course of things."""
+        if self._level <= logging.INFO:
+            self._write(self._render("info", event, fields))
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """What somebody may have to see to."""
+        if self._level <= logging.WARNING:
+            self._write(self._render("warning", event, fields))
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """What failed."""
+        self._write(self._render("error", event, fields))
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """What failed by the exception that is being handled."""
+        self.error(event, exc_info=True, **fields)
+
+
+log = Log()
+"""The log of the whole service."""
 
 _writer: LineWriter | None = None
 
@@ -216,7 +248,7 @@ _writer: LineWriter | None = None
 def configure(level: str = "info", style: str = "auto", descriptor: int = 2) -> None:
     """Set level (`debug` … `error`) and style (`json`, `console`, `auto`) of the log.
 
-    Can be called again, for a reload: loggers bound before keep the level that they have.
+    Can be called again, for a reload.
     """
     global _writer
     if _writer is None:
@@ -224,7 +256,7 @@ def configure(level: str = "info", style: str = "auto", descriptor: int = 2) -> 
     is_terminal = os.isatty(descriptor)
     if style == "auto":
         style = "console" if is_terminal else "json"
-    _use(level, _Json() if style == "json" else _Console(colours=is_terminal), _writer.write)
+    log.use(level, _Json() if style == "json" else _Console(colours=is_terminal), _writer.write)
     handler = _FromLibraries(level=logging.WARNING)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
@@ -240,25 +272,10 @@ def close() -> None:
     global _writer
     writer, _writer = _writer, None
     if writer is not None:
-        _use("info", _Console(colours=False), _write_direct)
+        log.use("info", _Console(colours=False), _write_direct)
         writer.close()
 
 
 def dropped_lines() -> int:
     """Lines that were lost because nobody read the log."""
     return _writer.dropped if _writer is not None else 0
-
-
-def _use(level: str, render: _Json | _Console, write: Callable[[bytes], None]) -> None:
-    """Set up structlog; the shared logger forgets what it had cached."""
-    structlog.configure(
-        processors=[render],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda: _Lines(write),
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    )
-    vars(log).pop("bind", None)
-
-
-_use("info", _Console(colours=False), _write_direct)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "pillarbox"
 
 LAYERS = (
-    ("errors",),
+    ("errors", "values"),
     ("mail",),
     ("explain", "oauth"),
     ("smtp", "route", "retry", "publish"),
@@ -34,8 +34,8 @@ LAYERS = (
 """From the bottom up. A part imports from lower layers only, so not from those beside it."""
 
 PURE = {
-    *("errors", "mail", "explain", "oauth", "smtp", "route", "retry", "publish", "discovery"),
-    "diagnosis",
+    *("errors", "values", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"),
+    *("discovery", "diagnosis"),
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),

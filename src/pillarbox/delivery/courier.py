@@ -6,7 +6,6 @@ in delivery.factory.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from pillarbox.explain.replies import Explanation
@@ -14,6 +13,7 @@ from pillarbox.mail.envelope import RecipientOutcome
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.route import NextHop
+from pillarbox.values import quick
 
 
 class ContentSource(Protocol):
@@ -25,7 +25,7 @@ class ContentSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class HopReason:
     """Why a next hop could not be used. `said` is its own reply where it gave one;
     `session_stands`: it is the mail that was refused, in words that mean all mail of the route."""
@@ -35,7 +35,7 @@ class HopReason:
     session_stands: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class AttemptResult:
     """What an attempt came to: one outcome for each recipient that was given.
 

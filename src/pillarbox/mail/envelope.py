@@ -3,12 +3,12 @@
 Times are `Timestamp`: milliseconds since 1970 in UTC.
 """
 
-from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import TypeAlias
 
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.reply import Reply
+from pillarbox.values import quick
 
 Timestamp: TypeAlias = int
 """Milliseconds since 1970-01-01 in UTC."""
@@ -72,7 +72,7 @@ _FINAL = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Envelope:
     """The envelope of one mail transaction without its recipients.
 
@@ -87,7 +87,7 @@ class Envelope:
     envid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Recipient:
     """One forward-path of an envelope. `number` counts from 0 inside the message. `orcpt` is kept
     as it was sent ("rfc822;user+40example.org", RFC 3461 4.2), "" when absent."""
@@ -98,7 +98,7 @@ class Recipient:
     orcpt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class RecipientOutcome:
     """What one attempt did to one recipient.
 

@@ -9,12 +9,12 @@ that make one remove it themselves before they send.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
+from pillarbox.values import quick
 
 MAX_RESENT_FIELDS = 20
 """More blocks of Resent fields than any message collects on its way (RFC 5322 3.6.6)."""
@@ -30,7 +30,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class HeaderBlock:
     """What is known of a header block.
 
@@ -161,7 +161,7 @@ def format_date(seconds: int) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class SessionTrace:
     """What a Received field tells of the session. `protocol` is from RFC 3848 or RFC 6531 4.3."""
 
@@ -188,7 +188,7 @@ def with_protocol(*, tls: bool, login: bool, smtputf8: bool = False) -> str:
     return f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if tls else ''}{'A' if login else ''}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Addition:
     """What the prefix of one message is made from; `author` is the address for a missing From."""
 

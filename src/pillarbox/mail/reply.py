@@ -4,8 +4,9 @@ The class of a reply (2, 3, 4, 5) is read from its first digit here and nowhere 
 """
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+
+from pillarbox.values import quick
 
 MAX_REPLY_LINE_OCTETS = 512
 """RFC 5321 4.5.3.1.5: "The maximum total length of a reply line including the reply code and
@@ -24,7 +25,7 @@ class ReplyClass(IntEnum):
     PERMANENT = 5
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Reply:
     """One reply of an SMTP server.
 

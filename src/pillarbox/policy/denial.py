@@ -1,13 +1,14 @@
 """The answer "no" of a policy: what the client is told, and what only administrators may read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pillarbox.explain.refusals import Fact, Refusal
 from pillarbox.mail.reply import Reply
+from pillarbox.values import quick
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Denial:
     """A refusal with the facts for the places in its text and its private `cause`.
 

@@ -18,6 +18,8 @@ is forgotten first.
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from pillarbox.values import quick
+
 REMEMBERED = 20_000
 """Sources, accounts and pairs of both that are counted, each."""
 
@@ -64,7 +66,7 @@ class Buckets:
             self._buckets.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Try:
     """A try that was charged: to be ended by `LoginLimits.succeeded` if the password was right."""
 

@@ -15,6 +15,7 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
 from pillarbox.store.records import Account
+from pillarbox.values import quick
 
 PORTIONS = 100
 """A worker leases this part of a limit at once: what it holds back from others is little."""
@@ -47,7 +48,7 @@ class _Lease:
     used_up_until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Charge:
     """What a message was charged with."""
 

@@ -6,7 +6,6 @@ after the commit. It does not know sockets or sessions, so another way of submis
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -28,6 +27,7 @@ from pillarbox.policy.submission import Submission
 from pillarbox.reception.content import ChunkStore, IncomingContent
 from pillarbox.route import Route
 from pillarbox.store.records import Account
+from pillarbox.values import quick
 
 
 class MessageStore(ChunkStore, Protocol):
@@ -42,7 +42,7 @@ class MessageStore(ChunkStore, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Submitted:
     """A complete transaction: what was said, by whom, and the content.
 
@@ -59,7 +59,7 @@ class Submitted:
     content: IncomingContent
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Accepted:
     """The message is durable."""
 

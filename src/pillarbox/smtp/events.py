@@ -4,14 +4,15 @@ An event that asks for a decision is answered by `ServerProtocol.accept()` or `r
 docstring of each says whether it does.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.values import quick
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Credentials:
     """What a client presented (RFC 4954). `authzid` is "" where it names nobody else.
 
@@ -24,7 +25,7 @@ class Credentials:
     authzid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class BearerToken:
     """An OAuth2 token that a client presented for the account `username` (RFC 7628).
 
@@ -36,26 +37,26 @@ class BearerToken:
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class StartTls:
     """STARTTLS was asked for. accept() queues the 220: write it, shake hands, `tls_started()`."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Login:
     """Credentials to check: `set_account()` then accept(), or refuse()."""
 
     credentials: Credentials
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class TokenLogin:
     """A token to check: `set_account()` then accept(), or refuse()."""
 
     presented: BearerToken
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ScramFirst:
     """Who wants to prove a password, in the client's first message of SCRAM: `challenge()` with
     the server's first message, or refuse()."""
@@ -64,19 +65,19 @@ class ScramFirst:
     message: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ScramFinal:
     """The proof, in the client's final message: `challenge()` with the server's, or refuse()."""
 
     message: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ScramEnd:
     """The client has read the server's final message: `set_account()` then accept()."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class MailFrom:
     """MAIL: may this envelope be opened? `size` is the SIZE parameter in octets, None if absent."""
 
@@ -84,26 +85,26 @@ class MailFrom:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class RcptTo:
     """RCPT: is this recipient taken?"""
 
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ContentStart:
     """DATA, or the first BDAT of a transaction: may the content come?"""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Content:
     """A block of content as it is to be kept (dot-stuffing undone). No answer."""
 
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ContentEnd:
     """All content is here, `size` octets: accept() says that it is kept, refuse() that it is not.
 
@@ -113,7 +114,7 @@ class ContentEnd:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class ContentAbort:
     """The content so far is void and no more of it comes: discard it. No answer.
 
@@ -123,7 +124,7 @@ class ContentAbort:
     refusal: Refusal | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Closed:
     """The session is at its end: write what is queued and close. No answer."""
 

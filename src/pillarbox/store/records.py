@@ -2,7 +2,7 @@
 (mail.spooled): what an attempt changes, and who may send. Frozen; no SQL, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from pillarbox.mail.address import Mailbox
@@ -12,11 +12,12 @@ from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import RouteTable
+from pillarbox.values import quick
 
 _USUAL_RETRY = RetryPolicy()
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class RecipientRecord:
     """What becomes of one recipient after an attempt (or without one: expiry, delay notice).
 
@@ -34,7 +35,7 @@ class RecipientRecord:
     delay_notified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Settlement:
     """The result of one attempt at one message, recorded in one transaction with its DSNs.
 
@@ -57,7 +58,7 @@ class Settlement:
     attempt: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Tenant:
     """One tenant with all that the service asks of it. None: the limit of the service holds.
 
@@ -86,7 +87,7 @@ class Tenant:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Account:
     """Who may send. `send_as` holds the keys of the addresses that the account may use, its own
     included, and "@domain" for every address of a domain. `credential_id` is the credential by
@@ -110,7 +111,7 @@ class CredentialKind(StrEnum):
     OAUTH2 = "oauth2"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class PasswordCredential:
     """One password of an account; the password itself is not known, only its Argon2id hash and,
     where SCRAM is in use, its verifier ("" if there is none)."""
@@ -122,7 +123,7 @@ class PasswordCredential:
     scram_verifier: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class SubjectCredential:
     """Whose tokens log an account in: of this issuer, where this claim says `subject`."""
 
@@ -134,7 +135,7 @@ class SubjectCredential:
     expires_at: Timestamp | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Issuer:
     """Who issues the tokens of a tenant (`url`, with `ca_file` where it has a CA of its own), for
     which audiences, and which claim names the subject. `scope`: "" or one that tokens must have."""
@@ -146,7 +147,7 @@ class Issuer:
     ca_file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class LoginRecord:
     """An account with the passwords of which one has to match, and the subjects of its tenant's
     issuer whose tokens are good for it. Expired ones are left in: whether one is expired
@@ -157,7 +158,7 @@ class LoginRecord:
     subjects: tuple[SubjectCredential, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class SessionRecord:
     """What a session did that ended with a refusal.
 

@@ -1,7 +1,7 @@
 """Delivery by SMTP to a smart host: the shell of smtp.client.ClientProtocol.
 
-A courier keeps its session for the next attempt. On the usual way an attempt waits twice: for the
-replies to the envelope and for the reply to the content.
+A courier keeps its session for the next attempt. On the usual way an attempt waits once, for the
+reply to the content; content that is in the store is sent piece by piece.
 """
 
 from collections.abc import Sequence

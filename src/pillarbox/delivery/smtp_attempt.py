@@ -87,14 +87,15 @@ class SmtpAttempt:
         batch, rest = recipients[:limit], recipients[limit:]
         if not batch:
             return []
-        core.begin(envelope, batch, size=self._message.size_octets)
+        message = self._message
+        at_hand = () if message.content is None else (message.prefix, message.content)
+        core.begin(envelope, batch, size=message.size_octets, whole=at_hand)
         await connection.step()
-        content_begun = core.phase is Phase.CONTENT
-        if content_begun:
-            await send_content(connection, self._message, self._content)
+        if core.phase is Phase.CONTENT:
+            await send_content(connection, message, self._content)
         elif is_reused and core.was_stale:
             return None
-        again = self._judge(core, batch, content_begun=content_begun) + rest
+        again = self._judge(core, batch) + rest
         if core.failure is None:
             return again
         self._settle_all(again, explain(core.failure, hop=self._hop).reply)
@@ -125,9 +126,7 @@ class SmtpAttempt:
                 sendable.append(recipient)
         return sendable
 
-    def _judge(
-        self, core: ClientProtocol, batch: Sequence[Recipient], *, content_begun: bool
-    ) -> list[Recipient]:
+    def _judge(self, core: ClientProtocol, batch: Sequence[Recipient]) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
         verdicts = core.verdicts()
         refusal = self._refusal_of_hop(verdicts)
@@ -137,7 +136,7 @@ class SmtpAttempt:
         reply = None
         if core.failure is not None:
             reply = explain(core.failure, hop=self._hop).reply
-            if content_begun or any(verdicts):
+            if core.content_begun or any(verdicts):
                 self._throttled = True
             else:
                 self._fail_hop(reply, core.failure)
@@ -188,8 +187,9 @@ class SmtpAttempt:
             if why is not None and why.passes:
                 # A limit that moves on, told with a code that would bounce.
                 state = RecipientState.DEFERRED
-        outcome = RecipientOutcome(recipient.number, state, reply)
-        if core is not None:
+        if core is None:
+            outcome = RecipientOutcome(recipient.number, state, reply)
+        else:
             taken_over = state is RecipientState.DELIVERED and core.capabilities.dsn
             outcome = RecipientOutcome(
                 recipient.number, state, reply, self._host, core.tls, taken_over

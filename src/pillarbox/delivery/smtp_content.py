@@ -16,7 +16,7 @@ _END_OF_HEADER = b"\r\n\r\n"
 async def send_content(
     connection: SmtpConnection, message: SpooledMessage, source: ContentSource
 ) -> None:
-    """Send the content that the next hop waits for, and wait for its confirmation.
+    """Send content that was not at hand, or goes by BDAT, and wait for its confirmation.
 
     Raises SpoolUnavailable when the content can not be read; it is not complete at the next hop
     then, and the connection must be dropped.
@@ -24,9 +24,6 @@ async def send_content(
     core = connection.core
     if core.takes_chunks:
         await _send_chunks(connection, message, source)
-    elif message.content is not None:
-        pieces = core.content(message.prefix), core.content(message.content), core.end_content()
-        connection.write(b"".join(pieces))
     else:
         async for block in _blocks(message, source):
             connection.write(core.content(block))

@@ -5,7 +5,8 @@ What then stands in `phase` says what to do:
 
     HANDSHAKE  upgrade the connection, then tls_started()
     READY      the session is open: begin() a transaction, or quit()
-    CONTENT    the next hop waits for the content: content(), end_content(), or chunk()
+    CONTENT    the next hop waits for content that begin() had not: content() and end_content(), or
+               chunk()
     CLOSED     nothing more; `failure` says why where that was not our wish
 
 Nothing that the server sends raises: what breaks the rules ends in CLOSED with a failure.
@@ -25,21 +26,16 @@ from pillarbox.smtp.client_fit import (
     read_capabilities,
 )
 from pillarbox.smtp.client_login import Login, Token, choose_login, refusal_kind, secrets_of
-from pillarbox.smtp.client_phase import Phase
+from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, STANDING, Phase
 from pillarbox.smtp.client_replies import RawReply, ReplyParser, to_replies, to_reply
-from pillarbox.smtp.client_transaction import Transaction
-from pillarbox.smtp.data_writer import DataWriter
+from pillarbox.smtp.client_transaction import Transaction, encode_commands
+from pillarbox.smtp.data_writer import DataWriter, Pieces, whole_data
 
 SHUTTING_DOWN = 421
 """RFC 5321 3.8: may answer any command, and the connection ends with it."""
 
 _WANTS_LOGIN = frozenset({503, 530, 538})
 _UNKNOWN_COMMAND = frozenset({500, 502, 504})
-
-
-_DEAF = frozenset({Phase.HANDSHAKE, Phase.CLOSED})
-_STANDING = frozenset({Phase.HANDSHAKE, Phase.READY, Phase.CONTENT, Phase.CLOSED})
-_COMMAND_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _OPENING_FAILURES = {
     Phase.GREETING: FailureKind.GREETING_REFUSED,
     Phase.HELLO: FailureKind.HELLO_REFUSED,
@@ -63,31 +59,30 @@ class ClientProtocol:
     """One session with one server."""
 
     def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
-        """`tls` describes the encryption where the connection began with it. `transactions` and
-        `replies` count what there was in the session."""
+        """`tls`: the encryption, where the connection began with it. `transactions` and `replies`
+        count what there was. `content_begun`: so far the transaction came."""
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
         self._login = login = Login(settings.username, settings.password, settings.token)
         self._secrets = secrets_of(login) if login.username else None
         self._login_answers: list[bytes] = []
-        self._said_helo = False
-        self._needs_reset = False
-        self._by_chunks = False
-        self._last_chunk = False
+        self._said_helo = self._needs_reset = False
+        self._by_chunks = self._last_chunk = False
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
+        self._content: Pieces = ()
         self.tls = tls
         self.capabilities = Capabilities()
         self.phase = Phase.GREETING
         self.failure: Failure | None = None
-        self.transactions = 0
-        self.replies = 0
+        self.transactions = self.replies = 0
+        self.content_begun = False
 
     @property
     def is_waiting(self) -> bool:
         """Whether the next step is the server's."""
-        return self.phase not in _STANDING
+        return self.phase not in STANDING
 
     @property
     def is_ready(self) -> bool:
@@ -111,9 +106,14 @@ class ClientProtocol:
         parser = self._parser
         try:
             parser.feed(octets)
-            while self.phase not in _DEAF and (raw := parser.next_reply()) is not None:
+            while self.phase not in DEAF and (raw := parser.next_reply()) is not None:
                 self.replies += 1
                 self._take(raw)
+            if self.phase is Phase.CONTENT and self._content:
+                # Behind the loop: no reply that is here already can be one to the content.
+                self._out.append(whole_data(self._content))
+                self._content = ()
+                self.phase = Phase.CONFIRMATION
         except RemoteProtocolError as exc:
             self._fail(Failure(FailureKind.PROTOCOL_BROKEN, str(exc)))
             return
@@ -263,15 +263,19 @@ class ClientProtocol:
 
     # -- a transaction ------------------------------------------------------------------------
 
-    def begin(self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int) -> None:
-        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit). Without
-        recipients only the sender is offered."""
+    def begin(
+        self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int, whole: Pieces = ()
+    ) -> None:
+        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit). Where
+        its `whole` content is given, that leaves as soon as the server waits for it after DATA.
+        Without recipients only the sender is offered."""
         if self.phase is not Phase.READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities
         utf8 = envelope.smtputf8
         self._by_chunks = envelope.body is Body.BINARY
-        self._last_chunk = False
+        self._last_chunk = self.content_begun = False
+        self._content = () if self._by_chunks else whole
         self._transaction = Transaction(
             mail_command(capabilities, envelope, size_octets=size),
             [rcpt_command(capabilities, recipient, smtputf8=utf8) for recipient in recipients],
@@ -288,7 +292,7 @@ class ClientProtocol:
         if raw.code == SHUTTING_DOWN:
             self._heed_shutdown(raw)
         elif transaction.is_waiting:
-            self.phase = _COMMAND_PHASES[transaction.next_command]
+            self.phase = COMMAND_PHASES[transaction.next_command]
         else:
             self._proceed()
 
@@ -297,12 +301,13 @@ class ClientProtocol:
         transaction = self._transaction
         if group := transaction.next_group():
             self._send("".join(group), commands=len(group))
-            self.phase = _COMMAND_PHASES[transaction.next_command]
+            self.phase = COMMAND_PHASES[transaction.next_command]
         elif transaction.must_end_data:
             self._send(".\r\n")
             self.phase = Phase.ABANDON
         elif transaction.may_send_content:
             self._writer = DataWriter()
+            self.content_begun = True
             self.phase = Phase.CONTENT
         else:
             self._end_refused()
@@ -393,8 +398,4 @@ class ClientProtocol:
             self._send("QUIT\r\n")
 
     def _send(self, text: str, *, commands: int = 1) -> None:
-        octets = text.encode()
-        # Nothing that came from outside may have become a command of its own.
-        if octets.count(b"\n") != commands or octets.count(b"\r") != commands:
-            raise LocalProtocolError("a command with a line end inside")
-        self._out.append(octets)
+        self._out.append(encode_commands(text, commands))

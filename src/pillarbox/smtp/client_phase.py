@@ -20,3 +20,12 @@ class Phase(StrEnum):
     ABANDON = "a message without recipients was given up"
     QUIT = "saying good-bye"
     CLOSED = "closed"
+
+
+DEAF = frozenset({Phase.HANDSHAKE, Phase.CLOSED})
+"""What comes now is no reply."""
+
+STANDING = frozenset({Phase.HANDSHAKE, Phase.READY, Phase.CONTENT, Phase.CLOSED})
+"""The next step is not the server's."""
+
+COMMAND_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)

@@ -5,7 +5,7 @@ RFC 5321 3.3 (the order), RFC 2920 (PIPELINING: commands in groups, replies in t
 
 from collections.abc import Sequence
 
-from pillarbox.errors import RemoteProtocolError
+from pillarbox.errors import LocalProtocolError, RemoteProtocolError
 from pillarbox.mail.reply import ReplyClass
 from pillarbox.smtp.client_replies import RawReply
 
@@ -159,3 +159,12 @@ class Transaction:
             or any(raw is not None and raw.code in _ASKS_FOR_LESS for raw in replies)
             or (final is not None and final.code < 500 and final.lines[0].startswith(_BUSY))
         )
+
+
+def encode_commands(text: str, commands: int) -> bytes:
+    """So many command lines as octets. Raises LocalProtocolError where there are more."""
+    octets = text.encode()
+    # Nothing that came from outside may have become a command of its own.
+    if octets.count(b"\n") != commands or octets.count(b"\r") != commands:
+        raise LocalProtocolError("a command with a line end inside")
+    return octets

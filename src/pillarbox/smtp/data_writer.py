@@ -1,10 +1,16 @@
 """Content as DATA sends it: dot-stuffing (RFC 5321 4.5.2), block by block. Pure."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from pillarbox.smtp.data import find_line_dot
 
 _CRLF = b"\r\n"
 _LINE_DOT = b"\r\n."
 _LINE_DOT_STUFFED = b"\r\n.."
+
+Pieces: TypeAlias = Sequence[bytes]
+"""All of the content of a message."""
 
 
 class DataWriter:
@@ -39,3 +45,9 @@ class DataWriter:
         """The end of data. RFC 5321 section 4.1.1.4: the CRLF of the last line is the first of
         the sequence; content that does not end with one gets it."""
         return b".\r\n" if self._last_two == _CRLF else b"\r\n.\r\n"
+
+
+def whole_data(pieces: Pieces) -> bytes:
+    """Content that is at hand, from its first octet to its end."""
+    writer = DataWriter()
+    return b"".join([*map(writer.feed, pieces), writer.end()])

@@ -8,6 +8,7 @@ it found (`Work.run_alone`).
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -80,8 +81,6 @@ class Batch:
 
     def run(self) -> None:
         """Run what was collected. Raises InexactError, or what the driver raises."""
-        cursor = self.cursor
-        texts = self.statements.texts
         for do, rows in enumerate(self._rows):
             if not rows:
                 continue
@@ -89,9 +88,29 @@ class Batch:
                 # Two workers may settle recipients of the same messages: they lock them in one
                 # order, so neither waits for the other for ever.
                 rows.sort(key=_last)
-            cursor.executemany(texts[do], rows)
-            if do in EXACT and cursor.rowcount != len(rows):
-                raise InexactError(f"{Do(do).name}: {cursor.rowcount} of {len(rows)} rows")
+            changed = self._run_rows(do, rows)
+            if do in EXACT and changed != len(rows):
+                raise InexactError(f"{Do(do).name}: {changed} of {len(rows)} rows")
+
+    def _run_rows(self, do: int, rows: list[Row]) -> int:
+        """Run a statement for all rows, several at a time; the number of rows that changed."""
+        cursor = self.cursor
+        done = changed = 0
+        for size, text in self._groups(do, rows):
+            while len(rows) - done >= size:
+                cursor.execute(text, tuple(chain.from_iterable(rows[done : done + size])))
+                changed += cursor.rowcount
+                done += size
+        if done < len(rows):
+            cursor.executemany(self.statements.texts[do], rows[done:])
+            changed += cursor.rowcount
+        return changed
+
+    def _groups(self, do: int, rows: list[Row]) -> Sequence[tuple[int, str]]:
+        if do == Do.UPDATE_MESSAGE and len(set(map(_last, rows))) < len(rows):
+            # Several attempts at one message: each counts, but one UPDATE changes a row once.
+            return ()
+        return self.statements.groups.get(do, ())
 
     def execute(self, do: Do, row: Row) -> int:
         """Run a statement at once; the number of rows that it changed."""

@@ -159,7 +159,7 @@ class SettleWork(Work[bool]):
             row = (final, final, settlement.finished_at, until, queue_id)
             batch.add(Do.UPDATE_MESSAGE, row)
             if until is None:
-                batch.add(Do.DELETE_CONTENT, (queue_id, queue_id))
+                batch.add(Do.DELETE_CONTENT, (queue_id,))
         if settlement.daily_usage:
             day = utc_day(settlement.started_at)
             count = len(settlement.records)

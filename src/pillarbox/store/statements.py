@@ -3,7 +3,8 @@ at hand, then run through the driver with plain tuples. That spares most of what
 costs each time, and the tables stay described in one place.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import Any, TypeAlias
@@ -60,7 +61,7 @@ class Do(IntEnum):
     UPDATE_MESSAGE = auto()
     """Recipients that became final, the same, finished_at, content_until; message_id."""
     DELETE_CONTENT = auto()
-    """message_id, message_id: only if the message is finished and its content not kept."""
+    """message_id: only if the message is finished and its content not kept."""
     DELETE_UPLOAD = auto()
     """message_id: its content is complete."""
     DISCARD_UPLOAD = auto()
@@ -77,6 +78,16 @@ class Do(IntEnum):
 
 EXACT = frozenset({Do.FINISH_RECIPIENT, Do.DEFER_RECIPIENT, Do.DELETE_UPLOAD})
 """Statements of which each row must change exactly one row; else the batch is taken apart."""
+
+
+GROUPED = (
+    *(Do.INSERT_MESSAGE, Do.INSERT_CONTENT, Do.INSERT_RECIPIENT, Do.INSERT_ATTEMPT),
+    *(Do.FINISH_RECIPIENT, Do.UPDATE_MESSAGE, Do.DELETE_CONTENT),
+)
+GROUP_SIZES = (64, 32, 16, 8, 4, 2)
+"""On SQLite so many rows of these go by one statement. Its driver lets other threads run at each
+statement and goes on when they let it: that costs more than most statements, and a batch would
+wait a dozen times for each of its messages."""
 
 
 _RECIPIENT_COLUMNS = (
@@ -100,6 +111,8 @@ class Statements:
     mark: str
     shares_rows: str
     """What a SELECT says at its end so that the rows stay as they are until the commit."""
+    groups: Mapping[int, Sequence[tuple[int, str]]]
+    """Statements for several rows: how many, the most first, and the text."""
 
 
 def compile_statements(dialect: Dialect) -> Statements:
@@ -107,8 +120,25 @@ def compile_statements(dialect: Dialect) -> Statements:
     statements = _statements(dialect)
     texts = tuple(_compile(dialect, *statements[do]) for do in Do)
     if dialect.name == "sqlite":
-        return Statements(texts, "?", "")
-    return Statements(texts, "%s", " ORDER BY id FOR SHARE")
+        groups = {int(do): [(n, _for_rows(texts[do], n)) for n in GROUP_SIZES] for do in GROUPED}
+        return Statements(texts, "?", "", groups)
+    return Statements(texts, "%s", " ORDER BY id FOR SHARE", {})
+
+
+def _for_rows(text: str, rows: int) -> str:
+    """A statement of SQLite for so many rows: INSERT with as many VALUES, UPDATE from them, DELETE
+    with IN."""
+    if text.startswith("DELETE"):
+        return text.replace("= ?", f"IN ({', '.join('?' * rows)})", 1)
+    count = text.count("?")
+    row = f"({', '.join('?' * count)})"
+    values = f"VALUES {', '.join([row] * rows)}"
+    if text.startswith("INSERT"):
+        return f"{text.partition(' VALUES ')[0]} {values}"
+    # SQLite calls the columns of VALUES column1, column2 …
+    names = (f"one.column{number}" for number in range(1, count + 1))
+    update, where, condition = re.sub(r"\?", lambda _: next(names), text).partition(" WHERE ")
+    return f"{update} FROM ({values}) AS one{where}{condition}"
 
 
 def _compile(dialect: Dialect, statement: UpdateBase, names: Sequence[str]) -> str:
@@ -174,14 +204,14 @@ def _update_message() -> _Compilable:
 def _delete_content() -> _Compilable:
     message = schema.message.c
     is_over = exists().where(
-        message.id == bindparam("b_id"),
+        message.id == schema.content.c.message_id,
         message.open_recipients == literal_column("0"),
         message.content_until.is_(None),
     )
     statement = delete(schema.content).where(
         schema.content.c.message_id == bindparam("b_message_id"), is_over
     )
-    return statement, ["b_message_id", "b_id"]
+    return statement, ["b_message_id"]
 
 
 def _count_usage() -> _Compilable:

@@ -20,6 +20,8 @@ from tests.support.storing import (
 )
 
 from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.reply import reply
+from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.queue import Selection, bounce, hold
 from pillarbox.store.schema import attempt, content, message, recipient
@@ -96,6 +98,43 @@ async def test_a_result_counts_once(queue: Queue) -> None:
     assert (first, second) == (True, False)
     assert await queue.database.read(_message) == (1, False, None)
     assert await queue.database.read(_count(attempt)) == 1
+
+
+async def test_many_results_at_once_are_each_recorded(queue: Queue) -> None:
+    """Also two for the same message: each row gets its own values, and no result is lost."""
+    messages = [
+        make_message("a@far.example", "b@far.example", lanes=(queue.lane,)) for _ in range(77)
+    ]
+    await asyncio.gather(*(queue.spool.put(put) for put in messages))
+    results = [
+        settlement(put, record(number, DELIVERED, answer=reply(250, "", _answer(put, number))))
+        for number in (0, 1)
+        for put in messages
+    ]
+
+    assert all(await asyncio.gather(*(queue.spool.settle(result) for result in results)))
+
+    def states(connection: Connection) -> list[tuple[int, bool]]:
+        rows = connection.execute(select(message)).all()
+        return [(row.open_recipients, row.finished_at is None) for row in rows]
+
+    def answers(connection: Connection) -> dict[tuple[int, int], str]:
+        rows = connection.execute(select(recipient)).all()
+        return {(row.message_id, row.number): row.last_reply for row in rows}
+
+    assert await queue.database.read(states) == [(0, False)] * len(messages)
+    assert await queue.database.read(answers) == {
+        (one.queue_id, number): f"250 {_answer(one, number)}"
+        for one in messages
+        for number in (0, 1)
+    }
+    assert await queue.database.read(_count(attempt)) == len(results)
+    assert await queue.database.read(_count(content)) == 0
+
+
+def _answer(message: SpooledMessage, number: int) -> str:
+    """What the next hop says to this recipient of this message."""
+    return f"taken as {message.queue_id}-{number}"
 
 
 async def test_a_deferral_counts_once(queue: Queue) -> None:

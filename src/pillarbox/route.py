@@ -264,12 +264,17 @@ def route_domain(path: Mailbox | None) -> str:
     return "" if domain.startswith("[") else domain
 
 
+_REMEMBERED_PAIRS = 1000
+"""Domains repeat from message to message; this bounds what each tenant makes us remember."""
+
+
 class RouteTable:
     """The routes of one tenant, made once, asked for every recipient."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._by_pattern = {(r.recipient_domain, r.sender_domain): r for r in routes}
         self._empty = not routes
+        self._chosen: dict[tuple[str, str], Route | None] = {}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RouteTable):
@@ -286,6 +291,16 @@ class RouteTable:
         """
         if self._empty:
             return CAPTURE_ROUTE
+        pair = sender_domain, recipient_domain
+        try:
+            return self._chosen[pair]
+        except KeyError:
+            if len(self._chosen) >= _REMEMBERED_PAIRS:
+                self._chosen.clear()
+            route = self._chosen[pair] = self._match(sender_domain, recipient_domain)
+            return route
+
+    def _match(self, sender_domain: str, recipient_domain: str) -> Route | None:
         senders = _patterns(sender_domain)
         for recipient_pattern in _patterns(recipient_domain):
             for sender_pattern in senders:

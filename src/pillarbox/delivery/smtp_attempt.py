@@ -117,6 +117,8 @@ class SmtpAttempt:
 
     def _without_international(self, recipients: list[Recipient]) -> list[Recipient]:
         """Those that can be named without SMTPUTF8; the others have failed."""
+        if all(recipient.forward_path.local_part.isascii() for recipient in recipients):
+            return recipients
         sendable: list[Recipient] = []
         for recipient in recipients:
             if path_text(recipient.forward_path, smtputf8=False) is None:

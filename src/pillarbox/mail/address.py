@@ -65,7 +65,7 @@ class Mailbox:
         RFC 5321 2.4 leaves the case of a local part to its host; no host that matters keeps two
         mailboxes apart by case, and a sender must not pass for another by case.
         """
-        return f"{_local_key(self.local_part)}@{domain_key(self.domain)}"
+        return _mailbox_key(self.local_part, self.domain)
 
     @property
     def domain_key(self) -> str:
@@ -112,6 +112,11 @@ def _check_local_part(local_part: str) -> None:
         raise AddressError("the local part has characters that do not show")
     if len(local_part.encode()) > MAX_LOCAL_PART_OCTETS:
         raise AddressError("the local part is longer than 64 octets")
+
+
+@lru_cache(_CACHED)
+def _mailbox_key(local_part: str, domain: str) -> str:
+    return f"{_local_key(local_part)}@{domain_key(domain)}"
 
 
 def _local_key(local_part: str) -> str:

@@ -25,6 +25,10 @@ class ReplyClass(IntEnum):
     PERMANENT = 5
 
 
+_CLASSES = {category.value: category for category in ReplyClass}
+"""An enumeration takes several calls to find its member."""
+
+
 @quick(frozen=True, slots=True)
 class Reply:
     """One reply of an SMTP server.
@@ -41,8 +45,7 @@ class Reply:
     def category(self) -> ReplyClass:
         """The class by the first digit. Unknown codes keep the meaning of their first digit
         (RFC 5321 4.3.2); what is not 2yz to 5yz at all counts as transient: try again."""
-        digit = self.code // 100
-        return ReplyClass(digit) if 2 <= digit <= 5 else ReplyClass.TRANSIENT
+        return _CLASSES.get(self.code // 100, ReplyClass.TRANSIENT)
 
     @property
     def text(self) -> str:

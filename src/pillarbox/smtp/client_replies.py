@@ -28,6 +28,7 @@ KEPT_LINES = 20
 KEPT_CHARACTERS = 500
 """So much of a line is kept."""
 
+_CODES = {b"%d" % code: code for code in range(200, 600)}
 _DIGITS = frozenset(b"0123456789")
 _MASK = b"********"
 _TRUNCATED_OCTETS = 8
@@ -89,11 +90,11 @@ class ReplyParser:
 
 def _code_of(line: bytes) -> int:
     """The code of a reply line. RFC 5321 4.2: "The first digit is 2, 3, 4 or 5"."""
-    if len(line) < 3 or not _DIGITS.issuperset(line[:3]):
-        raise RemoteProtocolError("a line that does not begin with a reply code")
-    code = int(line[:3])
-    if not 200 <= code <= 599:
-        raise RemoteProtocolError(f"the reply code {code}")
+    code = _CODES.get(line[:3])
+    if code is None:
+        if len(line) < 3 or not _DIGITS.issuperset(line[:3]):
+            raise RemoteProtocolError("a line that does not begin with a reply code")
+        raise RemoteProtocolError(f"the reply code {int(line[:3])}")
     if line[3:4] not in (b"", b" ", b"-", b"\t"):
         raise RemoteProtocolError("a reply code without a space behind it")
     return code

@@ -8,6 +8,7 @@ a session.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from pillarbox.errors import AddressError, RemoteProtocolError
@@ -36,6 +37,9 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 
+_CACHED = 1024
+"""Those who send say the same again and again; each is not longer than a command line."""
+
 _MAIL_FORM = "MAIL FROM:<name@domain>"
 _RCPT_FORM = "RCPT TO:<name@domain>"
 
@@ -59,6 +63,7 @@ class CommandError(RemoteProtocolError):
         self.facts = facts
 
 
+@lru_cache(_CACHED)
 def parse_mail(argument: str) -> tuple[Envelope, int | None]:
     """Read what follows MAIL: the envelope, and the octets that SIZE declares (None if absent).
 

@@ -266,9 +266,8 @@ class ClientProtocol:
     def begin(
         self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int, whole: Pieces = ()
     ) -> None:
-        """Offer a message of `size` octets; `envelope` was made to fit (smtp.client_fit). Where
-        its `whole` content is given, that leaves as soon as the server waits for it after DATA.
-        Without recipients only the sender is offered."""
+        """Offer a message of `size` octets whose `envelope` was made to fit (smtp.client_fit). Its
+        `whole` content leaves at once after the 354. Without recipients: only the sender."""
         if self.phase is not Phase.READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities

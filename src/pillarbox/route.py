@@ -124,14 +124,52 @@ class Reject:
 NextHop: TypeAlias = SmartHost | Microsoft365 | Capture | Reject
 
 
+class Counted(StrEnum):
+    """What a window counts."""
+
+    MESSAGES = "messages"
+    RECIPIENTS = "recipients"
+    OCTETS = "octets"
+    """Of the message as it is handed over, its header and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A next hop takes no more than `amount` in any `seconds`."""
+
+    counted: Counted
+    amount: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.counted.value} in {self.seconds} s"
+
+
+MINUTE_SECONDS = 60
+DAY_SECONDS = 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class HopCaps:
-    """What a next hop allows. None: no limit."""
+    """What a next hop allows. Of `windows` there is one for each `counted` and `seconds`."""
 
     connections: int = 10
     messages_per_connection: int = 1000
-    messages_per_minute: int | None = None
-    recipients_per_day: int | None = None
+    windows: tuple[Window, ...] = ()
+
+    def amount(self, counted: Counted, seconds: int) -> int | None:
+        """What is allowed in so many seconds; None: there is no such window."""
+        for window in self.windows:
+            if window.counted is counted and window.seconds == seconds:
+                return window.amount
+        return None
+
+    def limited(self, counted: Counted, seconds: int, amount: int | None) -> "HopCaps":
+        """These caps with such a window, or with None without it."""
+        others = [w for w in self.windows if (w.counted, w.seconds) != (counted, seconds)]
+        if amount is not None:
+            others.append(Window(counted, amount, seconds))
+        return replace(self, windows=tuple(sorted(others, key=lambda w: (w.seconds, w.counted))))
 
 
 def microsoft365_caps(cloud: Cloud) -> HopCaps:
@@ -140,7 +178,13 @@ def microsoft365_caps(cloud: Cloud) -> HopCaps:
     other programs."""
     if not CLOUDS[cloud].has_message_limits:
         return HopCaps(connections=2)
-    return HopCaps(connections=2, messages_per_minute=30, recipients_per_day=10_000)
+    return HopCaps(
+        connections=2,
+        windows=(
+            Window(Counted.MESSAGES, 30, MINUTE_SECONDS),
+            Window(Counted.RECIPIENTS, 10_000, DAY_SECONDS),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +289,7 @@ class LanePlan:
         return replace(caps, connections=each + (self.worker < rest))
 
     def _is_divided(self, caps: HopCaps) -> bool:
-        return (
-            caps.messages_per_minute is None
-            and caps.recipients_per_day is None
-            and caps.connections >= self.workers
-        )
+        return not caps.windows and caps.connections >= self.workers
 
 
 ONE_WORKER = LanePlan()

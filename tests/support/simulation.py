@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from tests.support.queueing import NOW
+from tests.support.simulated_usage import SimulatedUsage
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource, Courier
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
@@ -52,10 +53,11 @@ class SimulatedDirectory:
         return self.tenants.get(tenant_id)
 
 
-class SimulatedStore:
+class SimulatedStore(SimulatedUsage):
     """Spool and lanes of all processes."""
 
     def __init__(self, *, commit_seconds: float = 0.002) -> None:
+        super().__init__(lambda lane: self.owners.get(lane, ("", 0.0))[0])
         self.commit_seconds = commit_seconds
         self.messages: dict[int, SpooledMessage] = {}
         self.stored: dict[int, list[SpooledRecipient]] = {}
@@ -64,7 +66,6 @@ class SimulatedStore:
         self.settlements: list[Settlement] = []
         self.refused: list[Settlement] = []
         self.trouble: SpoolTrouble | None = None
-        self.used: Counter[int] = Counter()
         self.generation_of_queue = 0
         self.loads = 0
         self.keeps_leases = True
@@ -131,8 +132,6 @@ class SimulatedStore:
                 each.next_attempt_at = record.next_attempt_at
                 each.delay_notified = record.delay_notified
                 each.last_reply = record.reply
-            if settlement.daily_usage:
-                self.used[settlement.lane_id] += len(settlement.records)
             for dsn in settlement.dsns:
                 self.keep(dsn)
         else:
@@ -281,11 +280,6 @@ class SimulatedStore:
             at = each.next_attempt_at
             if at is not None and at > now and self.owners.get(each.lane_id, (owner,))[0] == owner:
                 each.next_attempt_at = max(at - by_ms, now)
-
-    async def usage(self, lane: int, *, now: Timestamp) -> int:  # noqa: ARG002 - one day
-        """See LaneStore."""
-        await self._read()
-        return self.used[lane]
 
 
 @dataclass

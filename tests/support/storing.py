@@ -117,7 +117,6 @@ def settlement(
     owner: str = OWNER,
     keep_content_until: Timestamp | None = None,
     dsns: tuple[SpooledMessage, ...] = (),
-    daily_usage: bool = False,
     attempt: bool = True,
 ) -> Settlement:
     """The result of an attempt; without records all recipients were delivered."""
@@ -136,7 +135,6 @@ def settlement(
         ),
         keep_content_until=keep_content_until,
         dsns=dsns,
-        daily_usage=daily_usage,
         attempt=attempt,
     )
 

@@ -11,6 +11,7 @@ from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import (
     Capture,
+    Counted,
     HopCaps,
     LanePlan,
     Microsoft365,
@@ -132,7 +133,7 @@ def test_shares_of_connections_add_up_to_the_cap(workers: int, connections: int)
 
 
 @pytest.mark.parametrize(
-    "caps", [HopCaps(messages_per_minute=30), HopCaps(recipients_per_day=10_000)]
+    "caps", [HopCaps().limited(Counted.MESSAGES, 60, 30), HopCaps().limited(Counted.OCTETS, 9, 9)]
 )
 def test_caps_over_time_have_one_lane(caps: HopCaps) -> None:
     """Nobody counts for others, so they can not be divided."""

@@ -1,11 +1,13 @@
 """Values that options take beside those of click: a limit or none, a moment, host and port."""
 
+import re
 from dataclasses import dataclass
 
 import click
 
 from pillarbox.cli.times import parse_moment
 from pillarbox.mail.envelope import Timestamp
+from pillarbox.route import Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,52 @@ class HostPortType(click.ParamType[HostPort]):
         return HostPort(host, int(port) if port else None)
 
 
+@dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """So much, or with None any amount, in so many seconds."""
+
+    counted: Counted
+    amount: int | None
+    seconds: int
+
+
+_WINDOW = re.compile(
+    r"(?P<amount>[1-9][0-9]{0,11}|none) ?(?P<unit>messages?|recipients?|octets?|[kMG]B)"
+    r" in (?P<time>[1-9][0-9]{0,5}) ?(?P<scale>s|min|h|d)"
+)
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_OCTETS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+class WindowType(click.ParamType[WindowLimit]):
+    """`10000 messages in 10 min`, `150 MB in 5 min`; `none messages in 10 min` for no limit."""
+
+    name = "window"
+
+    def convert(
+        self, value: str | WindowLimit, param: click.Parameter | None, ctx: click.Context | None
+    ) -> WindowLimit:
+        """Read the text."""
+        if isinstance(value, WindowLimit):
+            return value
+        found = _WINDOW.fullmatch(value.strip())
+        if found is None:
+            self.fail(
+                f"{value!r} is no limit in a time: write a number or none, of messages, recipients,"
+                ' octets, kB, MB or GB, and the time in s, min, h or d: "150 MB in 5 min"',
+                param,
+                ctx,
+            )
+        unit, amount = found["unit"], found["amount"]
+        counted = Counted.OCTETS if unit in _OCTETS else Counted(unit.removesuffix("s") + "s")
+        return WindowLimit(
+            counted,
+            None if amount == "none" else int(amount) * _OCTETS.get(unit, 1),
+            int(found["time"]) * _SECONDS[found["scale"]],
+        )
+
+
 LIMIT = LimitType()
 MOMENT = MomentType()
 HOST_PORT = HostPortType()
+WINDOW = WindowType()

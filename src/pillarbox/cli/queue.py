@@ -13,8 +13,10 @@ from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
 from pillarbox.cli.waiting import why_waiting
+from pillarbox.cli.windows import fill_record, full_text, fullest, read_fills
+from pillarbox.delivery.usage import Fill
 from pillarbox.explain.replies import explain_text
-from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.store import queue
 from pillarbox.store.database import Database
@@ -68,9 +70,15 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
         entries = database.read_now(lambda c: queue.list_queue(c, selection, limit=limit + 1))
         suspensions = database.read_now(list_suspensions)
         runs = database.read_now(count_living) > 0
+        full = _full(database, {entry.hop for entry in entries})
+    moment = now()
     shown = entries[:limit]
+
+    def why(entry: QueueEntry) -> str:
+        return _why(entry, suspensions, full.get(entry.hop), moment)
+
     if cli.as_json:
-        print_json([_record(entry, suspensions) for entry in shown])
+        print_json([_record(entry, suspensions, why(entry)) for entry in shown])
         return
     print_list(
         shown,
@@ -80,7 +88,7 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
             "From": lambda entry: entry.reverse_path or "<>",
             "To": lambda entry: entry.address,
             "State": lambda entry: entry.state.value,
-            "Why it waits": lambda entry: _why(entry, suspensions),
+            "Why it waits": why,
             "Last reply": lambda entry: entry.last_reply,
             "Next attempt": lambda entry: for_people(entry.next_attempt_at),
         },
@@ -113,8 +121,14 @@ def count(cli: Cli) -> None:
         counts = database.read_now(lambda c: queue.count_queue(c, now=moment))
         suspensions = database.read_now(list_suspensions)
         runs = database.read_now(count_living) > 0
+        full = _full(database, {line.hop for line in counts})
     if cli.as_json:
-        print_json([_count_record(line, suspensions.get(line.hop)) for line in counts])
+        print_json(
+            [
+                _count_record(line, suspensions.get(line.hop), full.get(line.hop), moment)
+                for line in counts
+            ]
+        )
         return
     print_list(
         counts,
@@ -124,6 +138,7 @@ def count(cli: Cli) -> None:
             "Recipients": lambda line: line.recipients,
             "Due now": lambda line: line.due,
             "Oldest": lambda line: duration((moment - line.oldest_at) / 1000),
+            "Limit": lambda line: full_text(full.get(line.hop)),
         },
         empty="Nothing waits.",
     )
@@ -216,16 +231,27 @@ def _print_explanations(replies: Sequence[str]) -> None:
         click.echo(f"\n{explanation.id}: {explanation.cause}\n  fix: {explanation.fix}")
 
 
-def _why(entry: QueueEntry, suspensions: Mapping[str, Suspension]) -> str:
+def _full(database: Database, hops: set[str]) -> dict[str, Fill]:
+    """Of the next hops that take no more now: the window that is full for longest."""
+    found = {hop: fullest(fills) for hop, fills in read_fills(database, hops).items()}
+    return {hop: fill for hop, fill in found.items() if fill is not None}
+
+
+def _why(
+    entry: QueueEntry, suspensions: Mapping[str, Suspension], full: Fill | None, now: Timestamp
+) -> str:
     if entry.must_bounce:
         return "an administrator bounces it"
     if entry.hop in suspensions and entry.state is not RecipientState.HELD:
         since = for_people(suspensions[entry.hop].since_at)
         return f"its next hop is suspended since {since}; see below"
-    return why_waiting(entry.state, entry.next_attempt_at, attempts=entry.attempts, now=now())
+    is_due = entry.next_attempt_at is not None and entry.next_attempt_at <= now
+    if full is not None and is_due:
+        return full_text(full)
+    return why_waiting(entry.state, entry.next_attempt_at, attempts=entry.attempts, now=now)
 
 
-def _record(entry: QueueEntry, suspensions: Mapping[str, Suspension]) -> Json:
+def _record(entry: QueueEntry, suspensions: Mapping[str, Suspension], why: str) -> Json:
     return {
         "queue_id": format_id(entry.queue_id),
         "recipient_number": entry.number,
@@ -239,14 +265,16 @@ def _record(entry: QueueEntry, suspensions: Mapping[str, Suspension]) -> Json:
         "next_attempt_at": for_programs(entry.next_attempt_at),
         "last_reply": entry.last_reply or None,
         "explanation": explanation_record(explain_text(entry.last_reply)),
-        "why": _why(entry, suspensions),
+        "why": why,
         "suspended": entry.hop in suspensions,
         "bounces": entry.must_bounce,
         "size_octets": entry.size_octets,
     }
 
 
-def _count_record(line: QueueCount, suspension: Suspension | None) -> Json:
+def _count_record(
+    line: QueueCount, suspension: Suspension | None, full: Fill | None, now: Timestamp
+) -> Json:
     return {
         "hop": line.hop,
         "state": line.state.value,
@@ -254,4 +282,5 @@ def _count_record(line: QueueCount, suspension: Suspension | None) -> Json:
         "due": line.due,
         "oldest_at": for_programs(line.oldest_at),
         "suspended": suspension_record(line.hop, suspension),
+        "full_window": None if full is None else fill_record(full, now),
     }

@@ -18,6 +18,7 @@ from pillarbox.cli.route_shown import (
 )
 from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, now
+from pillarbox.cli.windows import fill_record, route_fills, shown_fills
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
 from pillarbox.route import Capture, Microsoft365, Route, SmartHost, hop_key, microsoft365_caps
@@ -75,13 +76,18 @@ def list_(cli: Cli, tenant: str | None) -> None:
 @click.argument("route_id", metavar="ID")
 @click.pass_obj
 def show(cli: Cli, route_id: str) -> None:
-    """Show one route."""
+    """Show one route, and how much of what its next hop allows is used."""
+    moment = now()
     with cli.database() as database:
         info = _find(database, route_id)
         suspensions = database.read_now(list_suspensions)
         grant = database.read_now(lambda c: grant_facts(c, info.route.route_id))
+        fills = route_fills(database, info.route)
     if cli.as_json:
-        print_json(route_record(info, suspensions))
+        windows = [
+            {"hop": name, **fill_record(fill, moment)} for name, each in fills for fill in each
+        ]
+        print_json({**route_record(info, suspensions), "windows": windows})
         return
     hop = info.route.next_hop
     facts: list[tuple[str, Cell]] = [
@@ -100,8 +106,8 @@ def show(cli: Cli, route_id: str) -> None:
     sign_in = info.route.sign_in
     if sign_in is not None:
         facts += sign_in_facts(sign_in, grant)
-    facts += [("Limits", shown_limits(info.route)), ("Created", for_people(info.created_at))]
-    print_facts(facts)
+    facts += [("Limits", shown_limits(info.route)), *shown_fills(fills, moment)]
+    print_facts([*facts, ("Created", for_people(info.created_at))])
     print_suspensions([hop_key(member.next_hop) for member in info.route.members], suspensions)
 
 

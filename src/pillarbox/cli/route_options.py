@@ -7,12 +7,23 @@ from typing import Self, TypeVar
 
 import click
 
-from pillarbox.cli.option_types import HOST_PORT, LIMIT, HostPort, Limit
+from pillarbox.cli.option_types import HOST_PORT, LIMIT, WINDOW, HostPort, Limit, WindowLimit
 from pillarbox.cli.person import ask_person
 from pillarbox.cli.secret_input import read_secret
 from pillarbox.cli.sign_in_options import SIGN_IN_OPTIONS, SignInOptions
 from pillarbox.oauth.sign_in import Access
-from pillarbox.route import Capture, HopCaps, Microsoft365, NextHop, Reject, SmartHost, TlsMode
+from pillarbox.route import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    Capture,
+    Counted,
+    HopCaps,
+    Microsoft365,
+    NextHop,
+    Reject,
+    SmartHost,
+    TlsMode,
+)
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -40,8 +51,16 @@ _OPTIONS = (
     *SIGN_IN_OPTIONS,
     click.option("--connections", type=click.IntRange(1), help="To the next hop at once."),
     click.option("--per-connection", type=click.IntRange(1), help="Messages in one connection."),
-    click.option("--per-minute", type=LIMIT, metavar="NUMBER|none", help="Messages."),
-    click.option("--per-day", type=LIMIT, metavar="NUMBER|none", help="Recipients, by UTC day."),
+    click.option("--per-minute", type=LIMIT, metavar="NUMBER|none", help="Messages in any minute."),
+    click.option("--per-day", type=LIMIT, metavar="NUMBER|none", help="Recipients in any 24 h."),
+    click.option(
+        "--window",
+        "windows",
+        type=WINDOW,
+        multiple=True,
+        metavar='"NUMBER|none WHAT in TIME"',
+        help='Any other limit: "10000 messages in 10 min", "150 MB in 5 min", "none MB in 5 min".',
+    ),
 )
 
 
@@ -68,6 +87,7 @@ class RouteOptions:
     per_connection: int | None
     per_minute: Limit | None
     per_day: Limit | None
+    windows: tuple[WindowLimit, ...]
     sign_in: SignInOptions
 
     @classmethod
@@ -135,9 +155,11 @@ class RouteOptions:
         if self.per_connection is not None:
             caps = replace(caps, messages_per_connection=self.per_connection)
         if self.per_minute is not None:
-            caps = replace(caps, messages_per_minute=self.per_minute.value)
+            caps = caps.limited(Counted.MESSAGES, MINUTE_SECONDS, self.per_minute.value)
         if self.per_day is not None:
-            caps = replace(caps, recipients_per_day=self.per_day.value)
+            caps = caps.limited(Counted.RECIPIENTS, DAY_SECONDS, self.per_day.value)
+        for window in self.windows:
+            caps = caps.limited(window.counted, window.seconds, window.amount)
         return caps
 
     def _is_about_smart_host(self, *, except_ca_file: bool = False) -> bool:

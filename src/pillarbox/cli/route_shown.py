@@ -6,10 +6,21 @@ from pillarbox.app.ending_watch import endings_of
 from pillarbox.cli.output import Cell, Json
 from pillarbox.cli.suspending import suspension_record
 from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.cli.windows import window_text
 from pillarbox.mail.identifier import format_id
 from pillarbox.net.key_pair import certificate_end
 from pillarbox.oauth.sign_in import Access, SignIn
-from pillarbox.route import Capture, Microsoft365, Reject, Route, SmartHost, hop_key
+from pillarbox.route import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    Capture,
+    Counted,
+    Microsoft365,
+    Reject,
+    Route,
+    SmartHost,
+    hop_key,
+)
 from pillarbox.store.admin.routes import RouteInfo
 from pillarbox.store.grants import GrantFacts
 from pillarbox.store.suspensions import Suspension
@@ -42,10 +53,7 @@ def shown_limits(route: Route) -> str:
         return ""
     caps = route.caps
     parts = [f"{caps.connections} connections"]
-    if caps.messages_per_minute:
-        parts.append(f"{caps.messages_per_minute} messages a minute")
-    if caps.recipients_per_day:
-        parts.append(f"{caps.recipients_per_day} recipients a day")
+    parts += [window_text(window) for window in caps.windows]
     return ", ".join(parts)
 
 
@@ -55,7 +63,9 @@ def suspended_hop(info: RouteInfo, suspensions: Mapping[str, Suspension]) -> str
     return next((hop for hop in hops if hop in suspensions), "")
 
 
-def route_record(info: RouteInfo, suspensions: Mapping[str, Suspension] | None = None) -> Json:
+def route_record(
+    info: RouteInfo, suspensions: Mapping[str, Suspension] | None = None
+) -> dict[str, Json]:
     """A route for programs."""
     suspensions = suspensions or {}
     suspended = suspended_hop(info, suspensions)
@@ -68,8 +78,12 @@ def route_record(info: RouteInfo, suspensions: Mapping[str, Suspension] | None =
         "next_hop": _hop_record(route),
         "connections": route.caps.connections,
         "messages_per_connection": route.caps.messages_per_connection,
-        "messages_per_minute": route.caps.messages_per_minute,
-        "recipients_per_day": route.caps.recipients_per_day,
+        "messages_per_minute": route.caps.amount(Counted.MESSAGES, MINUTE_SECONDS),
+        "recipients_per_day": route.caps.amount(Counted.RECIPIENTS, DAY_SECONDS),
+        "windows": [
+            {"counted": w.counted.value, "amount": w.amount, "seconds": w.seconds}
+            for w in route.caps.windows
+        ],
         "suspended": suspension_record(suspended, suspensions.get(suspended)),
         "created_at": for_programs(info.created_at),
     }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pillarbox.delivery.usage import Cost
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.route import NextHop
@@ -35,3 +36,8 @@ class Attempt:
     routed: int = 0
     held_octets: int = 0
     is_loaded: bool = False
+
+    @property
+    def cost(self) -> Cost:
+        """What it counts against the windows of the next hop."""
+        return Cost(1, len(self.recipients), self.message.size_octets)

@@ -10,12 +10,13 @@ from collections import deque
 
 from pillarbox.delivery.attempt import Attempt
 from pillarbox.delivery.courier import AttemptResult, Courier
+from pillarbox.delivery.lane_connection import LaneConnection
 from pillarbox.delivery.lane_source import LaneSource, LaneTools
 from pillarbox.delivery.pacing import GateState
 from pillarbox.delivery.permits import Permits, Wait
 from pillarbox.delivery.standstill import Standstill
 from pillarbox.errors import SpoolUnavailable
-from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
+from pillarbox.mail.envelope import RecipientOutcome, RecipientState
 from pillarbox.mail.reply import Reply
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
@@ -42,31 +43,6 @@ _COARSE_SECONDS = 0.001
 _UNTIL_ONE_ENDS = float("inf")
 
 
-class _Connection:
-    """One connection and its task."""
-
-    __slots__ = ("courier", "hop", "served")
-
-    def __init__(self) -> None:
-        self.courier: Courier | None = None
-        self.hop: NextHop | None = None
-        self.served = 0
-
-    @property
-    def is_open(self) -> bool:
-        return self.courier is not None and self.courier.is_open
-
-    async def close(self) -> None:
-        """End the session; the next attempt begins another one."""
-        courier, self.courier = self.courier, None
-        self.served = 0
-        if courier is not None:
-            try:
-                await courier.close()
-            except Exception:
-                log.exception("delivery.close_failed")
-
-
 class Lane:
     """The connections of one next hop."""
 
@@ -77,7 +53,7 @@ class Lane:
         self._closed_hop: NextHop | None = None
         self._source = source
         self._tools = tools
-        self._connections: set[_Connection] = set()
+        self._connections: set[LaneConnection] = set()
         self._idle: deque[tuple[asyncio.Future[bool], float]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -174,12 +150,12 @@ class Lane:
         opened = sum(connection.is_open for connection in self._connections)
         if count - opened >= max(opened, 1) or not tools.slots.take(self._grow):
             return
-        connection = _Connection()
+        connection = LaneConnection()
         self._connections.add(connection)
         metrics.CONNECTIONS_OPEN.inc()
         tools.spawn(self._run(connection))
 
-    async def _run(self, connection: _Connection) -> None:
+    async def _run(self, connection: LaneConnection) -> None:
         """The task of a connection."""
         try:
             await self._serve(connection)
@@ -198,7 +174,7 @@ class Lane:
 
     # One connection.
 
-    async def _serve(self, connection: _Connection) -> None:
+    async def _serve(self, connection: LaneConnection) -> None:
         """Make attempts until this connection is not needed any more."""
         made = 0
         while True:
@@ -226,7 +202,7 @@ class Lane:
             return True
         return self._tools.slots.is_wanted and (count > 1 or made >= _TURN_MESSAGES)
 
-    async def _rest(self, connection: _Connection) -> bool:
+    async def _rest(self, connection: LaneConnection) -> bool:
         """Wait for mail with the session open; False when it is time to end."""
         if self._is_stopping or not connection.is_open or self._is_too_many(0):
             return False
@@ -265,33 +241,42 @@ class Lane:
         now = tools.monotonic()
         if self._is_stopping or now < self._not_before:
             return None
-        answer = self.permits.ask(now, tools.wall())
+        permits = self.permits
+        answer = permits.ask(now)
+        attempt = None
         if isinstance(answer, Wait):
-            self._hold_until(answer.until)
-            if self.is_closed:
-                self._source.shut(None)
-            return None
-        attempt = self._source.take(answer)
+            wait: Wait | None = answer
+        else:
+            attempt = self._source.take(answer)
+            if attempt is None:
+                return None
+            wait = permits.begin(now, attempt.cost)
+        if permits.usage.is_low:
+            self._source.reserve()
+        if wait is None:
+            return attempt
+        self._hold_until(wait.until)
         if attempt is not None:
-            self.permits.begin(len(attempt.recipients))
-        return attempt
+            self._source.put_back(attempt)
+        if self.is_closed:
+            self._source.shut(None)
+        return None
 
-    def _end(self, attempt: Attempt, started_at: Timestamp, *, counts: bool) -> None:
-        now = self._tools.monotonic()
-        self.permits.end(now, started_at, len(attempt.recipients), counts=counts)
+    def _end(self, attempt: Attempt, *, counts: bool) -> None:
+        self.permits.end(self._tools.monotonic(), attempt.cost, counts=counts)
         if self._not_before == _UNTIL_ONE_ENDS:
             self._not_before = 0.0
 
-    async def _make(self, connection: _Connection, attempt: Attempt) -> bool:
+    async def _make(self, connection: LaneConnection, attempt: Attempt) -> bool:
         """Make one attempt; whether the connection can go on."""
         tools = self._tools
-        started_at, begun = tools.wall(), tools.monotonic()
+        begun = tools.monotonic()
         try:
             courier = await self._courier(connection, attempt.next_hop)
             content = self._source.content(attempt)
             result = await courier.attempt(attempt.message, attempt.recipients, content)
         except SpoolUnavailable:
-            self._end(attempt, started_at, counts=False)
+            self._end(attempt, counts=True)
             self._source.abandon(attempt)
             return True
         except Exception:
@@ -301,7 +286,7 @@ class Lane:
         connection.served += 1
         failure = result.hop_failure
         was_seen = failure is None or result.was_seen
-        self._end(attempt, started_at, counts=was_seen)
+        self._end(attempt, counts=was_seen)
         if not was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False
@@ -322,7 +307,7 @@ class Lane:
         self._shut(failure, result, attempt.next_hop)
         return False
 
-    async def _courier(self, connection: _Connection, next_hop: NextHop) -> Courier:
+    async def _courier(self, connection: LaneConnection, next_hop: NextHop) -> Courier:
         """The courier of a connection; another one if the way to the hop has changed."""
         if next_hop is not connection.hop and next_hop != connection.hop:
             await connection.close()
@@ -333,7 +318,7 @@ class Lane:
 
     # What the next hop's answers mean for the lane.
 
-    def _refuses_only_more(self, connection: _Connection) -> bool:
+    def _refuses_only_more(self, connection: LaneConnection) -> bool:
         """Whether the hop refused this connection while it kept others: it wants no more."""
         opened = sum(other.is_open for other in self._connections if other is not connection)
         if opened:

@@ -46,6 +46,11 @@ class LaneSource(Protocol):
         """A pause is over and nothing is at hand; mail is wanted from the store."""
         ...
 
+    def reserve(self) -> None:
+        """Have the store note what of the windows of the next hop is to be used; the lane is woken
+        when that is durable."""
+        ...
+
     def content(self, attempt: Attempt) -> ContentSource:
         """Where to read the content of an attempt that is not in memory."""
         ...

@@ -1,14 +1,11 @@
-"""When a next hop may be given more: its caps, its back-off, and how many connections it likes.
+"""When a next hop may be given more: its back-off, and how many connections it likes.
 
-Data structures without I/O. `now` is a monotonic time in seconds; only the day of the daily cap
-is told by the time of day. All caps hold for the lane, and a hop's lane has one owner, so they
-hold exactly.
+Data structures without I/O. `now` is a monotonic time in seconds. What it allows in a time is told
+by delivery.usage.
 """
 
-from collections import deque
 from enum import Enum, auto
 
-from pillarbox.mail.envelope import Timestamp
 from pillarbox.retry import backoff_seconds
 
 FIRST_CLOSED_SECONDS = 15.0
@@ -22,80 +19,6 @@ LONGEST_THROTTLED_SECONDS = 60.0
 STRIKES = 2
 """So many requests for less in a row count as the hop's wish: a single one may be about the sender
 of that message, and must not slow the mail of others."""
-
-_WINDOW_SECONDS = 60.0
-_DAY_MS = 86_400_000
-
-
-class MinuteWindow:
-    """Never more than `limit` messages in any 60 seconds, as the next hop sees them.
-
-    When exactly it counts a message is unknown: somewhere between begin and end of the attempt.
-    So a message counts from its begin until 60 seconds after its end.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._ends: deque[float] = deque()
-        self._running = 0
-
-    def fill(self, now: float) -> None:
-        """Count a full window: nobody knows what was sent up to now."""
-        self._ends.extend([now] * self.limit)
-
-    def wait_seconds(self, now: float) -> float:
-        """How long until one more may begin: 0 is at once, infinity until a running one ends."""
-        ends = self._ends
-        while ends and ends[0] + _WINDOW_SECONDS <= now:
-            ends.popleft()
-        if self._running + len(ends) < self.limit:
-            return 0.0
-        return ends[0] + _WINDOW_SECONDS - now if ends else float("inf")
-
-    def begin(self) -> None:
-        """One begins."""
-        self._running += 1
-
-    def end(self, now: float, *, counts: bool) -> None:
-        """One has ended; it `counts` unless the next hop never saw it."""
-        self._running -= 1
-        if counts:
-            self._ends.append(now)
-
-
-class DailyBudget:
-    """At most `limit` recipients on one day (UTC)."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._day = 0
-        self._used = 0
-
-    def load(self, now: Timestamp, used: int) -> None:
-        """What the store has counted on the present day."""
-        self._day = now // _DAY_MS
-        self._used = used
-
-    def room(self, now: Timestamp) -> int:
-        """How many more recipients may be tried now."""
-        day = now // _DAY_MS
-        if day > self._day:
-            self._day = day
-            self._used = 0
-        return max(self.limit - self._used, 0)
-
-    def reserve(self, recipients: int) -> None:
-        """They are about to be tried."""
-        self._used += recipients
-
-    def give_back(self, started_at: Timestamp, recipients: int) -> None:
-        """The next hop never saw them."""
-        if started_at // _DAY_MS == self._day:
-            self._used -= recipients
-
-    def wait_seconds(self, now: Timestamp) -> float:
-        """How long until the next day."""
-        return ((now // _DAY_MS + 1) * _DAY_MS - now) / 1000
 
 
 class GateState(Enum):

@@ -50,7 +50,6 @@ class Tried:
     owner: str
     started_at: Timestamp
     duration_ms: int
-    daily_usage: bool = False
     is_attempt: bool = True
 
     @property
@@ -124,7 +123,6 @@ def settlement_of(
         records=judgement.records,
         keep_content_until=judgement.keep_content_until,
         dsns=dsns,
-        daily_usage=tried.daily_usage,
         attempt=tried.is_attempt,
     )
 

@@ -46,7 +46,8 @@ class Ownership(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QueueTools:
-    """What all queues of a worker share. `load` asks the loader for mail of a queue."""
+    """What all queues of a worker share. `load` asks the loader for mail of a queue, `reserve` the
+    store for more of the windows of its next hop."""
 
     spool: QueueStore
     tenants: Tenants
@@ -57,6 +58,7 @@ class QueueTools:
     owner: str
     ready_limit: int
     load: Callable[["LaneQueue"], None]
+    reserve: Callable[["LaneQueue"], None]
 
 
 @dataclass(slots=True)
@@ -275,13 +277,7 @@ class LaneQueue:
         self, attempt: Attempt, result: AttemptResult, started_at: Timestamp, duration_ms: int
     ) -> None:
         """See LaneSource."""
-        self._record(
-            attempt,
-            result.outcomes,
-            started_at=started_at,
-            duration_ms=duration_ms,
-            daily_usage=self.lane.permits.counts_usage and result.hop_failure is None,
-        )
+        self._record(attempt, result.outcomes, started_at=started_at, duration_ms=duration_ms)
 
     def _record(
         self,
@@ -290,7 +286,6 @@ class LaneQueue:
         *,
         started_at: Timestamp,
         duration_ms: int = 0,
-        daily_usage: bool = False,
     ) -> None:
         tools = self._tools
         tried = Tried(
@@ -302,7 +297,6 @@ class LaneQueue:
             owner=tools.owner,
             started_at=started_at,
             duration_ms=duration_ms,
-            daily_usage=daily_usage,
         )
         note_attempt(tried, self.hop)
         tools.recorder.record(tried, self)
@@ -333,6 +327,10 @@ class LaneQueue:
         """More has to be tried at this moment."""
         if self.due_at is None or at < self.due_at:
             self.due_at = at
+
+    def reserve(self) -> None:
+        """See LaneSource."""
+        self._tools.reserve(self)
 
     def content(self, attempt: Attempt) -> ContentSource:
         """See LaneSource."""

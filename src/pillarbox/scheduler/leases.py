@@ -6,12 +6,12 @@ before the question, sooner than in the store: no attempt begins that another ow
 
 from collections.abc import Callable, Iterable
 
-from pillarbox.delivery.attempt import WallClock
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.observe.log import log
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership
 from pillarbox.scheduler.stores import LaneStore
 from pillarbox.scheduler.suspended import SuspendedLanes
+from pillarbox.scheduler.usage_writer import UsageWriter
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
@@ -26,16 +26,16 @@ class Leases:
         self,
         lanes: LaneStore,
         suspended: SuspendedLanes,
+        usage: UsageWriter,
         owner: str,
         *,
         monotonic: Callable[[], float],
-        wall: WallClock,
     ) -> None:
         self._lanes = lanes
         self._suspended = suspended
+        self._usage = usage
         self._owner = owner
         self._monotonic = monotonic
-        self._wall = wall
 
     async def claim(self, queue: LaneQueue) -> bool:
         """Make a lane ours if nobody has it. Raises SpoolUnavailable."""
@@ -44,9 +44,7 @@ class Leases:
             queue.hop, queue.number, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
         ):
             return False
-        now = self._wall()
-        used = await self._lanes.usage(queue.lane_id, now=now)
-        queue.lane.permits.inherit(self._monotonic(), now, used)
+        await self._usage.load(queue)
         await self._suspended.inherit(queue)
         queue.claimed_at = self._monotonic()
         queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
@@ -57,27 +55,32 @@ class Leases:
         """Renew all leases; those that were lost. Raises SpoolUnavailable: then they run out."""
         asked_at = self._monotonic()
         held = await self._lanes.renew(owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000))
-        lost = []
+        lost: list[LaneQueue] = []
+        kept: list[LaneQueue] = []
         for queue in queues:
             if queue.ownership is not Ownership.OURS or queue.claimed_at >= asked_at:
                 continue
             if queue.lane_id in held:
                 queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
                 queue.lane.wake_all()
+                kept.append(queue)
             else:
                 lost.append(queue)
+        self._usage.refresh(kept)
         return lost
 
     async def release(self, queue: LaneQueue) -> None:
         """Give a lane back that is not needed."""
         try:
+            await self._usage.close([queue])
             await self._lanes.release(queue.lane_id, owner=self._owner)
         except SpoolUnavailable:
             log.info("scheduler.release_failed", next_hop=queue.hop)
 
-    async def release_all(self) -> None:
-        """Give all lanes back."""
+    async def release_all(self, queues: Iterable[LaneQueue]) -> None:
+        """Give all lanes back, these among them."""
         try:
+            await self._usage.close([q for q in queues if q.ownership is Ownership.OURS])
             await self._lanes.release_owner(self._owner)
         except SpoolUnavailable:
             log.warning("scheduler.release_failed", next_hop="all")

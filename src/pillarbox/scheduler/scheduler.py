@@ -28,6 +28,7 @@ from pillarbox.scheduler.recorder import Recorder, RecorderTools
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.scheduler.suspended import SuspendedLanes
 from pillarbox.scheduler.tenants import Tenants, Way
+from pillarbox.scheduler.usage_writer import UsageWriter
 from pillarbox.scheduler.walk import WALK_SECONDS, Walk
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Tenant
@@ -79,8 +80,9 @@ class Scheduler:
         self._foreign: dict[int, float] = {}
         self._clock_steps = ClockSteps(monotonic=loop.time, wall=means.wall)
         self._suspended = SuspendedLanes(stores.suspensions, wall=means.wall)
+        self._usage = UsageWriter(stores.lanes, settings.owner, monotonic=loop.time)
         self._leases = Leases(
-            stores.lanes, self._suspended, settings.owner, monotonic=loop.time, wall=means.wall
+            stores.lanes, self._suspended, self._usage, settings.owner, monotonic=loop.time
         )
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
@@ -112,6 +114,7 @@ class Scheduler:
             owner=settings.owner,
             ready_limit=settings.ready_messages,
             load=self._loader.request,
+            reserve=self._usage.reserve,
         )
 
     # New mail.
@@ -238,6 +241,7 @@ class Scheduler:
                 group.create_task(self._repeat(self._tick, TICK_SECONDS)),
                 group.create_task(self._repeat(self._renew, RENEW_SECONDS)),
                 group.create_task(self._recorder.run()),
+                group.create_task(self._usage.run()),
             ]
             self._loading = [
                 group.create_task(self._repeat(self._watch, TICK_SECONDS)),
@@ -263,7 +267,7 @@ class Scheduler:
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLE_SECONDS):
                 await self._recorder.wait_until_idle()
-        await self._leases.release_all()
+        await self._leases.release_all(self._queues.values())
         self._ended.set()
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:

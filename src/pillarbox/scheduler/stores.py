@@ -7,7 +7,7 @@ from typing import Protocol
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.route import Route
-from pillarbox.store.lanes import LaneRecord
+from pillarbox.store.lanes import LaneRecord, SavedUsage, UsageRecord
 from pillarbox.store.records import Settlement, Tenant
 from pillarbox.store.suspensions import Suspension
 
@@ -90,8 +90,12 @@ class LaneStore(Protocol):
         """Have what is put off tried so much sooner, where nobody else owns the lane."""
         ...
 
-    async def usage(self, lane_id: int, *, now: Timestamp) -> int:
-        """Recipients tried on this day."""
+    async def usage(self, lane_id: int) -> SavedUsage:
+        """What was last written about the use of a next hop's windows."""
+        ...
+
+    async def save_usage(self, records: Sequence[UsageRecord], *, owner: str) -> frozenset[int]:
+        """Write it, of lanes that are ours; which ones are."""
         ...
 
 

@@ -2,6 +2,7 @@
 can be taken over when it has ended. Owners are named by a token that a process makes for itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
@@ -11,7 +12,6 @@ from pillarbox.route import lane_id as id_of_lane
 from pillarbox.store.clock import database_now
 from pillarbox.store.database import Database
 from pillarbox.store.schema import lane, recipient
-from pillarbox.store.spool_work import utc_day
 from pillarbox.store.upsert import insert_or_update
 
 
@@ -22,6 +22,25 @@ class LaneRecord:
     lane_id: int
     hop: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """How much of the windows of a lane's next hop is used (delivery.usage), "" if nothing, and
+    when that was, as the writer's machine counts since its start."""
+
+    lane_id: int
+    text: str = ""
+    boot: str = ""
+    uptime_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SavedUsage:
+    """The same with its age by the clock of the database."""
+
+    record: UsageRecord
+    age_ms: int = 0
 
 
 class Lanes:
@@ -63,9 +82,13 @@ class Lanes:
         of this owner and in those without one."""
         await self._database.write(lambda c: bring_forward(c, owner=owner, now=now, by_ms=by_ms))
 
-    async def usage(self, lane_id: int, *, now: Timestamp) -> int:
-        """How many recipients were tried in this lane on the present day (UTC)."""
-        return await self._database.read(lambda c: usage(c, lane_id, now=now))
+    async def usage(self, lane_id: int) -> SavedUsage:
+        """What was last written about the use of the windows of a lane's next hop."""
+        return await self._database.read(lambda c: usage(c, lane_id))
+
+    async def save_usage(self, records: Sequence[UsageRecord], *, owner: str) -> frozenset[int]:
+        """Write it; the ids of the lanes that are this owner's, of others nothing is written."""
+        return await self._database.write(lambda c: save_usage(c, records, owner=owner))
 
 
 def insert_lane(connection: Connection, lane_id: int, hop: str, number: int = 0) -> None:
@@ -143,9 +166,38 @@ def bring_forward(connection: Connection, *, owner: str, now: Timestamp, by_ms: 
     )
 
 
-def usage(connection: Connection, lane_id: int, *, now: Timestamp) -> int:
+def usage(connection: Connection, lane_id: int) -> SavedUsage:
     """See Lanes.usage."""
-    query = select(lane.c.usage_recipients).where(
-        lane.c.id == lane_id, lane.c.usage_day == utc_day(now)
-    )
-    return connection.scalar(query) or 0
+    return usages(connection, [lane_id]).get(lane_id, SavedUsage(UsageRecord(lane_id)))
+
+
+def usages(connection: Connection, lane_ids: Sequence[int]) -> dict[int, SavedUsage]:
+    """What is known of the use of several lanes, by their ids."""
+    table = lane.c
+    columns = (table.id, table.usage, table.usage_boot, table.usage_uptime)
+    query = select(*columns, database_now(connection) - table.usage_at)
+    rows = connection.execute(query.where(table.id.in_(lane_ids)))
+    return {row[0]: SavedUsage(UsageRecord(*row[:4]), row[4]) for row in rows}
+
+
+def save_usage(
+    connection: Connection, records: Sequence[UsageRecord], *, owner: str
+) -> frozenset[int]:
+    """See Lanes.save_usage. In the order of their ids: two processes that hold rows of each other
+    would wait for ever."""
+    now = database_now(connection)
+    saved = set()
+    for record in sorted(records, key=lambda each: each.lane_id):
+        result = connection.execute(
+            update(lane)
+            .where(lane.c.id == record.lane_id, lane.c.owner == owner)
+            .values(
+                usage=record.text,
+                usage_boot=record.boot,
+                usage_uptime=record.uptime_ms,
+                usage_at=now,
+            )
+        )
+        if result.rowcount == 1:
+            saved.add(record.lane_id)
+    return frozenset(saved)

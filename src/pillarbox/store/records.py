@@ -42,7 +42,7 @@ class Settlement:
     It counts only while `lane_id` is leased to `owner` and each recipient stands where the attempt
     found it. `attempt` False: nothing was tried, so no trace row is written and `attempts` of the
     records is what it was. `keep_content_until` keeps the content after the last recipient is
-    final. `daily_usage`: count the recipients of this attempt against the lane's daily cap.
+    final.
     """
 
     queue_id: int
@@ -54,7 +54,6 @@ class Settlement:
     records: tuple[RecipientRecord, ...]
     keep_content_until: Timestamp | None = None
     dsns: tuple[SpooledMessage, ...] = ()
-    daily_usage: bool = False
     attempt: bool = True
 
 

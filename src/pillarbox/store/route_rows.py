@@ -1,5 +1,6 @@
 """Rows of the table `route` as values, and back."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -10,6 +11,7 @@ from pillarbox.oauth.clouds import SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access
 from pillarbox.route import (
     Capture,
+    Counted,
     HopCaps,
     Microsoft365,
     Microsoft365Way,
@@ -19,6 +21,7 @@ from pillarbox.route import (
     Route,
     SmartHost,
     TlsMode,
+    Window,
 )
 from pillarbox.store import sign_in_rows
 from pillarbox.store.seal import Seal
@@ -38,8 +41,7 @@ def route_of(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> Route:
     caps = HopCaps(
         connections=row["connections"] or usual.connections,
         messages_per_connection=row["messages_per_connection"] or usual.messages_per_connection,
-        messages_per_minute=row["messages_per_minute"],
-        recipients_per_day=row["recipients_per_day"],
+        windows=_windows_of(row["windows"]),
     )
     hop, *others = _next_hops(row, seal)
     return Route(
@@ -50,6 +52,18 @@ def route_of(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> Route:
         caps,
         tuple(each for each in others if isinstance(each, Microsoft365)),
     )
+
+
+def _windows_text(windows: tuple[Window, ...]) -> str | None:
+    """The windows as the column `windows`."""
+    if not windows:
+        return None
+    return json.dumps([[window.counted.value, window.seconds, window.amount] for window in windows])
+
+
+def _windows_of(text: str | None) -> tuple[Window, ...]:
+    found = json.loads(text) if text else []
+    return tuple(Window(Counted(counted), amount, seconds) for counted, seconds, amount in found)
 
 
 def _next_hops(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[NextHop]:
@@ -118,8 +132,7 @@ def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
         **EMPTY,
         "connections": route.caps.connections,
         "messages_per_connection": route.caps.messages_per_connection,
-        "messages_per_minute": route.caps.messages_per_minute,
-        "recipients_per_day": route.caps.recipients_per_day,
+        "windows": _windows_text(route.caps.windows),
     }
     match route.next_hop:
         case SmartHost() as hop:

@@ -149,9 +149,12 @@ lane = Table(
     # The token of the process that owns it, "" when free.
     Column("owner", Text, nullable=False),
     time_column("lease_until", nullable=False),
-    # For the daily cap: the UTC day (YYYY-MM-DD) and the recipients tried on it.
-    Column("usage_day", Text, nullable=False, server_default=text("''")),
-    Column("usage_recipients", BigInteger, nullable=False, server_default=text("0")),
+    # How much of the windows of the hop is used (delivery.usage, JSON), and when that was, by the
+    # clock of the database and by that of the machine that wrote it.
+    Column("usage", Text, nullable=False, server_default=text("''")),
+    Column("usage_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("usage_boot", Text, nullable=False, server_default=text("''")),
+    Column("usage_uptime", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("hop", "number"),
 )
 

@@ -170,8 +170,8 @@ route = Table(
     Column("reject_text", Text),
     Column("connections", Integer),
     Column("messages_per_connection", Integer),
-    Column("messages_per_minute", Integer),
-    Column("recipients_per_day", Integer),
+    # JSON: [["messages", 60, 30], ...]: what is counted, seconds, how much; NULL: none.
+    Column("windows", Text),
     time_column("created_at", nullable=False),
     # Microsoft 365: the mailboxes, blank separated, and how mail comes into them. `host` and `port`
     # are NULL where the cloud says them.

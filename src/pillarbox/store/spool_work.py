@@ -1,10 +1,8 @@
 """What the spool hands to the group commit: taking a message, settling an attempt."""
 
 import asyncio
-import datetime
 from collections.abc import Iterable
 
-from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.store.batch import Batch, LaneOwner, Work
 from pillarbox.store.records import RecipientRecord, Settlement
@@ -160,10 +158,6 @@ class SettleWork(Work[bool]):
             batch.add(Do.UPDATE_MESSAGE, row)
             if until is None:
                 batch.add(Do.DELETE_CONTENT, (queue_id,))
-        if settlement.daily_usage:
-            day = utc_day(settlement.started_at)
-            count = len(settlement.records)
-            batch.add(Do.COUNT_USAGE, (day, count, count, day, settlement.lane_id))
         if settlement.dsns:
             self._lane_rows = self._lanes.rows(settlement.dsns)
             batch.extend(Do.INSERT_LANE, self._lane_rows)
@@ -174,11 +168,6 @@ class SettleWork(Work[bool]):
         """The lanes have their rows."""
         if self._lane_rows:
             self._lanes.stored(self._lane_rows)
-
-
-def utc_day(moment: Timestamp) -> str:
-    """The day in UTC as YYYY-MM-DD."""
-    return datetime.datetime.fromtimestamp(moment / 1000, datetime.UTC).strftime("%Y-%m-%d")
 
 
 def _record(settlement: Settlement, record: RecipientRecord, reply: str) -> tuple[Do, Row]:

@@ -68,8 +68,6 @@ class Do(IntEnum):
     """message_id: its message will not come."""
     DISCARD_CONTENT = auto()
     """message_id: whatever became of the message."""
-    COUNT_USAGE = auto()
-    """day, recipients, recipients, day; lane_id."""
     INSERT_SESSION = auto()
     """The columns of the table."""
     TOUCH_CREDENTIAL = auto()
@@ -214,21 +212,6 @@ def _delete_content() -> _Compilable:
     return statement, ["b_message_id"]
 
 
-def _count_usage() -> _Compilable:
-    table = schema.lane.c
-    added = table.usage_recipients + bindparam("added")
-    first = bindparam("first", type_=BigInteger)
-    statement = update(schema.lane).ordered_values(
-        (
-            table.usage_recipients,
-            case((table.usage_day == bindparam("day"), added), else_=first),
-        ),
-        (table.usage_day, bindparam("new_day")),
-    )
-    names = ["day", "added", "first", "new_day", "b_id"]
-    return statement.where(table.id == bindparam("b_id")), names
-
-
 def _touch_credential() -> _Compilable:
     table = schema_directory.credential
     statement = update(table).values(last_used_at=bindparam("used_at"))
@@ -253,7 +236,6 @@ def _statements(dialect: Dialect) -> dict[Do, _Compilable]:
         Do.DELETE_UPLOAD: _delete_by_message(schema.upload),
         Do.DISCARD_UPLOAD: _delete_by_message(schema.upload),
         Do.DISCARD_CONTENT: _delete_by_message(schema.content),
-        Do.COUNT_USAGE: _count_usage(),
         Do.INSERT_SESSION: _insert(schema.session),
         Do.TOUCH_CREDENTIAL: _touch_credential(),
     }

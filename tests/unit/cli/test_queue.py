@@ -17,15 +17,16 @@ from tests.support.storing import (
     record,
     settlement,
 )
+from tests.support.usage import full
 from tests.unit.cli.conftest import Service
 
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.reply import reply
 from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.route import lane_id
+from pillarbox.route import Counted, Window, lane_id
 from pillarbox.store.instances import Instances
-from pillarbox.store.lanes import Lanes
+from pillarbox.store.lanes import Lanes, UsageRecord
 from pillarbox.store.suspensions import Suspension, Suspensions
 
 EX_USAGE = 64
@@ -92,6 +93,26 @@ async def test_list_says_why_each_recipient_waits(service: Service, queue: Queue
     assert entry["why"].startswith("refused for now once; next attempt in ")
     assert str(LATER) in shown
     assert "refused for now once; next attempt in " in shown
+
+
+async def test_a_full_window_of_the_next_hop_is_why_mail_waits(
+    service: Service, queue: Queue
+) -> None:
+    """With the limit, and when the next message goes; what is not due yet waits for its time."""
+    window = Window(Counted.MESSAGES, 30, 60)
+    record = UsageRecord(queue.lane, full(window, seconds_ago=20))
+    await Lanes(service.database).save_usage([record], owner=OWNER)
+    await queue.put()
+    await _deferred(queue, "bob@far.example")
+
+    [due, deferred] = service.json("queue", "list")
+    counts = service.json("queue", "count")
+    shown = service.do("queue", "list") + service.do("queue", "count")
+
+    assert due["why"].startswith("the next hop takes 30 messages a minute; the next goes in ")
+    assert deferred["why"].startswith("refused for now once")
+    assert {count["full_window"]["used"] for count in counts} == {30}
+    assert shown.count("the next hop takes 30 messages a minute") == 3
 
 
 async def test_list_says_when_nobody_delivers(service: Service, queue: Queue) -> None:

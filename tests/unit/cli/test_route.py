@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.usage import full
 from tests.unit.cli.conftest import Service
 
 from pillarbox.config import load
-from pillarbox.route import SmartHost, lane_id
+from pillarbox.route import Counted, SmartHost, Window, lane_id
 from pillarbox.store.admin.routes import list_routes, show_route
+from pillarbox.store.lanes import UsageRecord, claim, save_usage
 from pillarbox.store.seal import Seal
 from pillarbox.store.suspensions import Suspension, Suspensions
 
@@ -199,3 +201,58 @@ async def test_suspended_route_says_so(office: Service) -> None:
         [None, "535 5.7.8 no"],
         ["535 5.7.8 no", None],
     )
+
+
+def _use_up(office: Service, window: Window, seconds_ago: float) -> None:
+    """The owner of the lane of RELAY writes that a window is full."""
+    hop = "smarthost:relay.example:587:starttls"
+    record = UsageRecord(lane_id(hop), full(window, seconds_ago=seconds_ago))
+    office.database.write_now(lambda c: claim(c, hop, 0, owner="worker", lease_ms=60_000))
+    assert office.database.write_now(lambda c: save_usage(c, [record], owner="worker"))
+
+
+def test_show_tells_how_full_each_window_is_and_when_the_next_message_goes(
+    office: Service,
+) -> None:
+    """For people and for programs; a route without mail has empty windows."""
+    limits = ("--per-minute", "30", "--window", "150 MB in 5 min")
+    route_id = office.json(*RELAY, *limits)["id"]
+    assert "0 messages used; the next at once" in office.do("route", "show", route_id)
+    _use_up(office, Window(Counted.MESSAGES, 30, 60), 20)
+
+    shown = office.do("route", "show", route_id)
+    [minute, octets] = office.json("route", "show", route_id)["windows"]
+
+    assert "30 messages used; the next in 4" in shown
+    assert "150 MB in 5 min" in shown
+    assert (minute["counted"], minute["amount"], minute["used"]) == ("messages", 30, 30)
+    assert minute["next_at"].endswith("Z")
+    assert octets == {
+        "counted": "octets",
+        "amount": 150_000_000,
+        "seconds": 300,
+        "used": 0,
+        "next_at": None,
+    }
+
+
+def test_windows_are_changed_one_by_one(office: Service) -> None:
+    """What is not named stays; none takes one away."""
+    limits = ("--per-day", "10000", "--window", "10000 messages in 10 min")
+    route_id = office.json(*RELAY, *limits)["id"]
+
+    changed = office.json("route", "change", route_id, "--window", "9 messages in 10min")
+    last = office.json("route", "change", route_id, "--window", "none message in 600 s")
+
+    assert [(w["amount"], w["seconds"]) for w in changed["windows"]] == [(9, 600), (10_000, 86_400)]
+    assert [w["counted"] for w in last["windows"]] == ["recipients"]
+    assert last["recipients_per_day"] == 10_000
+
+
+@pytest.mark.parametrize("text", ["30 in 60 s", "0 messages in 1 s", "5 MB", "5 messages in 0 s"])
+def test_a_window_that_says_too_little_is_refused(office: Service, text: str) -> None:
+    """With an example of what to write."""
+    refused = office.run(*RELAY, "--window", text)
+
+    assert refused.exit_code == EX_USAGE
+    assert "150 MB in 5 min" in refused.stderr

@@ -19,7 +19,16 @@ from pillarbox.delivery.slots import ConnectionSlots
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
-from pillarbox.route import HopCaps, NextHop, SmartHost, TlsMode, hop_key
+from pillarbox.route import (
+    DAY_SECONDS,
+    Counted,
+    HopCaps,
+    NextHop,
+    SmartHost,
+    TlsMode,
+    Window,
+    hop_key,
+)
 
 IDLE_SECONDS = 5
 
@@ -33,6 +42,7 @@ class Source:
         self.abandoned: list[Attempt] = []
         self.shuts: list[Reply | None] = []
         self.wants = 0
+        self.lanes: list[Lane] = []
 
     @property
     def waiting(self) -> int:
@@ -43,6 +53,12 @@ class Source:
         """See LaneSource."""
         del most_recipients
         return self.ready.popleft() if self.ready else None
+
+    def reserve(self) -> None:
+        """See LaneSource. Durable at once."""
+        usage = self.lanes[-1].permits.usage
+        usage.grant(usage.plan(asyncio.get_running_loop().time(), ahead=True))
+        asyncio.get_running_loop().call_soon(self.lanes[-1].wake_all)
 
     def put_back(self, attempt: Attempt) -> None:
         """See LaneSource."""
@@ -103,7 +119,9 @@ class Bench:
 
     def lane(self, caps: HopCaps | None = None, *, source: Source | None = None) -> Lane:
         """A lane to HOP."""
-        return Lane(hop_key(HOP), caps or HopCaps(), source or self.source, self.tools)
+        source = source or self.source
+        source.lanes.append(Lane(hop_key(HOP), caps or HopCaps(), source, self.tools))
+        return source.lanes[-1]
 
     def put(self, lane: Lane, count: int, *, source: Source | None = None) -> None:
         """So many attempts, one after the other."""
@@ -187,7 +205,7 @@ def test_no_minute_has_more_messages_than_the_cap(far: FarSide) -> None:
 
     async def run() -> None:
         bench = Bench(far)
-        bench.put(bench.lane(HopCaps(messages_per_minute=30)), 100)
+        bench.put(bench.lane(HopCaps(windows=(Window(Counted.MESSAGES, 30, 60),))), 100)
         await asyncio.sleep(190)
         times = sorted(one.at for one in far.deliveries)
         assert len(times) == 100
@@ -197,12 +215,12 @@ def test_no_minute_has_more_messages_than_the_cap(far: FarSide) -> None:
     simulate(run())
 
 
-def test_recipients_of_a_day_are_limited(far: FarSide) -> None:
-    """The rest goes after midnight (UTC); meanwhile no mail has to be in memory."""
+def test_recipients_of_24_hours_are_limited(far: FarSide) -> None:
+    """The rest goes a day later; meanwhile no mail has to be in memory."""
 
     async def run() -> None:
         bench = Bench(far)
-        lane = bench.lane(HopCaps(recipients_per_day=40))
+        lane = bench.lane(HopCaps(windows=(Window(Counted.RECIPIENTS, 40, DAY_SECONDS),)))
         bench.put(lane, 100)
         await asyncio.sleep(60)
         assert len(bench.source.finished) == 40

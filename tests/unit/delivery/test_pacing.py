@@ -1,9 +1,5 @@
 """Caps, back-off and the number of connections, as data structures."""
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from pillarbox.delivery.attempt import MAX_RECIPIENTS
 from pillarbox.delivery.pacing import (
     FIRST_CLOSED_SECONDS,
@@ -11,103 +7,12 @@ from pillarbox.delivery.pacing import (
     LONGEST_THROTTLED_SECONDS,
     STRIKES,
     Concurrency,
-    DailyBudget,
     Gate,
     GateState,
-    MinuteWindow,
 )
 from pillarbox.delivery.permits import Permits, Wait
-from pillarbox.route import HopCaps
-
-NOON = 1_700_049_600_000
-DAY_MS = 86_400_000
-
-
-@given(
-    limit=st.integers(1, 6),
-    messages=st.lists(st.tuples(st.floats(0, 40), st.floats(0, 30)), max_size=60),
-)
-def test_no_minute_sees_more_messages_than_the_cap(
-    limit: int, messages: list[tuple[float, float]]
-) -> None:
-    """Wherever between begin and end the hop counts a message: never more in any 60 seconds.
-
-    Messages come with a pause before each and a duration; several run at once.
-    """
-    window = MinuteWindow(limit)
-    now = 0.0
-    running: list[float] = []
-    spans: list[tuple[float, float]] = []
-
-    for pause, duration in messages:
-        now += pause
-        while True:
-            for end in sorted(end for end in running if end <= now):
-                running.remove(end)
-                window.end(end, counts=True)
-            wait = window.wait_seconds(now)
-            if not wait:
-                break
-            now = min(now + wait, min(running, default=now + wait))
-        window.begin()
-        running.append(now + duration)
-        spans.append((now, now + duration))
-
-    # A minute holds most when it begins at an end: any message that overlaps it may count in it.
-    for _, start in spans:
-        overlapping = sum(begin < start + 59.999 and end >= start for begin, end in spans)
-        assert overlapping <= limit
-
-
-def test_message_that_the_hop_never_saw_does_not_count() -> None:
-    """A failed connection uses up nothing."""
-    window = MinuteWindow(1)
-    window.begin()
-
-    window.end(10.0, counts=False)
-
-    assert window.wait_seconds(10.0) == 0
-
-
-def test_full_window_after_a_takeover_opens_after_a_minute() -> None:
-    """Nobody knows what the former owner sent."""
-    window = MinuteWindow(30)
-    window.fill(100.0)
-
-    assert window.wait_seconds(130.0) == pytest.approx(30)
-    assert window.wait_seconds(160.0) == 0
-
-
-def test_window_without_room_waits_for_a_running_message() -> None:
-    """As long as all run, only an end helps."""
-    window = MinuteWindow(1)
-    window.begin()
-
-    assert window.wait_seconds(5.0) == float("inf")
-
-
-def test_daily_budget_is_renewed_at_midnight_utc() -> None:
-    """What was used counts until the day ends."""
-    budget = DailyBudget(100)
-    budget.load(NOON, 60)
-    budget.reserve(30)
-
-    assert budget.room(NOON) == 10
-    assert budget.wait_seconds(NOON) == 12 * 3600
-    assert budget.room(NOON + 12 * 3_600_000) == 100
-
-
-def test_daily_budget_takes_back_what_was_not_used() -> None:
-    """Only on the day on which it was reserved."""
-    budget = DailyBudget(100)
-    budget.load(NOON, 0)
-    budget.reserve(30)
-    budget.give_back(NOON, 30)
-    budget.reserve(20)
-    budget.room(NOON + DAY_MS)
-    budget.give_back(NOON, 20)
-
-    assert budget.room(NOON + DAY_MS) == 100
+from pillarbox.delivery.usage import Cost, SlidingWindow
+from pillarbox.route import DAY_SECONDS, Counted, HopCaps, Window
 
 
 def test_gate_closes_for_growing_pauses_and_opens_at_once() -> None:
@@ -193,24 +98,27 @@ def test_changed_cap_holds_at_once() -> None:
 
 def test_permits_name_the_narrowest_limit() -> None:
     """How many recipients may go, or when to ask again."""
-    permits = Permits(HopCaps(messages_per_minute=2, recipients_per_day=5))
+    minute, day = Window(Counted.MESSAGES, 2, 60), Window(Counted.RECIPIENTS, 5, DAY_SECONDS)
+    permits = Permits(HopCaps(windows=(minute, day)))
+    permits.usage.grant(permits.usage.plan(0.0, ahead=True))
 
-    assert permits.ask(0.0, NOON) == 5
-    permits.begin(3)
-    permits.end(1.0, NOON, 3, counts=True)
-    assert permits.ask(1.0, NOON) == 2
-    permits.begin(1)
-    assert permits.ask(1.0, NOON) == Wait(61.0)
-    permits.end(2.0, NOON, 1, counts=True)
-    assert permits.ask(62.5, NOON) == 1
-    permits.begin(1)
-    permits.end(62.5, NOON, 1, counts=True)
-    assert permits.ask(130.0, NOON) == Wait(130.0 + 12 * 3600)
+    assert permits.ask(0.0) == 5
+    permits.begin(0.0, Cost(1, 3, 1))
+    permits.end(1.0, Cost(1, 3, 1), counts=True)
+    assert permits.ask(1.0) == 2
+    permits.begin(1.0, Cost(1, 1, 1))
+    assert permits.ask(1.0) == Wait(1.0 + SlidingWindow(minute).held_seconds)
+    permits.end(2.0, Cost(1, 1, 1), counts=True)
+    permits.usage.grant(permits.usage.plan(62.5, ahead=True))
+    assert permits.ask(62.5) == 1
+    permits.begin(62.5, Cost(1, 1, 1))
+    permits.end(62.5, Cost(1, 1, 1), counts=True)
+    assert permits.ask(130.0) == Wait(62.5 + SlidingWindow(day).held_seconds)
 
 
 def test_permits_without_caps_allow_a_full_transaction() -> None:
     """RFC 5321 4.5.3.1.8: 100 recipients."""
-    assert Permits(HopCaps()).ask(0.0, NOON) == MAX_RECIPIENTS
+    assert Permits(HopCaps()).ask(0.0) == MAX_RECIPIENTS
 
 
 def test_only_one_probe_runs() -> None:
@@ -218,18 +126,22 @@ def test_only_one_probe_runs() -> None:
     permits = Permits(HopCaps())
     permits.gate.fail(0.0, 0.5)
 
-    assert permits.ask(1.0, NOON) == Wait(permits.gate.closed_until)
-    assert permits.ask(20.0, NOON) == MAX_RECIPIENTS
-    permits.begin(1)
-    assert permits.ask(20.0, NOON) == Wait(float("inf"))
+    assert permits.ask(1.0) == Wait(permits.gate.closed_until)
+    assert permits.ask(20.0) == MAX_RECIPIENTS
+    permits.begin(20.0, Cost(1, 1, 1))
+    assert permits.ask(20.0) == Wait(float("inf"))
 
 
-def test_caps_that_come_later_count_what_was_inherited() -> None:
+def test_caps_that_come_later_count_what_was_counted_before() -> None:
     """The lane was claimed before its caps were known."""
+    window = Window(Counted.MESSAGES, 10, 60)
+    before = Permits(HopCaps(windows=(window,)))
+    for _ in range(10):
+        before.usage.begin(Cost(1, 1, 1))
+        before.usage.end(100.0, Cost(1, 1, 1), counts=True)
     permits = Permits(HopCaps())
-    permits.inherit(100.0, NOON, 40)
+    permits.usage.load(before.usage.last_plan(100.0).text, 5.0, 10.0)
 
-    permits.set_caps(HopCaps(messages_per_minute=10, recipients_per_day=50))
+    permits.set_caps(HopCaps(windows=(window,)))
 
-    assert permits.ask(110.0, NOON) == Wait(160.0)
-    assert permits.ask(161.0, NOON) == 10
+    assert permits.ask(5.0) == Wait(5.0 - 10.0 + SlidingWindow(window).held_seconds)

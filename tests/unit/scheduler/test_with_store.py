@@ -15,10 +15,21 @@ from tests.support.storing import make_message, new_id, now_ms, open_database
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.delivery.usage import fills
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.net.tls import ClientContexts
 from pillarbox.retry import RetryPolicy
-from pillarbox.route import HopCaps, NextHop, Route, SmartHost, TlsMode, hop_key
+from pillarbox.route import (
+    DAY_SECONDS,
+    Counted,
+    HopCaps,
+    NextHop,
+    Route,
+    SmartHost,
+    TlsMode,
+    Window,
+    hop_key,
+)
 from pillarbox.scheduler.scheduler import Scheduler
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store import queue, schema
@@ -196,9 +207,9 @@ def worker_hop(server: Server) -> SmartHost:
     return SmartHost("127.0.0.1", server.port, TlsMode.NONE)
 
 
-async def test_recipients_of_a_day_are_counted_across_workers(database: Database) -> None:
-    """The daily cap holds exactly, also after a restart; the rest waits."""
-    caps = HopCaps(recipients_per_day=5)
+async def test_recipients_of_24_hours_are_counted_across_workers(database: Database) -> None:
+    """The cap holds exactly, also after a restart; the rest waits."""
+    caps = HopCaps(windows=(Window(Counted.RECIPIENTS, 5, DAY_SECONDS),))
     async with serve(take_all) as server:
         async with running(database, server, caps=caps, owner="first") as worker:
             for _ in range(3):
@@ -207,9 +218,10 @@ async def test_recipients_of_a_day_are_counted_across_workers(database: Database
         async with running(database, server, caps=caps, owner="second") as worker:
             await worker.submit("a@far.example", "b@far.example", "c@far.example")
             await worker.until(lambda states: states["delivered"] == 5)
-            used = await Lanes(database).usage(worker.lane, now=now_ms())
         states = await worker.states()
-    assert used == 5
+        saved = await Lanes(database).usage(worker.lane)
+    (fill,) = fills(saved.record.text, 0.0)
+    assert fill.used == 5
     assert states == {"delivered": 5, "queued": 1}
 
 

@@ -15,7 +15,7 @@ from tests.support.storing import (
 
 from pillarbox.route import lane_id
 from pillarbox.store.database import Database
-from pillarbox.store.lanes import LaneRecord, Lanes
+from pillarbox.store.lanes import LaneRecord, Lanes, UsageRecord
 
 GONE = -1_000
 """A lease that has ended when it begins."""
@@ -128,3 +128,19 @@ async def test_what_is_put_off_is_brought_forward(queue: Queue) -> None:
     assert len(await queue.due(now=now)) == 2
     assert len(await queue.due(now=now + 1000)) == 3
     assert len(await queue.due(lane=other, now=now + 1000)) == 2
+
+
+async def test_only_the_owner_of_a_lane_writes_its_usage(database: Database) -> None:
+    """A process that lost it can not overwrite what the next owner counts."""
+    lanes = Lanes(database)
+    await lanes.claim(HOP, owner="one", lease_ms=LEASE_MS)
+    await lanes.claim(OTHER_HOP, owner="two", lease_ms=LEASE_MS)
+    ours, others = UsageRecord(lane_id(HOP), "mine", "boot", 5), UsageRecord(lane_id(OTHER_HOP))
+
+    assert await lanes.save_usage([ours, others], owner="one") == {lane_id(HOP)}
+
+    saved = await lanes.usage(lane_id(HOP))
+    assert saved.record == ours
+    assert 0 <= saved.age_ms < 60_000
+    assert (await lanes.usage(lane_id(OTHER_HOP))).record.text == ""
+    assert (await lanes.usage(4711)).record == UsageRecord(4711)

@@ -262,17 +262,6 @@ async def test_a_wanted_bounce_survives_a_deferral(queue: Queue) -> None:
     assert found.recipients[0].attempts == 1
 
 
-async def test_usage_of_a_day_is_counted(queue: Queue) -> None:
-    """For caps on recipients a day; refused attempts count too."""
-    lanes = Lanes(queue.database)
-    for _ in range(2):
-        put = await queue.put("a@far.example", "b@far.example")
-        await queue.spool.settle(settlement(put, daily_usage=True))
-
-    assert await lanes.usage(queue.lane, now=now_ms()) == 4
-    assert await lanes.usage(queue.lane, now=now_ms() + 2 * 86_400_000) == 0
-
-
 async def test_two_workers_finish_a_message_exactly_once(database_url: str) -> None:
     """Recipients of one message stand in two lanes with two owners, who settle at once."""
     databases = [open_database(database_url) for _ in range(2)]

@@ -33,12 +33,13 @@ def _check_caps(caps: HopCaps) -> None:
     values = {
         "connections": caps.connections,
         "messages_per_connection": caps.messages_per_connection,
-        "messages_per_minute": caps.messages_per_minute,
-        "recipients_per_day": caps.recipients_per_day,
     }
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise DirectoryError(f"{name} is at least 1: to stop mail, hold it or reject it")
+    amounts = {str(window): min(window.amount, window.seconds) for window in caps.windows}
+    for name, value in (values | amounts).items():
+        if value < 1:
+            raise DirectoryError(f"{name}: at least 1; to stop mail, hold it or reject it")
+    if len({(window.counted, window.seconds) for window in caps.windows}) < len(caps.windows):
+        raise DirectoryError("two limits of the same kind for the same time")
 
 
 def _check_host(host: str, port: int) -> None:

@@ -11,6 +11,7 @@ from pillarbox.oauth.clouds import Cloud
 from pillarbox.oauth.sign_in import Access, Flow, SignIn
 from pillarbox.route import (
     Capture,
+    Counted,
     HopCaps,
     Microsoft365,
     NextHop,
@@ -18,6 +19,7 @@ from pillarbox.route import (
     Route,
     SmartHost,
     TlsMode,
+    Window,
 )
 from pillarbox.store.admin.routes import (
     add_route,
@@ -80,7 +82,7 @@ def _change(database: Database, seal: Seal, route_id: int, hop: NextHop) -> None
 @pytest.mark.parametrize("hop", [OPEN, Capture(), Reject("Not from here")])
 def test_a_route_is_shown_as_it_was_made(filled: Database, seal: Seal, hop: NextHop) -> None:
     """Every kind of next hop, with its caps."""
-    caps = HopCaps(3, 50, 30, 10_000)
+    caps = HopCaps(3, 50, (Window(Counted.MESSAGES, 30, 60), Window(Counted.OCTETS, 10**9, 300)))
     route_id = _add(filled, seal, hop, "*.Here.example", "far.example", caps=caps)
 
     info = filled.read_now(lambda c: show_route(c, route_id))
@@ -154,8 +156,8 @@ def test_a_next_hop_that_can_not_work_is_refused(
 
 def test_caps_are_positive(filled: Database, seal: Seal) -> None:
     """Zero would hold all mail without saying so."""
-    with pytest.raises(DirectoryError, match="messages_per_minute"):
-        _add(filled, seal, OPEN, caps=HopCaps(messages_per_minute=0))
+    with pytest.raises(DirectoryError, match="0 messages in 60 s"):
+        _add(filled, seal, OPEN, caps=HopCaps().limited(Counted.MESSAGES, 60, 0))
 
 
 @pytest.mark.parametrize("hop", [MICROSOFT, GOOGLE], ids=["microsoft365", "smarthost"])

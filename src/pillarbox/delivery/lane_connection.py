@@ -1,0 +1,31 @@
+"""One of the connections of a lane: its courier, and how much it has served."""
+
+from pillarbox.delivery.courier import Courier
+from pillarbox.observe.log import log
+from pillarbox.route import NextHop
+
+
+class LaneConnection:
+    """One connection; its task is the lane's."""
+
+    __slots__ = ("courier", "hop", "served")
+
+    def __init__(self) -> None:
+        self.courier: Courier | None = None
+        self.hop: NextHop | None = None
+        self.served = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its session stands."""
+        return self.courier is not None and self.courier.is_open
+
+    async def close(self) -> None:
+        """End the session; the next attempt begins another one."""
+        courier, self.courier = self.courier, None
+        self.served = 0
+        if courier is not None:
+            try:
+                await courier.close()
+            except Exception:
+                log.exception("delivery.close_failed")

@@ -1,0 +1,321 @@
+"""How much of what a next hop allows in a time is used: sliding windows, exact in never more.
+
+Data structures without I/O; `now` is a monotonic time in seconds. When exactly the next hop counts
+a message is unknown: somewhere between the begin and the end of the attempt. So it counts from its
+begin until the time of the window has passed since its end, and a margin.
+
+A lane has one owner, which counts alone. What others have to know if it dies stands in the store:
+before anything begins, a portion is reserved there, and all that is reserved counts as used from
+the moment when the lane is taken over (`plan`, `grant`, `load`).
+"""
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pillarbox.route import Counted, Window
+
+PORTIONS = 100
+"""A portion is this part of a window: so much at most is lost by a crash."""
+
+LEAST_PORTION = 5
+"""A small window is reserved in steps of so many, lest each message wait for the store."""
+
+_STEPS = 256
+"""What ends within this part of a window is remembered as one: memory is bounded."""
+
+_MARGIN_SECONDS = 1.0
+"""A next hop may count by whole seconds of its clock, ..."""
+
+_MARGIN_RATE = 1e-4
+"""... and its clock may run so much slower than ours; crystals are ten times better."""
+
+_UNTIL_ONE_ENDS = float("inf")
+
+
+@dataclass(slots=True)
+class _Step:
+    """So much ended between two moments."""
+
+    first: float
+    last: float
+    amount: int
+
+
+class Cost(NamedTuple):
+    """What an attempt counts."""
+
+    messages: int
+    recipients: int
+    octets: int
+
+    def of(self, counted: Counted) -> int:
+        """What it counts in a window of this kind."""
+        match counted:
+            case Counted.MESSAGES:
+                return self.messages
+            case Counted.RECIPIENTS:
+                return self.recipients
+            case Counted.OCTETS:
+                return self.octets
+
+
+LEAST_COST = Cost(1, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a window is. `next_seconds`: so long until more may begin, 0 is at once."""
+
+    window: Window
+    used: int
+    next_seconds: float
+
+
+class SlidingWindow:
+    """What one window has seen. `running` is told by the caller: what has begun and not ended."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.reserved = 0
+        """So much may still begin before more has to be reserved in the store."""
+        self._steps: deque[_Step] = deque()
+        self._ended = 0
+
+    @property
+    def held_seconds(self) -> float:
+        """How long something counts after its end."""
+        seconds = self.window.seconds
+        return seconds + _MARGIN_SECONDS + seconds * _MARGIN_RATE
+
+    def add(self, now: float, amount: int) -> None:
+        """So much has ended."""
+        if not amount:
+            return
+        self._ended += amount
+        last = self._steps[-1] if self._steps else None
+        if last is not None and now - last.first <= self.window.seconds / _STEPS:
+            last.last = now
+            last.amount += amount
+        else:
+            self._steps.append(_Step(now, now, amount))
+
+    def used(self, now: float) -> int:
+        """How much has ended and still counts."""
+        steps, held = self._steps, self.held_seconds
+        while steps and steps[0].last + held <= now:
+            self._ended -= steps.popleft().amount
+        return self._ended
+
+    def room(self, now: float, running: int) -> int:
+        """How much may begin."""
+        return max(self.window.amount - self.used(now) - running, 0)
+
+    def room_at(self, now: float, running: int, wanted: int) -> float:
+        """From when on so much may begin: `now` or later, infinity until a running one ends."""
+        missing = wanted - (self.window.amount - self.used(now) - running)
+        if missing <= 0:
+            return now
+        for step in self._steps:
+            missing -= step.amount
+            if missing <= 0:
+                return step.last + self.held_seconds
+        return _UNTIL_ONE_ENDS
+
+    def fill(self, now: float) -> Fill:
+        """How full it is."""
+        used = min(self.used(now), self.window.amount)
+        return Fill(self.window, used, self.room_at(now, 0, 1) - now)
+
+    def within(self, amount: int) -> int:
+        """What an attempt counts here. One that alone is more than is ever allowed takes all: the
+        next hop may say no, but it does not stop the mail behind it for ever."""
+        return min(amount, self.window.amount)
+
+    def portion(self, wanted: int) -> int:
+        """How much more to reserve, if so much is to begin."""
+        amount = self.window.amount
+        usual = max(amount // PORTIONS, min(amount, LEAST_PORTION))
+        return max(usual, wanted - self.reserved)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is time to reserve more."""
+        return 2 * self.reserved < self.portion(0)
+
+    def dump(self, now: float, reserved: int, *, is_limit: bool) -> dict[str, Any]:
+        """For the store: `reserved` is all that may have begun or still begin."""
+        self.used(now)
+        return {
+            "counted": self.window.counted.value,
+            "amount": self.window.amount if is_limit else 0,
+            "seconds": self.window.seconds,
+            "reserved": reserved,
+            # Rounded down: it counts longer rather than shorter.
+            "ended": [[int((now - step.last) * 1000), step.amount] for step in self._steps],
+        }
+
+    @classmethod
+    def load(cls, saved: dict[str, Any], now: float, elapsed_seconds: float) -> "SlidingWindow":
+        """From the store, so long after it was dumped. What was reserved counts from now on."""
+        found = cls(Window(Counted(saved["counted"]), saved["amount"], saved["seconds"]))
+        for age_ms, amount in saved["ended"]:
+            found.add(now - elapsed_seconds - age_ms / 1000, amount)
+        found.add(now, saved["reserved"])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written to the store, and what may begin once it is there."""
+
+    text: str
+    portions: tuple[tuple[SlidingWindow, int], ...]
+
+
+class Usage:
+    """All windows of a lane."""
+
+    def __init__(self) -> None:
+        self.is_changed = False
+        """Whether the store knows less than could be said."""
+        self._known: dict[tuple[Counted, int], SlidingWindow] = {}
+        self._windows: list[SlidingWindow] = []
+        self._running = dict.fromkeys(Counted, 0)
+        self._wanted = Cost(0, 0, 0)
+
+    def __bool__(self) -> bool:
+        return bool(self._windows)
+
+    def set_windows(self, windows: tuple[Window, ...]) -> None:
+        """These hold from now on; what was counted before still counts."""
+        self._windows = []
+        for window in windows:
+            found = self._known.setdefault((window.counted, window.seconds), SlidingWindow(window))
+            found.window = window
+            self._windows.append(found)
+
+    def most_recipients(self, now: float, most: int) -> int:
+        """How many recipients an attempt may have now; 0: ask `begin_at`."""
+        for each in self._windows:
+            counted = each.window.counted
+            room = each.room(now, self._running[counted])
+            if counted is Counted.RECIPIENTS:
+                most = min(most, room)
+            elif not room:
+                return 0
+        return most
+
+    def begin_at(self, now: float, cost: Cost) -> float:
+        """From when on an attempt may begin, as the windows say."""
+        return max(
+            (
+                each.room_at(now, self._running[counted], each.within(cost.of(counted)))
+                for each in self._windows
+                for counted in [each.window.counted]
+            ),
+            default=now,
+        )
+
+    def is_reserved(self, cost: Cost) -> bool:
+        """Whether the store knows that so much may begin; if not, a plan will ask for it."""
+        if all(cost.of(each.window.counted) <= each.reserved for each in self._windows):
+            return True
+        self._wanted = cost
+        return False
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is time to reserve more."""
+        return bool(self._windows) and any(each.is_low for each in self._windows)
+
+    def begin(self, cost: Cost) -> None:
+        """An attempt begins."""
+        self._run(cost, 1)
+        for each in self._windows:
+            each.reserved -= cost.of(each.window.counted)
+        self.is_changed = True
+
+    def end(self, now: float, cost: Cost, *, counts: bool) -> None:
+        """It is over; it `counts` if the next hop may have seen it."""
+        self._run(cost, -1)
+        for each in self._windows:
+            amount = cost.of(each.window.counted)
+            if counts:
+                each.add(now, amount)
+            else:
+                each.reserved += amount
+        self.is_changed = True
+
+    def _run(self, cost: Cost, sign: int) -> None:
+        running = self._running
+        running[Counted.MESSAGES] += sign * cost.messages
+        running[Counted.RECIPIENTS] += sign * cost.recipients
+        running[Counted.OCTETS] += sign * cost.octets
+
+    # What the store is told, and what it tells.
+
+    def plan(self, now: float, *, ahead: bool) -> Plan:
+        """What to write now; `ahead`: with another portion of each window that is low."""
+        wanted, self._wanted = self._wanted, Cost(0, 0, 0)
+        portions = []
+        dumps = []
+        for key, each in list(self._known.items()):
+            is_limit = each in self._windows
+            if not is_limit and not each.used(now):
+                del self._known[key]
+                continue
+            counted = each.window.counted
+            reserved = 0
+            if is_limit:
+                needed = wanted.of(counted)
+                more = ahead and (each.is_low or needed > each.reserved)
+                portion = each.portion(needed) if more else 0
+                portions.append((each, portion))
+                reserved = self._running[counted] + each.reserved + portion
+            dumps.append(each.dump(now, reserved, is_limit=is_limit))
+        self.is_changed = False
+        return Plan(json.dumps({"windows": dumps}, separators=(",", ":")), tuple(portions))
+
+    @staticmethod
+    def grant(plan: Plan) -> None:
+        """The plan is durable."""
+        for each, portion in plan.portions:
+            each.reserved += portion
+
+    def last_plan(self, now: float) -> Plan:
+        """What to write at the end: nothing more begins here."""
+        for each in self._known.values():
+            each.reserved = 0
+        return self.plan(now, ahead=False)
+
+    def fill(self, now: float) -> list[Fill]:
+        """How full the windows are, by what has ended."""
+        return [each.fill(now) for each in self._windows]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is something that the store should know."""
+        return bool(self._known)
+
+    def load(self, text: str, now: float, elapsed_seconds: float) -> None:
+        """Go on with what another owner, or we, had written so long ago."""
+        limits = tuple(each.window for each in self._windows)
+        loaded = [SlidingWindow.load(saved, now, elapsed_seconds) for saved in _windows_of(text)]
+        self._known = {(each.window.counted, each.window.seconds): each for each in loaded}
+        self.set_windows(limits)
+        # What was reserved has a time now, from which it counts.
+        self.is_changed = bool(loaded)
+
+
+def _windows_of(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)["windows"] if text else []
+    return found
+
+
+def fills(text: str, elapsed_seconds: float) -> list[Fill]:
+    """What was written so long ago, for people: without what is reserved, as nobody knows whether
+    that was used."""
+    saved = [{**each, "reserved": 0} for each in _windows_of(text) if each["amount"]]
+    return [SlidingWindow.load(each, 0.0, elapsed_seconds).fill(0.0) for each in saved]

@@ -1,0 +1,140 @@
+"""What a next hop allows in a time holds whatever becomes of workers, in virtual time."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from tests.support.queueing import HOP, make_message, make_tenant
+from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
+from tests.support.suspending import SimulatedSuspensions
+from tests.support.virtual_time import simulate
+
+from pillarbox.mail.identifier import IdGenerator
+from pillarbox.route import Counted, HopCaps, Route, SmartHost, TlsMode, Window, hop_key
+from pillarbox.scheduler.scheduler import Scheduler
+from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
+
+OTHER = SmartHost("other.far.example", 25, TlsMode.NONE)
+CAPS = HopCaps(connections=2, windows=(Window(Counted.MESSAGES, 30, 60),))
+
+
+class House:
+    """Workers over one store; all mail for far.example goes to a next hop with a window."""
+
+    def __init__(self) -> None:
+        self.store = SimulatedStore()
+        self.far = FarSide(latency_seconds=0.2)
+        self.directory = SimulatedDirectory(
+            make_tenant(Route(1, "", "", HOP, CAPS), Route(2, "", "other.example", OTHER))
+        )
+        self.owners = 0
+
+    async def start(self) -> tuple[Scheduler, "asyncio.Task[None]"]:
+        """Another worker."""
+        self.owners += 1
+        scheduler = Scheduler(
+            SchedulerSettings("relay.here.example", f"worker-{self.owners}"),
+            SchedulerStores(
+                self.store,
+                self.store,
+                self.directory,
+                lambda: self.store.trouble,
+                SimulatedSuspensions(self.store),
+            ),
+            SchedulerMeans(
+                self.far.courier_for, IdGenerator(self.owners).next_id, wall, lambda: 0.5
+            ),
+        )
+        task = asyncio.get_running_loop().create_task(scheduler.run())
+        await asyncio.sleep(0.01)
+        return scheduler, task
+
+    async def kill(self, scheduler: Scheduler, task: "asyncio.Task[None]") -> None:
+        """A worker dies; timers of its lanes are all that is left of it here."""
+        scheduler._group = None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        self.far.open = 0
+
+    def put(self, scheduler: Scheduler, count: int) -> None:
+        """So many messages are accepted."""
+        for _ in range(count):
+            scheduler.offer(self.store.keep(make_message(received_at=wall())))
+
+    def check(self, count: int) -> None:
+        """All of it has arrived; no minute had more than 30 attempts, wherever it began."""
+        assert len(self.far.delivered()) == count
+        assert self.far.most_open <= 2
+        times = sorted(at for at, _ in self.far.attempts)
+        for early, late in zip(times, times[30:], strict=False):
+            assert late - early > 60
+
+
+@pytest.mark.parametrize("after_seconds", [0.5, 30, 64])
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_the_next_worker_goes_on_with_the_window(ending: str, after_seconds: float) -> None:
+    """In the middle of a burst the owner of the lane ends in order, or dies without a word."""
+
+    async def run() -> None:
+        house = House()
+        first, task = await house.start()
+        house.put(first, 100)
+        await asyncio.sleep(after_seconds)
+        if ending == "stop":
+            await first.drain(5)
+            await task
+        else:
+            await house.kill(first, task)
+        second, task = await house.start()
+        await asyncio.sleep(300)
+        house.check(100)
+        await second.drain(5)
+        await task
+
+    simulate(run())
+
+
+def test_without_the_store_nothing_begins_that_it_does_not_know() -> None:
+    """While it does not answer only what is reserved goes; then it goes on by itself."""
+
+    async def run() -> None:
+        house = House()
+        scheduler, task = await house.start()
+        house.put(scheduler, 20)
+        await asyncio.sleep(0.45)
+        house.store.keeps_usage = False
+        await asyncio.sleep(5)
+        stuck = len(house.far.attempts)
+        await asyncio.sleep(3)
+        assert len(house.far.attempts) == stuck < 20
+        house.store.keeps_usage = True
+        await asyncio.sleep(10)
+        house.check(20)
+        await scheduler.drain(5)
+        await task
+
+    simulate(run())
+
+
+def test_a_full_window_slows_no_other_lane() -> None:
+    """Mail for other next hops goes at once."""
+
+    async def run() -> None:
+        house = House()
+        scheduler, task = await house.start()
+        house.put(scheduler, 100)
+        await asyncio.sleep(10)
+        begun = asyncio.get_running_loop().time()
+        other = house.store.lane(hop_key(OTHER))
+        for _ in range(50):
+            message = make_message("bob@other.example", lane=other, received_at=wall())
+            scheduler.offer(house.store.keep(message))
+        await asyncio.sleep(5)
+        times = [one.at - begun for one in house.far.deliveries if one.hop == hop_key(OTHER)]
+        assert len(times) == 50
+        assert max(times) < 4
+        await scheduler.drain(5)
+        await task
+
+    simulate(run())

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -62,6 +63,8 @@ class NextHop:
         self._open = 0
         self.most_connections = 0
         """So many were open at the same time."""
+        self.begun: list[float] = []
+        """When each mail transaction began, in seconds."""
 
     def open(self) -> None:
         """Listen from now on."""
@@ -138,6 +141,7 @@ class NextHop:
             argument = line.partition(b":")[2].strip().decode()
             match verb:
                 case "MAIL":
+                    self.begun.append(time.monotonic())
                     message = Taken(argument)
                     self._answer(connection, verb)
                 case "RCPT":

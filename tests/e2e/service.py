@@ -86,6 +86,10 @@ class Pillarbox:
             metrics_port=self.metrics_port,
         )
         self.config.write_text(text + more_configuration)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make what is missing, and the first account; again after another database was named."""
         self.card = self._prepare()
         self.password = self._fact("Password")
 

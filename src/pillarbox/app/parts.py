@@ -8,7 +8,7 @@ from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
-from pillarbox.config import Delivery, Limits, Settings
+from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.smtp_connect import SessionSettings
@@ -141,9 +141,14 @@ async def build(
     )
 
 
+def _seal(settings: Settings, order: WorkerOrder) -> Seal:
+    """Looks for other keys in the configuration when it meets one that it does not know."""
+    return Seal(settings.master_key, lambda: load(order.config_path).master_key)
+
+
 async def _open_stores(order: WorkerOrder, settings: Settings, database: Database) -> _Stores:
     """Give back what dead workers owned, then take a number."""
-    directory = Directory(database, Seal(settings.master_key or None))
+    directory = Directory(database, _seal(settings, order))
     instances, lanes = Instances(database), Lanes(database)
     for token in order.dead_tokens:
         await lanes.release_owner(token)
@@ -209,7 +214,7 @@ def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: S
 def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> TokenSource:
     clock = Clock()
     return TokenSource(
-        Grants(database, Seal(settings.master_key or None)),
+        Grants(database, _seal(settings, order)),
         ClientContexts(),
         owner=order.token,
         monotonic=clock.seconds,

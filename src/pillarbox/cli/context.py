@@ -42,6 +42,12 @@ class Cli:
 
         return load(self.find_config())
 
+    def master_key_file(self) -> Path | None:
+        """The file that master_key_file names. Raises ConfigError."""
+        from pillarbox.config import secret_file
+
+        return secret_file("master_key", self.find_config())
+
     @contextmanager
     def database(self) -> "Iterator[Database]":
         """The store, closed at the end. It must be there already: only the service makes it.

@@ -22,6 +22,7 @@ NOUNS = {
     "send-as": ("send_as", "Further sender addresses of an account."),
     "route": ("route", "Where mail goes from here: smart host, Microsoft 365, capture or reject."),
     "m365": ("m365", "Microsoft 365 as the way out: set it up, and check it."),
+    "key": ("key", "The master key that seals passwords at rest, and its change."),
     "queue": ("queue", "Mail that waits: why, and what to do with it."),
     "capture": ("capture", "Mail that was captured instead of sent."),
     "trace": ("trace", "What became of a message."),

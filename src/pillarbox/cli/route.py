@@ -189,7 +189,7 @@ def _changed(before: Route, options: RouteOptions, *, is_new: bool = False) -> R
 
 
 def _seal(cli: Cli) -> Seal:
-    return Seal(cli.settings().master_key or None)
+    return Seal(cli.settings().master_key)
 
 
 def _find(database: Database, text: str) -> RouteInfo:

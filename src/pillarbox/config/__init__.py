@@ -1,6 +1,6 @@
 """The configuration: what a process needs to start. `load` reads it into frozen `Settings`."""
 
-from pillarbox.config.load import load
+from pillarbox.config.load import load, secret_file
 from pillarbox.config.settings import (
     Delivery,
     Limits,
@@ -11,4 +11,14 @@ from pillarbox.config.settings import (
     Tls,
 )
 
-__all__ = ["Delivery", "Limits", "Listener", "Log", "Metrics", "Settings", "Tls", "load"]
+__all__ = [
+    "Delivery",
+    "Limits",
+    "Listener",
+    "Log",
+    "Metrics",
+    "Settings",
+    "Tls",
+    "load",
+    "secret_file",
+]

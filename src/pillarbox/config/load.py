@@ -1,4 +1,5 @@
-"""Read the configuration: TOML file, then PILLARBOX_* of the environment, then *_FILE secrets.
+"""Read the configuration: TOML file, then PILLARBOX_* of the environment, then *_FILE secrets, and
+what systemd hands over of those.
 
 Later ones win. Everything that is wrong is said at once, as `path: what is wrong (hint: what to
 write)`. A relative path is relative to the folder of the file.
@@ -23,6 +24,9 @@ from pillarbox.errors import ConfigError, Problem
 PREFIX = "PILLARBOX_"
 SECRETS = ("master_key", "database_url")
 """Options that can also be given as NAME_file: the file holds the value."""
+
+CREDENTIAL_PREFIX = "pillarbox."
+"""So these options are named as credentials of systemd."""
 
 NOT_OPTIONS = ("CONFIG", "DATA", "FIRST_ACCOUNT")
 """Names with our prefix that the programs read themselves."""
@@ -77,8 +81,10 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     reading = _Reading((file.parent if file else Path()).absolute())
     if file is not None:
         _read_file(reading, file)
-    _read_environment(reading, os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    _read_environment(reading, environment)
     _read_secret_files(reading)
+    _read_credentials(reading, environment)
     _fill_in_paths(reading)
     settings = None
     try:
@@ -148,6 +154,35 @@ def _read_secret_files(reading: _Reading) -> None:
         except (OSError, UnicodeDecodeError) as error:
             cause = error.strerror if isinstance(error, OSError) else "is no text"
             reading.complain(f"{name}_file", f"{file}: {cause}", "name a file that can be read")
+
+
+def _read_credentials(reading: _Reading, environment: Mapping[str, str]) -> None:
+    """Secrets that are given nowhere else and that systemd hands over (LoadCredential=)."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    for name in SECRETS if folder else ():
+        file = Path(str(folder)) / f"{CREDENTIAL_PREFIX}{name}"
+        if name in reading.raw or not file.exists():
+            continue
+        try:
+            reading.raw[name] = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "is no text"
+            reading.complain(name, f"{file}: {cause}", "let systemd start it as its user")
+
+
+def secret_file(
+    name: str, file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Path | None:
+    """The file that NAME_file names; None if the option is given in another way, or not at all.
+
+    Raises ConfigError where the configuration can not be read.
+    """
+    reading = _Reading((file.parent if file else Path()).absolute())
+    if file is not None:
+        _read_file(reading, file)
+    _read_environment(reading, os.environ if environment is None else environment)
+    value = reading.raw.get(f"{name}_file")
+    return None if value is None else reading.base / str(value)
 
 
 def _fill_in_paths(reading: _Reading) -> None:

@@ -90,15 +90,19 @@ def _host_name(text: str) -> str:
     return text
 
 
-def _master_key(value: object) -> bytes:
-    """Decode the key from base64; empty stays empty (nothing can be sealed then)."""
-    if isinstance(value, bytes):
+def _master_keys(value: object) -> tuple[bytes, ...]:
+    """Decode the keys from base64, blank separated; with none nothing can be sealed."""
+    if isinstance(value, tuple):
         return value
+    return tuple(_master_key(text) for text in str(value).split())
+
+
+def _master_key(text: str) -> bytes:
     try:
-        key = base64.b64decode(str(value).strip(), validate=True)
+        key = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError("is no base64") from None
-    if key and len(key) != MASTER_KEY_OCTETS:
+    if len(key) != MASTER_KEY_OCTETS:
         raise ValueError(f"is {len(key)} octets long, not {MASTER_KEY_OCTETS}")
     return key
 
@@ -289,8 +293,10 @@ class Settings(_Section):
     data_directory: ResolvedPath = Field(default=Path("data"), validate_default=True)
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(repr=False)
     """`load` sets it to a SQLite database in the data directory unless it is given."""
-    master_key: Annotated[bytes, BeforeValidator(_master_key)] = Field(default=b"", repr=False)
-    """Seals secrets at rest: 32 octets, in base64."""
+    master_key: Annotated[tuple[bytes, ...], BeforeValidator(_master_keys)] = Field(
+        default=(), repr=False
+    )
+    """Seals secrets at rest: 32 octets, in base64. Of several the first one seals, all open."""
     host_name: Annotated[str, AfterValidator(_host_name)] = Field(
         default_factory=lambda: os.uname().nodename
     )

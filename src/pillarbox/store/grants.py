@@ -58,7 +58,7 @@ def put_grant(
     connection: Connection, route_id: int, refresh_token: str, *, seal: Seal, now: Timestamp
 ) -> None:
     """Keep what a person granted just now in place of what was there. Raises SecretError."""
-    sealed = seal.seal(refresh_token.encode(), _context(route_id))
+    sealed = seal.seal(refresh_token.encode(), secret_context(route_id))
     query = select(oauth_grant.c.version).where(oauth_grant.c.route_id == route_id)
     values = {
         "refresh_token_sealed": sealed,
@@ -90,7 +90,7 @@ def lease(
     row = connection.execute(statement).first()
     if row is None:
         return connection.scalar(select(oauth_grant.c.version).where(is_it)) is not None
-    return Grant(grant_id, seal.open(row[0], _context(grant_id)).decode(), row[1])
+    return Grant(grant_id, seal.open(row[0], secret_context(grant_id)).decode(), row[1])
 
 
 def save(
@@ -105,7 +105,7 @@ def save(
     """See Grants.save."""
     values: dict[str, int | bytes] = {"used_at": now}
     if refresh_token != used.refresh_token:
-        sealed = seal.seal(refresh_token.encode(), _context(used.grant_id))
+        sealed = seal.seal(refresh_token.encode(), secret_context(used.grant_id))
         values |= {"refresh_token_sealed": sealed, "version": used.version + 1}
     # Also where the lease has ended meanwhile: who took it over has an older token than this one,
     # and what it saves then does not fit the version any more.
@@ -127,5 +127,6 @@ def grant_facts(connection: Connection, grant_id: int) -> GrantFacts | None:
     return None if row is None else GrantFacts(*row)
 
 
-def _context(route_id: int) -> str:
+def secret_context(route_id: int) -> str:
+    """The place for which a refresh token is sealed."""
     return f"route {format_id(route_id)}: refresh token"

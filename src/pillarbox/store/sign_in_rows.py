@@ -29,8 +29,8 @@ def sign_in_of(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> SignIn
         authority=row["oauth_authority"] or "",
         tenant_id=row["oauth_tenant_id"] or "",
         token_url=row["oauth_token_url"] or "",
-        secret=_opened(seal, row["oauth_secret_sealed"], _secret_context(route_id)),
-        private_key=_opened(seal, row["oauth_key_sealed"], _key_context(route_id)),
+        secret=_opened(seal, row["oauth_secret_sealed"], secret_context(route_id)),
+        private_key=_opened(seal, row["oauth_key_sealed"], key_context(route_id)),
         certificate=row["oauth_certificate"] or "",
         secret_ends_at=row["oauth_secret_ends_at"],
         ca_file=row["ca_file"] or "",
@@ -49,8 +49,8 @@ def sign_in_values(
         "oauth_authority": sign_in.authority or None,
         "oauth_tenant_id": sign_in.tenant_id or None,
         "oauth_token_url": sign_in.token_url or None,
-        "oauth_secret_sealed": seal.seal(secret, _secret_context(route_id)) if secret else None,
-        "oauth_key_sealed": seal.seal(key, _key_context(route_id)) if key else None,
+        "oauth_secret_sealed": seal.seal(secret, secret_context(route_id)) if secret else None,
+        "oauth_key_sealed": seal.seal(key, key_context(route_id)) if key else None,
         "oauth_certificate": sign_in.certificate or None,
         "oauth_secret_ends_at": sign_in.secret_ends_at,
     }
@@ -60,9 +60,11 @@ def _opened(seal: Seal | None, sealed: bytes | None, context: str) -> str:
     return "" if seal is None or sealed is None else seal.open(sealed, context).decode()
 
 
-def _secret_context(route_id: int) -> str:
+def secret_context(route_id: int) -> str:
+    """The place for which a client secret is sealed."""
     return f"route {format_id(route_id)}: client secret"
 
 
-def _key_context(route_id: int) -> str:
+def key_context(route_id: int) -> str:
+    """The place for which the private key of a certificate is sealed."""
     return f"route {format_id(route_id)}: private key"

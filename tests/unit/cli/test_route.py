@@ -228,6 +228,7 @@ def test_show_tells_how_full_each_window_is_and_when_the_next_message_goes(
     assert (minute["counted"], minute["amount"], minute["used"]) == ("messages", 30, 30)
     assert minute["next_at"].endswith("Z")
     assert octets == {
+        "hop": "smarthost:relay.example:587:starttls",
         "counted": "octets",
         "amount": 150_000_000,
         "seconds": 300,

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pillarbox.config import Settings, load
+from pillarbox.config import Settings, load, secret_file
 from pillarbox.errors import ConfigError
 from pillarbox.route import TlsMode
 
@@ -125,7 +125,24 @@ def test_secrets_come_from_files(tmp_path: Path, where: str) -> None:
 
     settings = load(file, {} if where == "file" else given_file)
 
-    assert settings.master_key == KEY
+    assert settings.master_key == (KEY,)
+    environment = {} if where == "file" else given_file
+    assert secret_file("master_key", file, environment) == tmp_path / "master.key"
+
+
+def test_secrets_come_from_credentials_of_systemd(tmp_path: Path) -> None:
+    """LoadCredential= puts them into a folder; what is given otherwise goes over it."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    other = bytes(32)
+    both = b"\n".join(base64.b64encode(key) for key in (KEY, other))
+    _write(folder / "pillarbox.master_key", both.decode() + "\n")
+    environment = {"CREDENTIALS_DIRECTORY": str(folder)}
+
+    assert load(None, environment).master_key == (KEY, other)
+    environment["PILLARBOX_MASTER_KEY"] = base64.b64encode(other).decode()
+    assert load(None, environment).master_key == (other,)
+    assert secret_file("master_key", None, environment) is None
 
 
 def test_a_secret_file_of_the_environment_goes_over_the_secret_of_the_file(tmp_path: Path) -> None:

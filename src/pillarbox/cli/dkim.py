@@ -98,7 +98,7 @@ def create(
     both then."""
     if file is not None and algorithm is not None:
         raise click.UsageError("an imported key has its algorithm")
-    seal = Seal(cli.settings().master_key or None)
+    seal = Seal(cli.settings().master_key)
     name = read_domain(domain)
     if file is not None:
         private = read_private_key(file.read_bytes())
@@ -118,7 +118,7 @@ def create(
 @click.pass_obj
 def rotate(cli: Cli, domain: str) -> None:
     """Make a successor for each key that signs the mail of a domain now."""
-    seal = Seal(cli.settings().master_key or None)
+    seal = Seal(cli.settings().master_key)
     name = read_domain(domain)
     with cli.database() as database:
         keys = database.read_now(lambda c: list_keys(c, name))

@@ -128,7 +128,7 @@ def check(cli: Cli, route_id: str | None) -> None:
     Without ROUTE all routes by Microsoft 365 are tried.
     """
     settings = cli.settings()
-    seal = Seal(settings.master_key or None)
+    seal = Seal(settings.master_key)
     with cli.database() as database:
         routes = _routes(database, route_id, seal)
         found = asyncio.run(_check(routes, database, seal, settings.host_name))

@@ -43,12 +43,14 @@ class AttemptResult:
     encryption or login; or it refused this mail and would refuse all other): the outcomes are all
     DEFERRED then, and other mail need not be tried before the hop is well again. `reason` explains
     it. `throttled` says that the hop asked for less: the lane backs off.
+    `transactions`: so many messages the hop has seen, where it takes fewer recipients at once.
     """
 
     outcomes: list[RecipientOutcome]
     hop_failure: Reply | None = None
     throttled: bool = False
     reason: HopReason | None = None
+    transactions: int = 1
 
     @property
     def was_seen(self) -> bool:

@@ -262,8 +262,9 @@ class Lane:
             self._source.shut(None)
         return None
 
-    def _end(self, attempt: Attempt, *, counts: bool) -> None:
-        self.permits.end(self._tools.monotonic(), attempt.cost, counts=counts)
+    def _end(self, attempt: Attempt, *, counts: bool, transactions: int = 1) -> None:
+        now = self._tools.monotonic()
+        self.permits.end(now, attempt.cost, counts=counts, transactions=transactions)
         if self._not_before == _UNTIL_ONE_ENDS:
             self._not_before = 0.0
 
@@ -286,7 +287,7 @@ class Lane:
         connection.served += 1
         failure = result.hop_failure
         was_seen = failure is None or result.was_seen
-        self._end(attempt, counts=was_seen)
+        self._end(attempt, counts=was_seen, transactions=result.transactions)
         if not was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False

@@ -66,7 +66,8 @@ class Permits:
         self.usage.begin(cost)
         return None
 
-    def end(self, now: float, cost: Cost, *, counts: bool) -> None:
-        """It is over; it `counts` against the caps if the hop may have seen it."""
+    def end(self, now: float, cost: Cost, *, counts: bool, transactions: int = 1) -> None:
+        """It is over; it `counts` against the caps if the hop may have seen it, each of its
+        transactions."""
         self._running -= 1
-        self.usage.end(now, cost, counts=counts)
+        self.usage.end(now, cost, counts=counts, transactions=transactions)

@@ -45,11 +45,18 @@ class SmtpAttempt:
         self._hop_failure: Reply | None = None
         self._reason: HopReason | None = None
         self._throttled = False
+        self._transactions = 0
 
     @property
     def result(self) -> AttemptResult:
         """What it came to."""
-        return AttemptResult(self._outcomes, self._hop_failure, self._throttled, self._reason)
+        return AttemptResult(
+            self._outcomes,
+            self._hop_failure,
+            self._throttled,
+            self._reason,
+            max(self._transactions, 1),
+        )
 
     def give_up(self, recipients: Sequence[Recipient], failure: Failure) -> None:
         """No session: these recipients wait."""
@@ -95,6 +102,7 @@ class SmtpAttempt:
             await send_content(connection, message, self._content)
         elif is_reused and core.was_stale:
             return None
+        self._transactions += 1
         again = self._judge(core, batch) + rest
         if core.failure is None:
             return again

@@ -237,13 +237,16 @@ class Usage:
             each.reserved -= cost.of(each.window.counted)
         self.is_changed = True
 
-    def end(self, now: float, cost: Cost, *, counts: bool) -> None:
-        """It is over; it `counts` if the next hop may have seen it."""
+    def end(self, now: float, cost: Cost, *, counts: bool, transactions: int = 1) -> None:
+        """It is over; it `counts` if the next hop may have seen it, in so many transactions: that
+        there would be more than one was not known at its begin."""
         self._run(cost, -1)
+        more = Cost(transactions - 1, 0, (transactions - 1) * cost.octets)
         for each in self._windows:
-            amount = cost.of(each.window.counted)
+            amount, extra = cost.of(each.window.counted), more.of(each.window.counted)
             if counts:
-                each.add(now, amount)
+                each.add(now, amount + extra)
+                each.reserved = max(each.reserved - extra, 0)
             else:
                 each.reserved += amount
         self.is_changed = True

@@ -196,6 +196,7 @@ async def test_the_limits_of_rfc_9422_are_kept(courier_to: CourierMaker) -> None
         result = await attempt(courier_to(server.port), message(recipients=5))
 
     assert states(result) == dict.fromkeys(range(5), DELIVERED)
+    assert result.transactions == 3
     assert len(server.peers) == 2
 
 

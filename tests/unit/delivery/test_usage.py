@@ -308,3 +308,16 @@ def test_small_windows_are_reserved_in_steps() -> None:
     for _ in range(LEAST_PORTION):
         assert world.permits.begin(world.now, Cost(1, 1, 1)) is None
     assert world.permits.begin(world.now, Cost(1, 1, 1)) == Wait(float("inf"))
+
+
+def test_each_transaction_of_an_attempt_counts() -> None:
+    """A next hop that takes fewer recipients at once has seen more messages."""
+    usage = Usage()
+    usage.set_windows((MINUTE, Window(Counted.RECIPIENTS, 100, 60)))
+    usage.grant(usage.plan(0.0, ahead=True))
+    cost = Cost(1, 25, 1000)
+    usage.begin(cost)
+
+    usage.end(1.0, cost, counts=True, transactions=3)
+
+    assert [fill.used for fill in usage.fill(1.0)] == [3, 25]

@@ -28,6 +28,8 @@ from tests.e2e.flooding import (
 from tests.e2e.service import Pillarbox, running
 from tests.e2e.waiting import wait_until
 
+from pillarbox.mail.spooled import INLINE_OCTETS
+
 LIMIT = 4 * MIB
 HANDSHAKES = 60
 HANDSHAKE_SECONDS = 5
@@ -97,7 +99,8 @@ def test_row_48_endless_line_of_data(service: Pillarbox) -> None:
     ids=["many fields", "one field"],
 )
 def test_row_50_header_bombs(service: Pillarbox, bomb: bytes) -> None:
-    """A hundred thousand fields, and one of 3 MB: 552 5.3.4, in little memory."""
+    """A hundred thousand fields, and one of 3 MB: 552 5.3.4. Content that small stays in memory,
+    for a moment in pieces and in one."""
 
     def attack() -> None:
         with Talker(service, tls=True) as talker:
@@ -106,7 +109,7 @@ def test_row_50_header_bombs(service: Pillarbox, bomb: bytes) -> None:
 
             assert talker.reply().startswith("552 5.3.4 The header ")
 
-    _stays_flat(service, MIB, attack)
+    _stays_flat(service, 2 * INLINE_OCTETS, attack)
 
 
 @pytest.mark.parametrize(

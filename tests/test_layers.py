@@ -18,7 +18,7 @@ LAYERS = (
     ("mail",),
     ("explain", "oauth"),
     ("smtp", "route", "retry", "publish"),
-    ("discovery",),
+    ("discovery", "microsoft365_caps"),
     ("diagnosis",),
     ("config", "observe", "files"),
     ("net", "store"),
@@ -36,6 +36,7 @@ LAYERS = (
 PURE = {
     *("errors", "values", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"),
     *("discovery", "diagnosis"),
+    "microsoft365_caps",
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),

@@ -46,6 +46,20 @@ class Microsoft365Way(StrEnum):
     """How mail comes into a mailbox of Microsoft 365."""
 
     SMTP = "smtp"
+    GRAPH = "graph"
+    """By HTTPS: sendMail of Microsoft Graph."""
+    GRAPH_OR_SMTP = "graph-or-smtp"
+    """By Graph, and by SMTP what Graph can not take."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether mail goes by Graph first."""
+        return self is not Microsoft365Way.SMTP
+
+    @property
+    def has_smtp(self) -> bool:
+        """Whether mail may go by SMTP."""
+        return self is not Microsoft365Way.GRAPH
 
 
 class OtherFrom(StrEnum):
@@ -64,7 +78,8 @@ class Microsoft365:
     """Send by one mailbox of Microsoft 365.
 
     `senders` are the keys of further addresses that the mailbox may send as, and "@domain" for all
-    of a domain. `host`, `port` and `ca_file` differ from those of the cloud only for tests.
+    of a domain. `host`, `port`, `graph_url` and `ca_file` differ from those of the cloud only for
+    tests.
     """
 
     mailbox: str
@@ -76,6 +91,7 @@ class Microsoft365:
     ca_file: str = ""
     senders: tuple[str, ...] = ()
     other_from: OtherFrom = OtherFrom.PASS
+    graph_url: str = ""
 
     def may_send_as(self, author: Mailbox) -> bool:
         """Whether Microsoft lets the mailbox use this address, as far as the route says."""
@@ -95,6 +111,31 @@ class Microsoft365:
         facts = CLOUDS[self.cloud]
         is_for_a_person = self.sign_in.flow.is_for_a_person
         return Access(self.sign_in, facts.user_scope if is_for_a_person else facts.app_scope)
+
+    @property
+    def graph_root(self) -> str:
+        """The address that Graph has."""
+        return self.graph_url or CLOUDS[self.cloud].graph_root
+
+    @property
+    def graph_access(self) -> Access:
+        """What a token for Graph is asked for."""
+        is_for_a_person = self.sign_in.flow.is_for_a_person
+        scope = "Mail.Send" if is_for_a_person else ".default"
+        return Access(self.sign_in, f"{CLOUDS[self.cloud].graph_root}/{scope}")
+
+    @property
+    def access(self) -> Access:
+        """What the first of its tokens is asked for."""
+        return self.graph_access if self.way.is_graph else self.smtp_access
+
+    @property
+    def name(self) -> str:
+        """Host and port that mail goes to first."""
+        if not self.way.is_graph:
+            return f"{self.smtp_host}:{self.port}"
+        host = self.graph_root.partition("://")[2].rstrip("/")
+        return host if ":" in host else f"{host}:443"
 
     @property
     def smart_host(self) -> SmartHost:
@@ -172,21 +213,6 @@ class HopCaps:
         return replace(self, windows=tuple(sorted(others, key=lambda w: (w.seconds, w.counted))))
 
 
-def microsoft365_caps(cloud: Cloud) -> HopCaps:
-    """What a mailbox is given unless an administrator says otherwise. Microsoft allows three
-    connections, 30 messages a minute and 10,000 recipients in 24 hours; one connection is left to
-    other programs."""
-    if not CLOUDS[cloud].has_message_limits:
-        return HopCaps(connections=2)
-    return HopCaps(
-        connections=2,
-        windows=(
-            Window(Counted.MESSAGES, 30, MINUTE_SECONDS),
-            Window(Counted.RECIPIENTS, 10_000, DAY_SECONDS),
-        ),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """One rule of a tenant. `others` are the further mailboxes of a pool; the caps hold for each
@@ -253,7 +279,7 @@ def hop_key(next_hop: NextHop) -> str:
             login = f"{username}@" if username else ""
             return f"smarthost:{login}{host.lower()}:{port}:{tls.value}"
         case Microsoft365(mailbox=mailbox):
-            return f"microsoft365:{mailbox.lower()}@{next_hop.smtp_host}:{next_hop.port}"
+            return f"microsoft365:{mailbox.lower()}@{next_hop.name}"
         case Capture():
             return "capture"
         case Reject():

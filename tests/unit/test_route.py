@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.mail.address import Mailbox, parse_mailbox
+from pillarbox.microsoft365_caps import microsoft365_caps
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import (
@@ -23,7 +24,6 @@ from pillarbox.route import (
     TlsMode,
     hop_key,
     lane_id,
-    microsoft365_caps,
 )
 
 DOMAINS = st.sampled_from(["", "example.org", "mail.example.org", "a.b.example.net", "localhost"])

@@ -21,7 +21,8 @@ from pillarbox.cli.times import for_people, now
 from pillarbox.cli.windows import fill_record, route_fills, shown_fills
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import Capture, Microsoft365, Route, SmartHost, hop_key, microsoft365_caps
+from pillarbox.microsoft365_caps import microsoft365_caps
+from pillarbox.route import Capture, Microsoft365, Route, SmartHost, hop_key
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,

@@ -42,7 +42,9 @@ class AttemptResult:
     `hop_failure` is set when the next hop could not be used at all (no connection, greeting,
     encryption or login; or it refused this mail and would refuse all other): the outcomes are all
     DEFERRED then, and other mail need not be tried before the hop is well again. `reason` explains
-    it. `throttled` says that the hop asked for less: the lane backs off.
+    it. `throttled` says that the hop asked for less: the lane backs off, for `retry_after` seconds
+    at least where it said so. `is_aside`: nothing was asked of the hop as such, so the result says
+    nothing of how it is.
     `transactions`: so many messages the hop has seen, where it takes fewer recipients at once.
     """
 
@@ -51,6 +53,8 @@ class AttemptResult:
     throttled: bool = False
     reason: HopReason | None = None
     transactions: int = 1
+    retry_after: float = 0.0
+    is_aside: bool = False
 
     @property
     def was_seen(self) -> bool:

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from pillarbox.delivery.capture import capture_courier, reject_courier
 from pillarbox.delivery.courier import Courier
+from pillarbox.delivery.graph import GraphCourier
 from pillarbox.delivery.mailbox import MailboxCourier
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
@@ -22,7 +23,7 @@ class Couriers:
             case SmartHost():
                 return SmtpCourier(next_hop, self._settings)
             case Microsoft365():
-                courier = SmtpCourier(next_hop.smart_host, self._settings)
+                courier = self._to_microsoft(next_hop)
                 if next_hop.other_from is OtherFrom.REWRITE:
                     return MailboxCourier(next_hop, courier)
                 return courier
@@ -32,3 +33,9 @@ class Couriers:
                 return reject_courier(text)
             case _:
                 assert_never(next_hop)
+
+    def _to_microsoft(self, next_hop: Microsoft365) -> Courier:
+        smtp = SmtpCourier(next_hop.smart_host, self._settings)
+        if next_hop.way.is_graph:
+            return GraphCourier(next_hop, self._settings, smtp if next_hop.way.has_smtp else None)
+        return smtp

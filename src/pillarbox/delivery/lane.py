@@ -285,6 +285,7 @@ class Lane:
             metrics.TASK_FAILURES.inc()
             result = _deferred(attempt)
         connection.served += 1
+        self.permits.concurrency.pause(tools.monotonic() + result.retry_after)
         failure = result.hop_failure
         was_seen = failure is None or result.was_seen
         self._end(attempt, counts=was_seen, transactions=result.transactions)
@@ -343,6 +344,8 @@ class Lane:
         self._hold_until(gate.closed_until)
 
     def _went_through(self, result: AttemptResult) -> None:
+        if result.is_aside:
+            return
         tools = self._tools
         self.standstill.end()
         if self.permits.gate.succeed():

@@ -107,6 +107,10 @@ class Concurrency:
             rand=rand,
         )
 
+    def pause(self, until: float) -> None:
+        """The hop said when it takes more; how many at once it takes is not said with it."""
+        self.paused_until = max(self.paused_until, until)
+
     def refuse_more_than(self, connections: int) -> None:
         """The hop refused a further connection while these were open."""
         self._successes = 0

@@ -25,7 +25,7 @@ async def send_content(
     if core.takes_chunks:
         await _send_chunks(connection, message, source)
     else:
-        async for block in _blocks(message, source):
+        async for block in content_blocks(message, source):
             connection.write(core.content(block))
             await connection.drain()
             if core.phase is not Phase.CONTENT:
@@ -40,7 +40,7 @@ async def _send_chunks(
     """By BDAT: one chunk for each block, each confirmed before the next one leaves."""
     core = connection.core
     rest = message.size_octets
-    async for block in _blocks(message, source):
+    async for block in content_blocks(message, source):
         rest -= len(block)
         for octets in core.chunk(block, last=not rest):
             connection.write(octets)
@@ -49,7 +49,7 @@ async def _send_chunks(
             return
 
 
-async def _blocks(message: SpooledMessage, source: ContentSource) -> AsyncIterator[bytes]:
+async def content_blocks(message: SpooledMessage, source: ContentSource) -> AsyncIterator[bytes]:
     """The content in pieces, the prefix in front of the first. Raises SpoolUnavailable when the
     store gives less or more than the message has: half a message must never look like a whole."""
     if message.content is not None:
@@ -73,7 +73,7 @@ async def read_traits(message: SpooledMessage, source: ContentSource) -> Content
     hop lacks what the client had asked for."""
     header = b""
     is_ascii = True
-    async for block in _blocks(message, source):
+    async for block in content_blocks(message, source):
         if not header:
             header, _, block = block.partition(_END_OF_HEADER)
         is_ascii = is_ascii and block.isascii()

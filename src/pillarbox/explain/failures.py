@@ -328,6 +328,32 @@ class FailureKind(Enum):
         "It announces that limit (SIZE).",
         "Send a smaller message, or ask the operator of the next hop for a larger limit",
     )
+    # What Graph answers, and what it can not do.
+    REQUEST_NOT_TAKEN = _t(
+        "554 5.7.1",
+        "The next hop {hop} refused the message: {said}",
+        "Its address From, its recipients or its content are not what the next hop takes.",
+        "{detail}",
+    )
+    REQUEST_PUT_OFF = _t(
+        "451 4.4.2",
+        "The next hop {hop} did not take the message now: {said}",
+        "It is overloaded or being repaired, or it wants less mail.",
+        "Nothing to change here: it is tried again",
+    )
+    HEADER_NOT_TAKEN = _t(
+        "554 5.6.0",
+        "The next hop {hop} would mail others than the recipients of the message: its header"
+        " {detail}",
+        "Graph mails whom the header names, and not the envelope.",
+        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp",
+    )
+    SIZE_NOT_TAKEN = _t(
+        "552 5.3.4",
+        "The next hop {hop} takes messages of at most {detail} octets by Graph; this one is larger",
+        "Graph takes requests of 4 MB, which is about 3 MB of mail.",
+        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp",
+    )
 
 
 @dataclass(frozen=True, slots=True)

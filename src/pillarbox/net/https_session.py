@@ -1,0 +1,92 @@
+"""Requests to one HTTPS server over one kept connection, each with an end.
+
+For next hops: an error says whether the server may have seen the request.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+
+import httpx2
+
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.net.connect import connect_failure
+from pillarbox.net.https import MAX_ANSWER_OCTETS, Answer
+from pillarbox.net.tls import hop_failure
+
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_PIECE_SECONDS = 60.0
+"""For one piece to be sent or to come."""
+
+
+class HttpsSession:
+    """One HTTP/1.1 connection, opened with the first request and again when it was lost."""
+
+    def __init__(
+        self, context: ssl.SSLContext, *, connect_seconds: float, total_seconds: float
+    ) -> None:
+        self._total_seconds = total_seconds
+        self._is_open = False
+        self._client = httpx2.AsyncClient(
+            verify=context,
+            timeout=httpx2.Timeout(_PIECE_SECONDS, connect=connect_seconds),
+            limits=httpx2.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=None
+            ),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last request left a connection for the next one."""
+        return self._is_open
+
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], content: bytes
+    ) -> Answer | Failure:
+        """Make one request. A failure is CONFIRMATION_LOST where the server may have acted on it;
+        all others are from before it was sent."""
+        self._is_open = False
+        try:
+            async with (
+                asyncio.timeout(self._total_seconds),
+                self._client.stream("POST", url, headers=dict(headers), content=content) as got,
+            ):
+                octets = bytearray()
+                async for piece in got.aiter_bytes():
+                    octets += piece
+                    if len(octets) > MAX_ANSWER_OCTETS:
+                        return Failure(FailureKind.CONFIRMATION_LOST, "the answer has no end")
+        except _NOT_SENT as exc:
+            return _not_connected(exc)
+        except httpx2.InvalidURL:
+            return Failure(FailureKind.NAME_NOT_FOUND)
+        except (TimeoutError, httpx2.TimeoutException):
+            return Failure(FailureKind.CONFIRMATION_LOST, "it did not answer in time")
+        except (httpx2.HTTPError, OSError) as exc:
+            # The texts of httpx2 can hold what was sent; names of kinds can not.
+            return Failure(FailureKind.CONFIRMATION_LOST, type(exc).__name__)
+        self._is_open = got.headers.get("connection", "").lower() != "close"
+        text = octets.decode("utf-8", "replace")
+        return Answer(got.status_code, dict(got.headers), text)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._is_open = False
+        await self._client.aclose()
+
+
+def _not_connected(exc: BaseException) -> Failure:
+    """What is behind an error of connecting: the causes that the system or OpenSSL named."""
+    inner: BaseException | None = exc
+    last: OSError | None = None
+    while inner is not None:
+        if isinstance(inner, ssl.SSLError):
+            return hop_failure(inner)
+        if isinstance(inner, OSError):
+            last = inner
+        inner = inner.__cause__ or inner.__context__
+    if last is not None:
+        return connect_failure(last)
+    timed_out = isinstance(exc, httpx2.TimeoutException)
+    kind = FailureKind.CONNECTION_TIMED_OUT if timed_out else FailureKind.UNREACHABLE
+    return Failure(kind, type(exc).__name__)

@@ -1,0 +1,369 @@
+"""The way out by Graph, against the emulator of Microsoft 365, by HTTPS."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from tests.support.emulated import emulating
+from tests.support.granting import MemoryGrants
+from tests.support.outgoing import (
+    DEFERRED,
+    DELIVERED,
+    FAILED,
+    PREFIX,
+    attempt,
+    message,
+    states,
+    stored,
+)
+
+from pillarbox.delivery.courier import AttemptResult, Courier
+from pillarbox.delivery.factory import Couriers
+from pillarbox.delivery.graph_answer import retry_after
+from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.emulate.config import SAMPLE_APP, SAMPLE_MAILBOX, SAMPLE_SECRET, SAMPLE_TENANT
+from pillarbox.emulate.emulator import Emulator
+from pillarbox.emulate.faults import Action, Fault, Stage
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.net.oauth import TokenSource
+from pillarbox.net.tls import ClientContexts
+from pillarbox.oauth.clouds import Cloud
+from pillarbox.oauth.sign_in import Flow, SignIn
+from pillarbox.route import Microsoft365, Microsoft365Way
+
+FROM = f"From: {SAMPLE_MAILBOX}\r\nSubject: Toner\r\n"
+
+
+class Graph:
+    """An emulator and a courier to it. `now` is the clock of the tokens."""
+
+    def __init__(self, emulator: Emulator, way: Microsoft365Way) -> None:
+        self.emulator = emulator
+        self.now = 1000.0
+        self.hop = _hop(emulator, way)
+        self.tokens = TokenSource(
+            MemoryGrants(),
+            ClientContexts(),
+            owner="me",
+            monotonic=lambda: self.now,
+            wall=lambda: 0,
+        )
+        timeouts = Timeouts(connect=10, quit=2)
+        settings = SessionSettings("me.test", ClientContexts(), timeouts, tokens=self.tokens)
+        self.courier: Courier = Couriers(settings).courier_for(self.hop)
+
+    async def send(self, content: str, recipients: int = 1) -> AttemptResult:
+        """One attempt with r0@far.test, r1@far.test, …"""
+        return await attempt(self.courier, letter(content, recipients))
+
+    def order(self, stage: Stage = Stage.CONTENT, **fault: object) -> None:
+        """The next request meets a fault."""
+        order = {"service": "graph", "stage": stage, **fault}
+        self.emulator.world.faults.order(Fault.model_validate(order))
+
+    @property
+    def taken(self) -> list[tuple[tuple[str, ...], bytes]]:
+        """Recipients and content, as they see it, of all that arrived."""
+        messages = self.emulator.world.messages.all()
+        return [(one.arrival.recipients, one.seen) for one in messages]
+
+    @property
+    def ways(self) -> list[str]:
+        """By which way each message came."""
+        return [one.arrival.way for one in self.emulator.world.messages.all()]
+
+    @property
+    def requests(self) -> int:
+        """How many there were at the mailbox."""
+        return self.emulator.world.statistics[SAMPLE_MAILBOX].requests
+
+
+def _hop(emulator: Emulator, way: Microsoft365Way) -> Microsoft365:
+    """The sample mailbox by the sample application."""
+    ca_file = str(emulator.ca_file)
+    sign_in = SignIn(
+        Flow.CLIENT_SECRET,
+        SAMPLE_APP,
+        emulator.authority_url,
+        SAMPLE_TENANT,
+        secret=SAMPLE_SECRET,
+        ca_file=ca_file,
+    )
+    return Microsoft365(
+        SAMPLE_MAILBOX,
+        Cloud.WORLDWIDE,
+        sign_in,
+        way,
+        host="localhost",
+        port=emulator.smtp_port,
+        ca_file=ca_file,
+        graph_url=emulator.graph_url,
+    )
+
+
+@asynccontextmanager
+async def graph(
+    way: Microsoft365Way = Microsoft365Way.GRAPH, switches: dict[str, str] | None = None
+) -> AsyncIterator[Graph]:
+    """A courier to an emulator."""
+    async with emulating(switches) as emulator:
+        made = Graph(emulator, way)
+        try:
+            yield made
+        finally:
+            await made.courier.close()
+            await made.tokens.close()
+
+
+def letter(content: str, recipients: int = 1) -> SpooledMessage:
+    """A message by the mailbox."""
+    made = message(content.encode(), recipients)
+    made.envelope = replace(made.envelope, reverse_path=parse_mailbox(SAMPLE_MAILBOX))
+    return made
+
+
+async def test_a_message_arrives_and_the_connection_is_kept() -> None:
+    """Every octet as it was sent; two messages in one connection."""
+    content = f"{FROM}To: r0@far.test\r\n\r\n.\r\nIt is \u00e4mpty.\r\n"
+    async with graph() as far:
+        first = await far.send(content)
+        was_open = far.courier.is_open
+        second = await far.send(content)
+
+        assert (states(first), states(second)) == ({0: DELIVERED}, {0: DELIVERED}), first
+        assert was_open
+        assert far.taken == [(("r0@far.test",), PREFIX + content.encode())] * 2
+        assert first.outcomes[0].reply.text.startswith("202 Accepted")
+
+
+async def test_content_of_the_store_arrives_whole() -> None:
+    """In pieces, the end of the header in the middle of one."""
+    pieces = (f"{FROM}To: r0@far.te".encode(), b"st\r\n\r", b"\nHello\r\n")
+    async with graph() as far:
+        made, source = stored(*pieces)
+        result = await far.courier.attempt(made, made.recipients, source)
+
+        assert states(result) == {0: DELIVERED}
+        assert far.taken == [(("r0@far.test",), PREFIX + b"".join(pieces))]
+
+
+async def test_recipients_of_the_envelope_get_it_and_do_not_show() -> None:
+    """Those in no field go in as Bcc; those in a field do not get it twice; all share 202."""
+    content = f"{FROM}To: Zero <r0@FAR.test>\r\n\r\nHi\r\n"
+    async with graph() as far:
+        result = await far.send(content, 3)
+
+        assert states(result) == dict.fromkeys(range(3), DELIVERED)
+        [(recipients, seen)] = far.taken
+        assert sorted(recipients) == ["r0@far.test", "r1@far.test", "r2@far.test"]
+        assert seen == PREFIX + content.encode()
+
+
+OTHERS = f"{FROM}To: r0@far.test, else@far.test\r\n\r\nHi\r\n"
+LARGE = f"{FROM}To: r0@far.test\r\n\r\n" + f"{'x' * 76}\r\n" * 39_000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(OTHERS, ["names else@far.test", "graph-or-smtp"]), (LARGE, ["3000000", "graph-or-smtp"])],
+)
+async def test_what_graph_can_not_take_fails_with_the_way_out(
+    content: str, words: list[str]
+) -> None:
+    """It would mail others; or it takes no such size. Nothing is asked of it."""
+    async with graph() as far:
+        result = await far.send(content)
+
+        assert states(result) == {0: FAILED}
+        assert all(word in result.outcomes[0].reply.text for word in words)
+        assert result.is_aside
+        assert far.taken == []
+
+
+@pytest.mark.parametrize("content", [OTHERS, LARGE])
+async def test_what_graph_can_not_take_goes_by_smtp_where_the_route_has_it(content: str) -> None:
+    """To the envelope and nobody else; all other mail goes by Graph."""
+    async with graph(Microsoft365Way.GRAPH_OR_SMTP) as far:
+        result = await far.send(content)
+        usual = await far.send(f"{FROM}To: r0@far.test\r\n\r\nHi\r\n")
+
+        assert (states(result), states(usual)) == ({0: DELIVERED}, {0: DELIVERED}), result
+        assert far.ways == ["smtp", "graph"]
+        assert far.taken[0][0] == ("r0@far.test",)
+
+
+async def test_smtp_that_is_down_does_not_stop_graph() -> None:
+    """That mail waits; the next hop is as well as before."""
+    async with graph(Microsoft365Way.GRAPH_OR_SMTP, {"mailbox_smtp_auth": "off"}) as far:
+        result = await far.send(OTHERS)
+
+        assert states(result) == {0: DEFERRED}
+        assert result.hop_failure is None
+        assert result.is_aside
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+async def test_retry_after_is_obeyed(form: str) -> None:
+    """In both forms: the lane hears how long; the message waits."""
+    async with graph(switches={"retry_after": form}) as far:
+        far.order(status=429, headers={"Retry-After": "7"})
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DEFERRED}
+        assert result.throttled
+        assert 6 <= result.retry_after <= 8
+        assert result.hop_failure is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("Thu, 26 Nov 2026 10:02:00 GMT", 90.0),
+        ("Thu, 26 Nov 2026 09:00:00 GMT", 0.0),
+        ("99999999999", 86_400.0),
+        ("soon", 0.0),
+        ("-5", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_the_date_is_told_from_the_clock_of_the_server(text: str, seconds: float) -> None:
+    """A clock of ours that is wrong changes nothing."""
+    headers = {"retry-after": text, "date": "Thu, 26 Nov 2026 10:00:30 GMT"}
+
+    assert retry_after(headers) == seconds
+
+
+async def test_a_refused_token_is_replaced_once() -> None:
+    """It was revoked: the message goes with another one."""
+    async with graph() as far:
+        await far.send(f"{FROM}\r\nHi\r\n")
+        far.now += 120
+        far.order(Stage.REQUEST, status=401)
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DELIVERED}, result
+        assert result.transactions == 2
+
+
+async def test_a_token_that_is_always_refused_stops_the_hop() -> None:
+    """The mail waits, with the reason."""
+    async with graph() as far:
+        far.order(Stage.REQUEST, status=401, times=None)
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DEFERRED}
+        assert result.reason is not None
+        assert result.reason.explanation.id == "graph-token"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "row"),
+    [
+        (403, "ErrorAccessDenied", "graph-access-denied"),
+        (404, "MailboxNotEnabledForRESTAPI", "graph-no-mailbox"),
+        (404, "ErrorInvalidUser", "graph-no-user"),
+    ],
+)
+async def test_what_would_hit_all_mail_holds_it(status: int, code: str, row: str) -> None:
+    """403 and 404: nothing bounces."""
+    async with graph() as far:
+        far.order(status=status, body=f'{{"error": {{"code": "{code}", "message": "No."}}}}')
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DEFERRED}
+        assert result.reason is not None, result
+        assert result.reason.explanation.id == row
+        assert result.reason.session_stands
+
+
+async def test_a_sender_that_is_denied_fails_alone() -> None:
+    """403 ErrorSendAsDenied is about this message; the hop is well."""
+    async with graph() as far:
+        result = await far.send("From: someone@else.example\r\n\r\nHi\r\n")
+
+        assert states(result) == {0: FAILED}
+        assert "ErrorSendAsDenied" in result.outcomes[0].reply.text
+        assert result.hop_failure is None
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 418])
+async def test_what_passes_or_nobody_knows_is_tried_again(status: int) -> None:
+    """Never a bounce."""
+    async with graph() as far:
+        far.order(status=status)
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DEFERRED}
+        assert result.hop_failure is None
+        assert far.taken == []
+
+
+async def test_only_202_is_a_success() -> None:
+    """200 was seen with no mail behind it."""
+    async with graph(switches={"graph_success": "200"}) as far:
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: DEFERRED}
+
+
+async def test_mime_that_is_refused_fails_with_the_reason() -> None:
+    """400 is about the message."""
+    body = '{"error": {"code": "ErrorMimeContentInvalidBase64String", "message": "Bad."}}'
+    async with graph() as far:
+        far.order(status=400, body=body)
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert states(result) == {0: FAILED}
+        assert "400 ErrorMimeContentInvalidBase64String: Bad." in result.outcomes[0].reply.text
+
+
+async def test_a_cut_after_202_was_decided_may_copy_and_does_not_lose() -> None:
+    """Nobody knows: it is tried again, in another connection."""
+    async with graph() as far:
+        far.order(Stage.TAKEN, action=Action.CUT)
+        first = await far.send(f"{FROM}\r\nHi\r\n")
+        second = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert (states(first), states(second)) == ({0: DEFERRED}, {0: DELIVERED})
+        assert "its confirmation never came" in first.outcomes[0].reply.text
+        assert len(far.taken) == 2
+
+
+async def test_a_server_that_is_not_there_is_a_failure_of_the_hop() -> None:
+    """Nothing was sent; other mail waits as well."""
+    async with graph() as far:
+        await far.send(f"{FROM}\r\nHi\r\n")
+        await far.emulator.stop()
+        results = [await far.send(f"{FROM}\r\nHi\r\n") for _ in range(2)]
+
+        assert [states(result) for result in results] == [{0: DEFERRED}] * 2
+        assert results[-1].hop_failure is not None
+        assert "refused the connection" in results[-1].hop_failure.text
+
+
+async def test_a_courier_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request without an answer ends in time, while the loop goes on."""
+    monkeypatch.setattr("pillarbox.delivery.graph.REQUEST_SECONDS", 1.0)
+    async with graph() as far:
+        far.order(action=Action.HANG)
+        task = asyncio.create_task(far.send(f"{FROM}\r\nHi\r\n"))
+        turns = 0
+        while not task.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+
+        assert states(task.result()) == {0: DEFERRED}
+        assert "in time" in task.result().outcomes[0].reply.text
+        assert turns > 10
+
+
+def test_the_limit_of_a_message_fits_into_a_request() -> None:
+    """4 MB, however they are counted."""
+    assert len(base64.b64encode(bytes(3_000_000))) <= 4_000_000

@@ -194,6 +194,8 @@ route = Table(
     # "rewrite" or "pass" for all else.
     Column("senders", Text),
     Column("other_from", Text),
+    # NULL where the cloud says it.
+    Column("graph_url", Text),
     UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
 )
 

@@ -7,6 +7,7 @@ import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.m365_graph import GRAPH_API, print_graph_for_application, print_lines
 from pillarbox.cli.names import read_id
 from pillarbox.cli.output import print_json, printable
 from pillarbox.cli.times import now
@@ -19,7 +20,7 @@ from pillarbox.net.tls import ClientContexts
 from pillarbox.oauth import powershell
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow
-from pillarbox.route import Microsoft365, Route
+from pillarbox.route import Microsoft365, Microsoft365Way, Route
 from pillarbox.store.admin.routes import list_routes, show_route
 from pillarbox.store.database import Database
 from pillarbox.store.grants import Grants
@@ -54,7 +55,15 @@ def command() -> None:
     prompt="Sign in by",
     default=Flow.CERTIFICATE.value,
 )
-def setup(*, cloud: str, tenant_id: str, client_id: str, mailbox: str, sign_in: str) -> None:
+@click.option(
+    "--way",
+    type=click.Choice([way.value for way in Microsoft365Way]),
+    default=Microsoft365Way.SMTP.value,
+    help="Set up SMTP (the default), Graph, or both.",
+)
+def setup(
+    *, cloud: str, tenant_id: str, client_id: str, mailbox: str, sign_in: str, way: str
+) -> None:
     """Ask for what is needed, and print the steps with the values filled in.
 
     Nothing is changed: neither here nor at Microsoft.
@@ -62,13 +71,21 @@ def setup(*, cloud: str, tenant_id: str, client_id: str, mailbox: str, sign_in: 
     where, flow = Cloud(cloud), Flow(sign_in)
     mailboxes = [name.strip() for name in mailbox.split(",")]
     facts = CLOUDS[where]
-    click.echo(f"{facts.title}: {facts.host}, sign-in at {facts.authority}")
+    by = Microsoft365Way(way)
+    if by.is_graph and where is Cloud.HVE:
+        raise click.UsageError("High Volume Email has no Graph: use --way smtp")
+    host = facts.host if by.has_smtp else facts.graph_root
+    click.echo(f"{facts.title}: {host}, sign-in at {facts.authority}")
     if flow.is_for_a_person:
-        _print_for_person(mailboxes, where, flow)
+        _print_for_person(mailboxes, where, flow, by)
     else:
-        _print_for_application(client_id, mailboxes, where)
+        if by.is_graph:
+            print_graph_for_application(client_id, mailboxes, where)
+        if by.has_smtp:
+            _print_for_application(client_id, mailboxes, where)
     tenant = "" if facts.tenant else f" --tenant-id {tenant_id}"
     cloud_option = "" if where is Cloud.WORLDWIDE else f" --cloud {cloud}"
+    cloud_option += f" --way {way}" if by.is_graph else ""
     click.echo("\nThen here:\n")
     click.echo(
         f"  pillarbox route add --microsoft365 {','.join(mailboxes)}{cloud_option}{tenant}"
@@ -86,7 +103,7 @@ def _print_for_application(client_id: str, mailboxes: list[str], cloud: Cloud) -
         f"     > {permission}, then grant admin consent.\n"
         "  2. Exchange Online PowerShell:\n"
     )
-    _print_lines(powershell.variant_a(client_id, mailboxes, cloud))
+    print_lines(powershell.variant_a(client_id, mailboxes, cloud))
     if cloud is Cloud.HVE:
         return
     click.echo(
@@ -95,13 +112,17 @@ def _print_for_application(client_id: str, mailboxes: list[str], cloud: Cloud) -
         "     permission of each mailbox then.\n"
         "  2. Exchange Online PowerShell:\n"
     )
-    _print_lines(powershell.variant_b(client_id, mailboxes, cloud))
+    print_lines(powershell.variant_b(client_id, mailboxes, cloud))
 
 
-def _print_for_person(mailboxes: list[str], cloud: Cloud, flow: Flow) -> None:
-    click.echo(
-        f"\n  1. {_API} > Delegated permissions\n     > SMTP.Send, then grant admin consent."
-    )
+def _print_for_person(mailboxes: list[str], cloud: Cloud, flow: Flow, way: Microsoft365Way) -> None:
+    apis = [(_API, "SMTP.Send")] if way.has_smtp else []
+    apis += [(GRAPH_API, "Mail.Send")] if way.is_graph else []
+    click.echo()
+    for api, permission in apis:
+        click.echo(
+            f"  1. {api} > Delegated permissions\n     > {permission}, then grant admin consent."
+        )
     if flow is Flow.DEVICE_CODE:
         click.echo("  2. App registration > Authentication > Allow public client flows: yes.")
     else:
@@ -109,14 +130,9 @@ def _print_for_person(mailboxes: list[str], cloud: Cloud, flow: Flow) -> None:
             "  2. App registration > Authentication > Mobile and desktop applications:\n"
             "     redirect address http://localhost"
         )
-    if cloud is not Cloud.OUTLOOK:
+    if cloud is not Cloud.OUTLOOK and way.has_smtp:
         click.echo("  3. Exchange Online PowerShell:\n")
-        _print_lines([*powershell.connect(cloud), *map(powershell.smtp_auth, mailboxes)])
-
-
-def _print_lines(lines: list[str]) -> None:
-    for line in lines:
-        click.echo(f"     {line}")
+        print_lines([*powershell.connect(cloud), *map(powershell.smtp_auth, mailboxes)])
 
 
 @command.command("check")

@@ -127,6 +127,7 @@ def add(
     pillarbox route add --smarthost relay.example:587 --user app --password-file secret
     pillarbox route add --microsoft365 alerts@contoso.com --tenant-id … --client-id … \\
         --client-secret-file secret
+    pillarbox route add --microsoft365 alerts@contoso.com --way graph --tenant-id … …
     pillarbox route add --to example.org --capture
     pillarbox route add --to example.net --reject "No mail to example.net from here"
     """
@@ -183,8 +184,10 @@ def _changed(before: Route, options: RouteOptions, *, is_new: bool = False) -> R
     old = () if is_new else tuple(member.next_hop for member in before.members)
     hop, *others = options.next_hops(old)
     caps = before.caps
-    if isinstance(hop, Microsoft365) and not (old and isinstance(old[0], Microsoft365)):
-        caps = microsoft365_caps(hop.cloud)
+    if isinstance(hop, Microsoft365):
+        was = old[0] if old else None
+        if not isinstance(was, Microsoft365) or was.way is not hop.way:
+            caps = microsoft365_caps(hop.cloud, hop.way)
     mailboxes = tuple(each for each in others if isinstance(each, Microsoft365))
     return replace(before, next_hop=hop, others=mailboxes, caps=options.caps(caps))
 

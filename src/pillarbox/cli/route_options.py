@@ -144,7 +144,7 @@ class RouteOptions:
         """What a person grants, who is asked for it now; "" where none is wanted. Raises Failure,
         ConfigError."""
         if isinstance(hop, Microsoft365) and self.sign_in.asks_a_person:
-            return ask_person(hop.smtp_access, f"{hop.smtp_host}:{hop.port}")
+            return ask_person(hop.access, hop.name)
         return self.sign_in.refresh_token()
 
     def caps(self, before: HopCaps) -> HopCaps:

@@ -35,7 +35,8 @@ def shown_hop(route: Route) -> str:
             unverified = "" if route.next_hop.verify else ", certificate not verified"
             return f"{login}{name}:{port} ({tls.value}{unverified})"
         case Microsoft365() as hop:
-            return f"Microsoft 365 by {', '.join(mailboxes_of(route))} ({hop.cloud.value})"
+            way = f", {hop.way.value}" if hop.way.is_graph else ""
+            return f"Microsoft 365 by {', '.join(mailboxes_of(route))} ({hop.cloud.value}{way})"
         case Capture():
             return "capture"
         case Reject(text=text):
@@ -112,8 +113,9 @@ def _hop_record(route: Route) -> dict[str, Json]:
                 "other_from": hop.other_from.value,
                 "host": hop.smtp_host,
                 "port": hop.port,
+                "graph_url": hop.graph_root if hop.way.is_graph else None,
                 "ca_file": hop.ca_file or None,
-                "sign_in": _access_record(hop.smtp_access),
+                "sign_in": _access_record(hop.access),
             }
         case Capture():
             return {"kind": "capture"}

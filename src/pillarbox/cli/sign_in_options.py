@@ -13,7 +13,7 @@ from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, Flow, SignIn
-from pillarbox.route import Microsoft365, OtherFrom, SmartHost
+from pillarbox.route import Microsoft365, Microsoft365Way, OtherFrom, SmartHost
 
 SIGN_IN_OPTIONS = (
     click.option(
@@ -23,6 +23,11 @@ SIGN_IN_OPTIONS = (
         "--cloud",
         type=click.Choice([cloud.value for cloud in Cloud]),
         help="Which cloud of Microsoft; default: worldwide.",
+    ),
+    click.option(
+        "--way",
+        type=click.Choice([way.value for way in Microsoft365Way]),
+        help="SMTP, Microsoft Graph, or SMTP for what Graph can not take; default: smtp.",
     ),
     click.option(
         "--may-send-as",
@@ -52,6 +57,7 @@ SIGN_IN_OPTIONS = (
         "--host", type=HOST_PORT, metavar="HOST:PORT", help="For tests: in place of Microsoft's."
     ),
     click.option("--authority", metavar="URL", help="For tests: in place of Microsoft's."),
+    click.option("--graph-url", metavar="URL", help="For tests: in place of Microsoft's."),
     click.option(
         "--oauth-token-url", metavar="URL", help="Smart host: where tokens come from, no password."
     ),
@@ -68,6 +74,7 @@ class SignInOptions:
 
     microsoft365: str | None
     cloud: str | None
+    way: str | None
     may_send_as: str | None
     other_from: str | None
     tenant_id: str | None
@@ -80,6 +87,7 @@ class SignInOptions:
     browser: bool
     host: HostPort | None
     authority: str | None
+    graph_url: str | None
     oauth_token_url: str | None
     oauth_scope: str | None
     refresh_token_file: str | None
@@ -99,7 +107,7 @@ class SignInOptions:
     @property
     def is_about_microsoft(self) -> bool:
         """Whether something was given that only Microsoft 365 has."""
-        rules = (self.may_send_as, self.other_from)
+        rules = (self.may_send_as, self.other_from, self.way, self.graph_url)
         given = (self.cloud, self.tenant_id, self.certificate, self.host, self.authority, *rules)
         flags = self.device_code or self.browser
         return flags or any(value is not None for value in (self.microsoft365, *given))
@@ -134,6 +142,10 @@ class SignInOptions:
         hop = replace(hop, sign_in=sign_in, ca_file=sign_in.ca_file)
         if self.host is not None:
             hop = replace(hop, host=self.host.host, port=self.host.port or SUBMISSION_PORT)
+        if self.way is not None:
+            hop = replace(hop, way=Microsoft365Way(self.way))
+        if self.graph_url is not None:
+            hop = replace(hop, graph_url=self.graph_url)
         if self.other_from is not None:
             hop = replace(hop, other_from=OtherFrom(self.other_from))
         if self.may_send_as is not None:

@@ -1,7 +1,7 @@
 """Tries each step on the way into a mailbox of Microsoft 365 alone; nothing is sent.
 
-Token, what stands in it, connection with STARTTLS, login, sender. Each step says what it found; the
-first that fails names the fix, with the cmdlet where there is one.
+Token, what stands in it; by SMTP also connection with STARTTLS, login, sender. Each step says what
+it found; the first that fails names the fix, with the cmdlet where there is one.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from pillarbox.explain.failures import Failure, FailureKind, explain
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.reply import Reply
+from pillarbox.net.oauth import TokenSource
 from pillarbox.oauth import powershell
 from pillarbox.oauth.claims import judge, read_claims
-from pillarbox.oauth.clouds import Cloud
+from pillarbox.oauth.clouds import CLOUDS, Cloud
+from pillarbox.oauth.sign_in import Access
 from pillarbox.route import Microsoft365
 
 
@@ -33,14 +35,35 @@ async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Ste
     """The steps as far as they could be made. Raises SpoolUnavailable, SecretError."""
     if settings.tokens is None:
         raise LocalProtocolError("a check needs a source of tokens")
-    name = f"{hop.smtp_host}:{hop.port}"
-    token = await settings.tokens.get(hop.smtp_access)
+    steps: list[Step] = []
+    if hop.way.is_graph:
+        steps += await _check_token(hop, hop.graph_access, settings.tokens, graph=True)
+    if hop.way.has_smtp:
+        steps += await _check_smtp(hop, settings, settings.tokens)
+    return steps
+
+
+async def _check_token(
+    hop: Microsoft365, access: Access, tokens: TokenSource, *, graph: bool
+) -> list[Step]:
+    """A token for one of the ways, and what stands in it."""
+    token = await tokens.get(access)
     if isinstance(token, Failure):
-        return [_failed("Token", token, name)]
+        return [_failed("Token", token, hop.name)]
     issuer = hop.sign_in.issuer
     minutes = round((token.ends_at - token.got_at) / 60)
-    steps = [Step("Token", True, f"got from {issuer}, ends in {minutes} minutes")]
-    steps += _inspect(hop, token.value)
+    what = "for Graph: " if graph else ""
+    steps = [Step("Token", True, f"{what}got from {issuer}, ends in {minutes} minutes")]
+    return steps + _inspect(hop, token.value, graph=graph)
+
+
+async def _check_smtp(
+    hop: Microsoft365, settings: SessionSettings, tokens: TokenSource
+) -> list[Step]:
+    name = f"{hop.smtp_host}:{hop.port}"
+    steps = await _check_token(hop, hop.smtp_access, tokens, graph=False)
+    if not steps[0].is_ok:
+        return steps
     opened = await open_session(hop.smart_host, settings)
     if isinstance(opened, Failure):
         return [*steps, *_connection_failed(hop, opened, name)]
@@ -53,13 +76,14 @@ async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Ste
     return steps
 
 
-def _inspect(hop: Microsoft365, token: str) -> list[Step]:
+def _inspect(hop: Microsoft365, token: str, *, graph: bool) -> list[Step]:
     claims = read_claims(token)
+    root = CLOUDS[hop.cloud].graph_root if graph else ""
     if claims is None:
         return [Step("Token content", True, "opaque, as the tokens of private persons are")]
     return [
         Step("Token content", not finding.fix, finding.text, (finding.fix,) if finding.fix else ())
-        for finding in judge(claims, hop.sign_in, hop.cloud)
+        for finding in judge(claims, hop.sign_in, hop.cloud, graph_root=root)
     ]
 
 

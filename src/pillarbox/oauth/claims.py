@@ -14,6 +14,8 @@ from pillarbox.oauth.sign_in import SignIn
 SEND_AS_APP = "SMTP.SendAsApp"
 SEND = "SMTP.Send"
 MAIL_SEND = "Mail.Send"
+GRAPH_ID = "00000003-0000-0000-c000-000000000000"
+"""The id of Microsoft Graph, which some tokens have as their audience."""
 
 _SHOWN = 100
 _APP_ROLES = {Cloud.HVE: MAIL_SEND}
@@ -68,9 +70,12 @@ def _text(value: object) -> str:
     return text if text.isprintable() else ""
 
 
-def judge(claims: Claims, sign_in: SignIn, cloud: Cloud) -> list[Finding]:
-    """What is right and wrong with a token for SMTP."""
-    findings = [_audience(claims, cloud), _permission(claims, sign_in, cloud)]
+def judge(claims: Claims, sign_in: SignIn, cloud: Cloud, *, graph_root: str = "") -> list[Finding]:
+    """What is right and wrong with a token for SMTP, or for the Graph at `graph_root`."""
+    if graph_root:
+        findings = [_graph_audience(claims, graph_root), _graph_permission(claims, sign_in)]
+    else:
+        findings = [_audience(claims, cloud), _permission(claims, sign_in, cloud)]
     ids = (
         ("tenant", claims.tenant_id, sign_in.tenant_id),
         ("application", claims.client_id, sign_in.client_id),
@@ -93,6 +98,29 @@ def _audience(claims: Claims, cloud: Cloud) -> Finding:
         return Finding(f"The audience is {host}: a token for Graph, not for SMTP", fix)
     known = "" if host in hosts else " (another name than usual)"
     return Finding(f"The audience is {host or 'not said'}{known}")
+
+
+def _graph_audience(claims: Claims, graph_root: str) -> Finding:
+    host = _host(claims.audience)
+    if host in (_host(graph_root), GRAPH_ID):
+        return Finding(f"The audience is {host}")
+    fix = "Check the cloud of the route: each has a Graph of its own"
+    return Finding(f"The audience is {host or 'not said'}, not {_host(graph_root)}", fix)
+
+
+def _graph_permission(claims: Claims, sign_in: SignIn) -> Finding:
+    is_for_a_person = sign_in.flow.is_for_a_person
+    found = claims.scopes if is_for_a_person else claims.roles
+    shown = " ".join(found) or "none"
+    if MAIL_SEND in found:
+        return Finding(f"The permissions are {shown}")
+    if is_for_a_person:
+        fix = f"Add the delegated permission {MAIL_SEND} of Graph, consent, sign in again"
+        return Finding(f"The permissions are {shown}, without {MAIL_SEND}", fix)
+    return Finding(
+        f"The application permissions are {shown}: right with RBAC for Applications (variant B);"
+        f" with variant A {MAIL_SEND} of Microsoft Graph or the admin consent is missing"
+    )
 
 
 def _host(url: str) -> str:

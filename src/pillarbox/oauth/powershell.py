@@ -90,6 +90,27 @@ def variant_a(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[st
 
 def variant_b(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[str]:
     """By RBAC for Applications. The application has no permission at all."""
+    return [
+        *_scoped_role(client_id, mailboxes, cloud, role="Application SMTP.SendAsApp"),
+        *map(smtp_auth, mailboxes),
+    ]
+
+
+def variant_b_graph(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[str]:
+    """The same for Graph. Application Access Policies, which did this before, are not to be made
+    any more."""
+    return _scoped_role(client_id, mailboxes, cloud, role="Application Mail.Send")
+
+
+def authorization(client_id: str, mailbox: str) -> str:
+    """Ask Exchange whether the application may use a mailbox."""
+    return (
+        f"Test-ServicePrincipalAuthorization -Identity {quote(client_id)}"
+        f" -Resource {quote(mailbox)}"
+    )
+
+
+def _scoped_role(client_id: str, mailboxes: Sequence[str], cloud: Cloud, *, role: str) -> list[str]:
     members = ", ".join(map(quote, mailboxes))
     return [
         *connect(cloud),
@@ -99,7 +120,6 @@ def variant_b(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[st
         "$dn = (Get-DistributionGroup -Identity $group.Identity).DistinguishedName",
         "New-ManagementScope -Name 'Pillarbox senders'"
         " -RecipientRestrictionFilter \"MemberOfGroup -eq '$dn'\"",
-        "New-ManagementRoleAssignment -Name 'Pillarbox' -Role 'Application SMTP.SendAsApp'"
+        f"New-ManagementRoleAssignment -Name 'Pillarbox' -Role {quote(role)}"
         f" -App {quote(client_id)} -CustomResourceScope 'Pillarbox senders'",
-        *map(smtp_auth, mailboxes),
     ]

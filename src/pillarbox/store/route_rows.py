@@ -112,6 +112,7 @@ def _mailboxes(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[N
             ca_file=row["ca_file"] or "",
             senders=tuple((row["senders"] or "").split()),
             other_from=OtherFrom(row["other_from"] or OtherFrom.PASS),
+            graph_url=row["graph_url"] or "",
         )
         for mailbox in row["mailboxes"].split()
     ]
@@ -121,7 +122,7 @@ EMPTY = {
     **dict.fromkeys(
         ("host", "port", "tls", "verify", "ca_file", "username", "password_sealed", "reject_text")
     ),
-    **dict.fromkeys(("cloud", "way", "mailboxes", "senders", "other_from")),
+    **dict.fromkeys(("cloud", "way", "mailboxes", "senders", "other_from", "graph_url")),
     **sign_in_rows.EMPTY,
 }
 
@@ -149,6 +150,7 @@ def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
                 "ca_file": hop.ca_file or None,
                 "senders": " ".join(hop.senders),
                 "other_from": hop.other_from.value,
+                "graph_url": hop.graph_url or None,
                 **sign_in_values(hop.sign_in, seal, route_id),
             }
         case Capture():

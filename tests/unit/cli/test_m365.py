@@ -48,6 +48,18 @@ def test_setup_prints_both_variants_with_the_warning(service: Service) -> None:
     assert f"pillarbox route add --microsoft365 {MAILBOX} --tenant-id {TENANT}" in said
 
 
+def test_setup_of_graph_prints_its_permission(service: Service) -> None:
+    """Mail.Send for all mailboxes, or by RBAC for some; nothing of SMTP."""
+    said = setup(service, "--cloud", "worldwide", "--sign-in", "certificate", "--way", "graph")
+
+    assert "Microsoft Graph > Application permissions\n     > Mail.Send" in said
+    assert f"-Role 'Application Mail.Send' -App '{CLIENT}'" in said
+    assert "EVERY mailbox" in said
+    assert "SMTP" not in said
+    assert "ApplicationAccessPolicy" not in said
+    assert f"--microsoft365 {MAILBOX} --way graph --tenant-id {TENANT}" in said
+
+
 def test_setup_quotes_for_powershell(service: Service) -> None:
     """A quote in an address does not end the literal."""
     said = setup(

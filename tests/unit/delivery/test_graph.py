@@ -23,6 +23,7 @@ from tests.support.outgoing import (
 from pillarbox.delivery.courier import AttemptResult, Courier
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.graph_answer import retry_after
+from pillarbox.delivery.sender_check import check_sender
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.emulate.config import SAMPLE_APP, SAMPLE_MAILBOX, SAMPLE_SECRET, SAMPLE_TENANT
@@ -362,6 +363,20 @@ async def test_a_courier_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPa
         assert states(task.result()) == {0: DEFERRED}
         assert "in time" in task.result().outcomes[0].reply.text
         assert turns > 10
+
+
+async def test_check_looks_at_the_token_and_sends_nothing() -> None:
+    """Token, audience, permission; no request of Graph."""
+    async with graph() as far:
+        settings = SessionSettings("me.test", ClientContexts(), Timeouts(), tokens=far.tokens)
+        steps = await check_sender(far.hop, settings)
+
+        texts = [step.text for step in steps]
+        assert [step.name for step in steps] == ["Token", "Token content", "Token content"]
+        assert all(step.is_ok for step in steps)
+        assert "The audience is graph.microsoft.com" in texts
+        assert "Mail.Send" in texts[-1]
+        assert far.requests == 0
 
 
 def test_the_limit_of_a_message_fits_into_a_request() -> None:

@@ -4,12 +4,13 @@ import re
 
 from pillarbox.errors import AddressError, DirectoryError
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.oauth.clouds import CLOUDS
+from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import Capture, HopCaps, Microsoft365, Reject, Route, SmartHost, TlsMode
 
 _MAX_PORT = 65_535
 _HTTPS = "https://"
+_GRAPH_ROOT = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _ENTRA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 """A GUID, or the domain of a tenant."""
 
@@ -75,6 +76,8 @@ def _check_microsoft365(hop: Microsoft365, mailboxes: list[str]) -> None:
     if len({mailbox.lower() for mailbox in mailboxes}) < len(mailboxes):
         raise DirectoryError("a mailbox stands twice in the pool")
     _check_host(hop.smtp_host, hop.port)
+    if hop.way.is_graph:
+        _check_graph(hop)
     sign_in = hop.sign_in
     if not sign_in.is_microsoft:
         raise DirectoryError("Microsoft 365 has no token URL: say authority and tenant id")
@@ -84,6 +87,13 @@ def _check_microsoft365(hop: Microsoft365, mailboxes: list[str]) -> None:
             "--device-code or --browser"
         )
     _check_sign_in(sign_in)
+
+
+def _check_graph(hop: Microsoft365) -> None:
+    if hop.cloud is Cloud.HVE:
+        raise DirectoryError("High Volume Email has no Graph: use --way smtp")
+    if not _GRAPH_ROOT.fullmatch(hop.graph_root):
+        raise DirectoryError(f"{hop.graph_root!r} is not like https://graph.microsoft.com")
 
 
 def _check_sign_in(sign_in: SignIn) -> None:

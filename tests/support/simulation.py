@@ -303,6 +303,8 @@ class FarSide:
     busy: set[int] = field(default_factory=set)
     refuses: set[str] = field(default_factory=set)
     throttled: bool = False
+    retry_after: float = 0.0
+    is_aside: bool = False
     most_connections: int = 10**6
     deliveries: list[Delivery] = field(default_factory=list)
     attempts: list[tuple[float, int]] = field(default_factory=list)
@@ -358,7 +360,12 @@ class SimulatedCourier:
         if message.queue_id in far.busy:
             return self._all(recipients, BUSY)
         result = AttemptResult([self._deliver(message, each) for each in recipients])
-        return replace(result, throttled=far.throttled)
+        return replace(
+            result,
+            throttled=far.throttled,
+            retry_after=far.retry_after,
+            is_aside=far.is_aside,
+        )
 
     def _deliver(self, message: SpooledMessage, each: SpooledRecipient) -> RecipientOutcome:
         far = self._far

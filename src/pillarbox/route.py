@@ -165,6 +165,11 @@ class Reject:
 NextHop: TypeAlias = SmartHost | Microsoft365 | Capture | Reject
 
 
+def mails_by_header(next_hop: NextHop) -> bool:
+    """Whether it mails all whom the header names, so that recipients can not come one by one."""
+    return isinstance(next_hop, Microsoft365) and next_hop.way.is_graph
+
+
 class Counted(StrEnum):
     """What a window counts."""
 

@@ -18,7 +18,7 @@ from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.outcome.settle import Tried
-from pillarbox.route import HopCaps
+from pillarbox.route import HopCaps, mails_by_header
 from pillarbox.scheduler.memory import Memory
 from pillarbox.scheduler.ready import ReadyQueue
 from pillarbox.scheduler.recorder import Recorder, note_attempt
@@ -238,7 +238,10 @@ class LaneQueue:
         return True
 
     def _split(self, attempt: Attempt, most: int) -> None:
-        """Leave the first recipients in the attempt; the others become the next one."""
+        """Leave the first recipients in the attempt; the others become the next one. Where the
+        header is what counts, all of them stay: the message waits until there is room."""
+        if mails_by_header(attempt.next_hop):
+            return
         rest = Attempt(
             attempt.message,
             attempt.recipients[most:],

@@ -1,0 +1,99 @@
+"""The service sends by Microsoft Graph, through the emulator."""
+
+import smtplib
+import ssl
+from collections import Counter
+
+import pytest
+from tests.e2e.letters import SENDER
+from tests.e2e.service import Pillarbox
+from tests.e2e.waiting import wait_until
+from tests.support.emulated import emulator_in_background
+
+from pillarbox.emulate.config import (
+    SAMPLE_APP,
+    SAMPLE_MAILBOX,
+    SAMPLE_SECRET,
+    SAMPLE_TENANT,
+    EmulatorConfig,
+    Limits,
+)
+from pillarbox.emulate.emulator import Emulator
+from pillarbox.emulate.faults import Action, Fault, Stage
+
+SECONDS = 90.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_retries(service: Pillarbox) -> None:
+    """What is put off comes back within seconds."""
+    service.admin("tenant", "change", "default", "--retry-first", "1", "--retry-longest", "2")
+
+
+def _route(service: Pillarbox, emulator: Emulator, domain: str, *words: str) -> str:
+    """Mail for this domain goes by Graph, as mail of the sample mailbox."""
+    said = service.admin_json(
+        *("route", "add", "--microsoft365", SAMPLE_MAILBOX, "--way", "graph", "--to", domain),
+        *("--tenant-id", SAMPLE_TENANT, "--client-id", SAMPLE_APP, "--client-secret-file", "-"),
+        *("--authority", emulator.authority_url, "--graph-url", emulator.graph_url),
+        *("--ca-file", str(emulator.ca_file), "--other-from", "rewrite", "--per-minute", "none"),
+        *words,
+        stdin=f"{SAMPLE_SECRET}\n",
+    )
+    return str(said["id"])
+
+
+def _send(service: Pillarbox, domain: str, count: int) -> None:
+    """So many messages, each to one in the header and one in the envelope alone."""
+    context = ssl.create_default_context(cafile=service.ca_file)
+    with smtplib.SMTP("localhost", service.starttls_port, timeout=20) as client:
+        client.starttls(context=context)
+        client.login(service.username, service.password)
+        for number in range(count):
+            to, hidden = f"to{number}@{domain}", f"hidden{number}@{domain}"
+            text = f"From: {SENDER}\r\nTo: {to}\r\nSubject: {number}\r\n\r\nHello\r\n"
+            client.sendmail(SENDER, [to, hidden], text)
+
+
+def test_a_busy_graph_is_asked_again_when_it_said_so(service: Pillarbox) -> None:
+    """Five requests in three seconds are allowed: nothing comes sooner than Retry-After says."""
+    limits = Limits(graph_requests=5, graph_requests_seconds=3.0)
+    config = EmulatorConfig(limits=limits, switches={"retry_after": "date"})
+    with emulator_in_background(config) as emulator:
+        _route(service, emulator, "busy.example", "--connections", "1")
+        _send(service, "busy.example", 12)
+
+        statistics = emulator.world.statistics[SAMPLE_MAILBOX]
+        wait_until(lambda: statistics.accepted >= 12, SECONDS, "all messages")
+
+    assert statistics.throttled >= 1
+    assert statistics.too_early == 0
+
+
+def test_everything_arrives_and_only_a_lost_answer_makes_a_copy(service: Pillarbox) -> None:
+    """500, 503, 408 and cut connections, four requests at once."""
+    count = 40
+    with emulator_in_background(EmulatorConfig(limits=Limits(messages=1000))) as emulator:
+        faults = emulator.world.faults
+        for skip, status in enumerate((500, 503, 408)):
+            faults.order(Fault(service="graph", stage=Stage.REQUEST, status=status, skip=4 * skip))
+        faults.order(Fault(service="graph", stage=Stage.REQUEST, action=Action.CUT, skip=20))
+        faults.order(Fault(service="graph", stage=Stage.TAKEN, action=Action.CUT, skip=10))
+        _route(service, emulator, "burst.example")
+        _send(service, "burst.example", count)
+
+        messages = emulator.world.messages
+        wait_until(
+            lambda: sum(one.is_answered for one in messages.all()) >= count, SECONDS, "all messages"
+        )
+        wait_until(lambda: not service.admin_json("queue", "list"), SECONDS, "an empty queue")
+        arrived = messages.all()
+
+    copies = Counter(one.arrival.recipients for one in arrived if one.is_answered)
+    assert sorted(copies) == sorted(
+        (f"to{number}@burst.example", f"hidden{number}@burst.example") for number in range(count)
+    )
+    assert set(copies.values()) == {1}
+    assert sum(not one.is_answered for one in arrived) == 1
+    assert all(b"hidden" not in one.seen for one in arrived)
+    assert emulator.world.statistics[SAMPLE_MAILBOX].most_parallel_requests <= 4

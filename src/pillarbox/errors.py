@@ -77,6 +77,10 @@ class DirectoryError(PillarboxError):
     """A change or look-up in the directory is not possible; the text names the fix."""
 
 
+class DnsFailure(PillarboxError):
+    """The DNS gave no answer: neither records nor that there are none."""
+
+
 class FetchError(PillarboxError):
     """A document could not be fetched, or is not what it should be; told to administrators."""
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pillarbox.errors import SpoolUnavailable
-from pillarbox.net.dns import DnsFailure
+from pillarbox.errors import DnsFailure, SpoolUnavailable
 from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
 from pillarbox.publish.dns_records import InDns, compare_dkim

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -19,11 +20,13 @@ from pillarbox.app.upkeep import Upkeep
 from pillarbox.app.worker_line import METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
-from pillarbox.net.dns import DnsResolver
 from pillarbox.observe import metrics
 from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.log import log
 from pillarbox.store.database import Database
+
+if TYPE_CHECKING:
+    from pillarbox.net.dns import Resolver
 
 LEAVE_SECONDS = 10.0
 """What is left after draining (the number, the database) may take this long."""
@@ -134,9 +137,15 @@ class _Life:
         """What its first worker does for all."""
         if self.order.number != 0:
             return []
-        servers, parts = self.settings.dns_servers, self.parts
-        keys = KeyWatch(parts.database, lambda: DnsResolver.of_servers(servers), parts.clock)
+        parts = self.parts
+        keys = KeyWatch(parts.database, self._make_resolver, parts.clock)
         return [upkeep.prune(), keys.run(), EndingWatch(parts.database, parts.clock).run()]
+
+    def _make_resolver(self) -> "Resolver":
+        """Loaded where it is used: most services have no key that waits for the DNS."""
+        from pillarbox.net.dns import DnsResolver
+
+        return DnsResolver.of_servers(self.settings.dns_servers)
 
     async def _say_ready(self) -> None:
         """Tell the supervisor once all listeners take connections."""

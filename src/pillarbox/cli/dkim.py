@@ -13,9 +13,10 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
+from pillarbox.errors import DnsFailure
 from pillarbox.mail.dkim import Algorithm
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.net.dns import DnsFailure, DnsResolver, Resolver
+from pillarbox.net.dns import DnsResolver, Resolver
 from pillarbox.publish.dns_records import InDns, compare_dkim, txt_record
 from pillarbox.store.admin.dkim_keys import (
     DkimKeyInfo,

@@ -22,7 +22,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
 
 from pillarbox.discovery.srv import SrvRecord
-from pillarbox.errors import PillarboxError
+from pillarbox.errors import DnsFailure
 
 MAX_RECORDS = 32
 """More records of one name are not looked at."""
@@ -32,10 +32,6 @@ LOOKUP_SECONDS = 4.0
 
 
 Record = TypeVar("Record", bound=dns.rdata.Rdata)
-
-
-class DnsFailure(PillarboxError):
-    """The DNS gave no answer: neither records nor that there are none."""
 
 
 class Resolver(Protocol):

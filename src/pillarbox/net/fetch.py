@@ -9,8 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import h11
 
 from pillarbox.discovery.hosts import host_name
-from pillarbox.errors import PillarboxError
-from pillarbox.net.dns import DnsFailure
+from pillarbox.errors import DnsFailure, PillarboxError
 from pillarbox.net.reach import NoSuchHostError, Reach, ReachError, in_words, stream_failure
 from pillarbox.net.streams import Stream
 

@@ -7,10 +7,7 @@ same work as all others. Proofs are counted as passwords are: before they are lo
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from scramp import ScramException, ScramMechanism
-from scramp.core import ScramServer
+from typing import TYPE_CHECKING, Protocol
 
 from pillarbox.errors import AddressError, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
@@ -34,6 +31,9 @@ from pillarbox.store.scram import (
     read_verifier,
     salt_for,
 )
+
+if TYPE_CHECKING:
+    from scramp.core import ScramServer
 
 ALIKE = 4
 """A proof is held against a multiple of so many verifiers, false ones among them: who has few
@@ -117,9 +117,8 @@ class ScramLogins:
             return Denial(Refusal.LOGIN_UNAVAILABLE, cause)
         known = self._verifiers(record, first.username)
         nonce = secrets.token_urlsafe(_NONCE_OCTETS)
-        try:
-            challenge = _server(known[0][1], first.message, nonce).get_server_first()
-        except ScramException:
+        challenge = _challenge(known[0][1], first.message, nonce)
+        if challenge is None:
             return Denial(Refusal.LOGIN_FAILED, "the first message of SCRAM is not one")
         return Proving(
             first.username, first.message, nonce, record, known, generation, challenge.encode()
@@ -196,16 +195,31 @@ def account_key(username: str) -> str:
         return username[:_MAX_NAME].casefold()
 
 
-def _server(verifier: Verifier, message: str, nonce: str) -> ScramServer:
+def _server(verifier: Verifier, message: str, nonce: str) -> "ScramServer":
     """The state of an exchange whose first message was read. Raises ScramException."""
+    # It takes 2 MiB of each worker, and most services have SCRAM switched off.
+    from scramp import ScramMechanism
+
     keys = (verifier.salt, verifier.stored_key, verifier.server_key, verifier.iterations)
     server = ScramMechanism(MECHANISM).make_server(lambda _: keys, s_nonce=nonce)
     server.set_client_first(message)
     return server
 
 
+def _challenge(verifier: Verifier, message: str, nonce: str) -> str | None:
+    """The server's first message; None where the client's is not one."""
+    from scramp import ScramException
+
+    try:
+        return str(_server(verifier, message, nonce).get_server_first())
+    except ScramException:
+        return None
+
+
 def _signature(verifier: Verifier, proving: Proving, message: str) -> str | None:
     """What the server says to a proof that is right; None to one that is not."""
+    from scramp import ScramException
+
     try:
         server = _server(verifier, proving.message, proving.nonce)
         server.get_server_first()

@@ -9,8 +9,8 @@ import pytest
 from tests.support.storing import now_ms, open_database
 
 from pillarbox.app.key_watch import RETIRED_MS, KeyWatch
+from pillarbox.errors import DnsFailure
 from pillarbox.mail.dkim import Algorithm
-from pillarbox.net.dns import DnsFailure
 from pillarbox.policy.clock import Clock
 from pillarbox.store.admin.dkim_keys import DkimKeyInfo, activate_key, add_key, list_keys
 from pillarbox.store.admin.tenants import add_domain, add_tenant

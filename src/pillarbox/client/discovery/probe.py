@@ -4,8 +4,8 @@ import asyncio
 
 from pillarbox.client.look import Door, look
 from pillarbox.discovery.findings import Check, CheckState, Offer
+from pillarbox.errors import DnsFailure
 from pillarbox.explain.failures import Failure, FailureKind
-from pillarbox.net.dns import DnsFailure
 from pillarbox.net.reach import NoSuchHostError, Reach, ReachError, in_words, stream_failure
 from pillarbox.net.streams import PlainStream
 

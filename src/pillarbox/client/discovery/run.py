@@ -29,9 +29,9 @@ from pillarbox.discovery.answer import Discovery
 from pillarbox.discovery.findings import Check, Finding, Offer, Source
 from pillarbox.discovery.hosts import host_name, is_within
 from pillarbox.discovery.ranking import Asking, Suggestion, judged
-from pillarbox.errors import AddressError, PillarboxError
+from pillarbox.errors import AddressError, DnsFailure, PillarboxError
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.net.dns import DnsFailure, DnsResolver, Resolver
+from pillarbox.net.dns import DnsResolver, Resolver
 from pillarbox.net.reach import Connect, Reach
 from pillarbox.net.tls import client_context
 

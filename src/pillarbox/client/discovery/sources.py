@@ -26,8 +26,7 @@ from pillarbox.discovery.providers import (
     is_known_to_entra,
 )
 from pillarbox.discovery.ranking import Asking
-from pillarbox.errors import PillarboxError
-from pillarbox.net.dns import DnsFailure
+from pillarbox.errors import DnsFailure, PillarboxError
 from pillarbox.net.fetch import Fetched, FetchError, fetch
 from pillarbox.net.reach import Reach, ReachError
 from pillarbox.publish.client_settings import Door, Encryption

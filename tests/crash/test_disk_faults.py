@@ -6,6 +6,7 @@ The calls of the running worker fail as strace says; what it starts anew is left
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.crash.strace_service import (
 )
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
+FIRST_WRITES, SOME_WRITES, LAST_WRITES = 20, 60, 10
+PAGE_OCTETS = 16_384
 RANDOM_SECONDS = float(os.environ.get("CRASH_SECONDS", "600"))
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
@@ -64,14 +67,38 @@ def test_each_sync_of_a_message_fails_once(faults: Faults, size: int) -> None:
     faults.check(most_copies=2)
 
 
-@pytest.mark.parametrize("size", [SMALL_OCTETS, LARGE_OCTETS])
-def test_each_write_of_a_message_finds_no_room_once(faults: Faults, size: int) -> None:
+def test_each_write_of_a_message_finds_no_room_once(faults: Faults) -> None:
     """T5: 452 4.3.1, and the same worker goes on."""
     worker = faults.service.worker
 
-    count = _every(faults, "pwrite64", "ENOSPC", [size])
+    count = _every(faults, "pwrite64", "ENOSPC", [SMALL_OCTETS])
 
     assert count >= 10
+    _check_no_room(faults, worker)
+
+
+def test_writes_of_a_large_message_find_no_room_once(faults: Faults) -> None:
+    """T5: the first writes, the last ones, and some of the hundreds between: each costs seconds,
+    until the service has found room again and the log is in the database."""
+    worker = faults.service.worker
+    count = _writes(faults, LARGE_OCTETS)
+    between = random.Random(SEED).sample(range(FIRST_WRITES, count - LAST_WRITES), SOME_WRITES)
+
+    for number in (*range(1, FIRST_WRITES), *between, *range(count - LAST_WRITES, count + 1)):
+        faults.send(f"pwrite64:error=ENOSPC:when={number}", [LARGE_OCTETS])
+
+    assert count >= LARGE_OCTETS // PAGE_OCTETS
+    _check_no_room(faults, worker)
+
+
+def _writes(faults: Faults, size: int) -> int:
+    """How many writes of one thread a message of this size takes, where none fails."""
+    tracer = faults.send("pwrite64:error=ENOSPC:when=65535", [size])
+    threads = [line.split()[0] for line in tracer.lines() if " pwrite64(" in line]
+    return max(Counter(threads).values())
+
+
+def _check_no_room(faults: Faults, worker: int) -> None:
     assert {sent.code for sent in faults.sent} == {250, 452}
     assert all(sent.text.startswith("4.3.1") for sent in faults.sent if sent.is_refused)
     assert faults.service.worker == worker

@@ -237,6 +237,13 @@ class LaneQueue:
         attempt.routed = tenants.version
         return True
 
+    def follow_routes(self) -> None:
+        """Routes have changed: what waits in memory tells what the next hop is given by now."""
+        attempt = next(iter(self._ready), None)
+        if attempt is not None:
+            # Where it does not belong here any more, that is seen to when its turn comes.
+            self._is_right(attempt)
+
     def _split(self, attempt: Attempt, most: int) -> None:
         """Leave the first recipients in the attempt; the others become the next one. Where the
         header is what counts, all of them stay: the message waits until there is room."""

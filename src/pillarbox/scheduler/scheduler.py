@@ -343,6 +343,7 @@ class Scheduler:
         if await self._tenants.refresh():
             # Mail may belong to other lanes now, also mail that waits for long.
             for queue in self._queues.values():
+                queue.follow_routes()
                 queue.walks = [Walk(self._wall(), is_urgent=True)]
                 self._loader.request(queue)
         generation = await self._stores.spool.queue_generation()

@@ -138,3 +138,24 @@ def test_a_full_window_slows_no_other_lane() -> None:
         await task
 
     simulate(run())
+
+
+@pytest.mark.parametrize("seconds", [50, 3600])
+def test_a_limit_that_is_raised_lets_waiting_mail_go_at_once(seconds: int) -> None:
+    """Whether it waits in memory or in the store, nobody waits for what was allowed before."""
+
+    async def run() -> None:
+        house = House()
+        narrow = HopCaps(connections=2, windows=(Window(Counted.MESSAGES, 10, seconds),))
+        house.directory.change(make_tenant(Route(1, "", "", HOP, narrow)))
+        scheduler, task = await house.start()
+        house.put(scheduler, 25)
+        await asyncio.sleep(10)
+        assert len(house.far.deliveries) == 10
+        house.directory.change(make_tenant(Route(1, "", "", HOP, HopCaps(connections=2))))
+        await asyncio.sleep(10)
+        assert len(house.far.deliveries) == 25
+        await scheduler.drain(5)
+        await task
+
+    simulate(run())

@@ -18,6 +18,9 @@ _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PIECE_SECONDS = 60.0
 """For one piece to be sent or to come."""
 
+_BEGUN = "http11.send_request_headers.started"
+"""What httpcore2 calls the moment when the connection stands and the request goes out."""
+
 
 class HttpsSession:
     """One HTTP/1.1 connection, opened with the first request and again when it was lost."""
@@ -37,7 +40,8 @@ class HttpsSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last request left a connection for the next one."""
+        """Whether there is a connection: also while a request is on its way, however long the
+        server takes for it."""
         return self._is_open
 
     async def post(
@@ -45,12 +49,28 @@ class HttpsSession:
     ) -> Answer | Failure:
         """Make one request. A failure is CONFIRMATION_LOST where the server may have acted on it;
         all others are from before it was sent."""
-        self._is_open = False
+        made = await self._post(url, headers=headers, content=content)
+        self._is_open = (
+            isinstance(made, Answer) and made.headers.get("connection", "").lower() != "close"
+        )
+        return made
+
+    async def _note(self, event: str, _: object) -> None:
+        if event == _BEGUN:
+            self._is_open = True
+
+    async def _post(
+        self, url: str, *, headers: Mapping[str, str], content: bytes
+    ) -> Answer | Failure:
+        asked = self._client.stream(
+            "POST",
+            url,
+            headers=dict(headers),
+            content=content,
+            extensions={"trace": self._note},
+        )
         try:
-            async with (
-                asyncio.timeout(self._total_seconds),
-                self._client.stream("POST", url, headers=dict(headers), content=content) as got,
-            ):
+            async with asyncio.timeout(self._total_seconds), asked as got:
                 octets = bytearray()
                 async for piece in got.aiter_bytes():
                     octets += piece
@@ -65,7 +85,6 @@ class HttpsSession:
         except (httpx2.HTTPError, OSError) as exc:
             # The texts of httpx2 can hold what was sent; names of kinds can not.
             return Failure(FailureKind.CONFIRMATION_LOST, type(exc).__name__)
-        self._is_open = got.headers.get("connection", "").lower() != "close"
         text = octets.decode("utf-8", "replace")
         return Answer(got.status_code, dict(got.headers), text)
 

@@ -142,6 +142,17 @@ async def test_a_message_arrives_and_the_connection_is_kept() -> None:
         assert first.outcomes[0].reply.text.startswith("202 Accepted")
 
 
+async def test_a_request_that_hangs_has_a_connection() -> None:
+    """Else the lane would open no other one beside it, and one request would hold up all mail."""
+    async with graph() as far, asyncio.timeout(60):
+        far.order(Stage.REQUEST, action=Action.HANG)
+        sending = asyncio.create_task(far.send(f"{FROM}\r\n"))
+        while not far.emulator.world.faults.hits:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        assert far.courier.is_open
+        sending.cancel()
+
+
 async def test_content_of_the_store_arrives_whole() -> None:
     """In pieces, the end of the header in the middle of one."""
     pieces = (f"{FROM}To: r0@far.te".encode(), b"st\r\n\r", b"\nHello\r\n")

@@ -1,5 +1,6 @@
 """`pillarbox route`: where the mail of a tenant goes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -22,13 +23,15 @@ from pillarbox.cli.windows import fill_record, route_fills, shown_fills
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
 from pillarbox.microsoft365_caps import microsoft365_caps
-from pillarbox.route import Capture, Microsoft365, Route, SmartHost, hop_key
+from pillarbox.route import Capture, HopCaps, Microsoft365, Route, SmartHost, hop_key
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,
     change_route,
+    check_limits,
     list_routes,
     remove_route,
+    routes_sharing,
     show_route,
 )
 from pillarbox.store.database import Database
@@ -137,6 +140,10 @@ def add(
     with cli.database() as database:
         name = find_tenant(database, tenant).name
         new = _changed(Route(0, sender, recipient, Capture()), options, is_new=True)
+        others = database.read_now(lambda c: routes_sharing(c, new))
+        new = _with_known_limits(new, others, options)
+        # Before a person is asked to sign in.
+        check_limits(new, others)
         token = options.refresh_token(new.next_hop)
         route_id = database.write_now(
             lambda c: add_route(c, name, new, seal=seal, now=now(), refresh_token=token)
@@ -158,14 +165,20 @@ def change(ctx: click.Context, /, route_id: str, **_: object) -> None:
         found = _find(database, route_id).route
         before = database.read_now(lambda c: show_route(c, found.route_id, seal=seal)).route
         new = _changed(before, options)
+        others = database.read_now(lambda c: routes_sharing(c, new))
+        new = _with_known_limits(new, others, options)
         token = options.refresh_token(new.next_hop)
         if new == before and not token:
             raise click.UsageError("say what to change")
-        database.write_now(
+        followers = database.write_now(
             lambda c: change_route(c, new, seal=seal, now=now(), refresh_token=token)
         )
         info = database.read_now(lambda c: show_route(c, found.route_id))
     _say(cli, info, "Changed")
+    for each in followers:
+        click.echo(
+            f"Also {_named(each)} goes to the same next hop and has these limits now.", err=True
+        )
 
 
 @command.command("remove")
@@ -188,8 +201,31 @@ def _changed(before: Route, options: RouteOptions, *, is_new: bool = False) -> R
         was = old[0] if old else None
         if not isinstance(was, Microsoft365) or was.way is not hop.way:
             caps = microsoft365_caps(hop.cloud, hop.way)
+    elif not isinstance(hop, SmartHost):
+        caps = HopCaps()
     mailboxes = tuple(each for each in others if isinstance(each, Microsoft365))
     return replace(before, next_hop=hop, others=mailboxes, caps=options.caps(caps))
+
+
+def _with_known_limits(new: Route, others: Sequence[RouteInfo], options: RouteOptions) -> Route:
+    """The route with the limits that its next hop has already, where none are said. Of two ways
+    into a mailbox the one that takes fewer connections counts."""
+    if options.has_limits or not others:
+        return new
+    caps, hop = others[0].route.caps, new.next_hop
+    theirs = [info.route.next_hop for info in others]
+    if isinstance(hop, Microsoft365) and any(
+        isinstance(each, Microsoft365) and each.way is not hop.way for each in theirs
+    ):
+        caps = replace(caps, connections=min(caps.connections, new.caps.connections))
+    if caps != new.caps:
+        text = f"The next hop is that of {_named(others[0])}, whose limits hold for it"
+        click.echo(f"{text}: {shown_limits(replace(new, caps=caps))}.", err=True)
+    return replace(new, caps=caps)
+
+
+def _named(info: RouteInfo) -> str:
+    return f"route {format_id(info.route.route_id)} of tenant {info.tenant}"
 
 
 def _seal(cli: Cli) -> Seal:
@@ -210,7 +246,4 @@ def _say(cli: Cli, info: RouteInfo, what: str) -> None:
         return
     route = info.route
     sender, recipient = route.sender_domain or "all", route.recipient_domain or "all"
-    click.echo(
-        f"{what} route {format_id(route.route_id)} of tenant {info.tenant}:"
-        f" from {sender} to {recipient}: {shown_hop(route)}."
-    )
+    click.echo(f"{what} {_named(info)}: from {sender} to {recipient}: {shown_hop(route)}.")

@@ -107,6 +107,8 @@ class RouteOptions:
             raise click.UsageError(f"say one of {_KINDS}; not options of several")
         if any(kinds[2:]) and (self._is_about_smart_host() or sign_in.is_given):
             raise click.UsageError("TLS and login belong to --smarthost or --microsoft365")
+        if any(kinds[2:]) and self.has_limits:
+            raise click.UsageError("limits belong to --smarthost or --microsoft365")
         if is_microsoft and self._is_about_smart_host(except_ca_file=True):
             raise click.UsageError("--microsoft365 has STARTTLS, a certificate and a token always")
         if self.password_file is not None and (self.user == "" or sign_in.is_given):
@@ -146,6 +148,12 @@ class RouteOptions:
         if isinstance(hop, Microsoft365) and self.sign_in.asks_a_person:
             return ask_person(hop.access, hop.name)
         return self.sign_in.refresh_token()
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether it is said what the next hop allows."""
+        given = (self.connections, self.per_connection, self.per_minute, self.per_day)
+        return bool(self.windows) or any(value is not None for value in given)
 
     def caps(self, before: HopCaps) -> HopCaps:
         """What the next hop allows; what is not given stays."""

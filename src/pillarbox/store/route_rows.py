@@ -127,14 +127,18 @@ EMPTY = {
 }
 
 
+def caps_values(caps: HopCaps) -> dict[str, Value]:
+    """The columns that say what a next hop may be given."""
+    return {
+        "connections": caps.connections,
+        "messages_per_connection": caps.messages_per_connection,
+        "windows": _windows_text(caps.windows),
+    }
+
+
 def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
     """The columns that say where a route goes and what it may use. Raises SecretError."""
-    values: dict[str, Value] = {
-        **EMPTY,
-        "connections": route.caps.connections,
-        "messages_per_connection": route.caps.messages_per_connection,
-        "windows": _windows_text(route.caps.windows),
-    }
+    values: dict[str, Value] = {**EMPTY, **caps_values(route.caps)}
     match route.next_hop:
         case SmartHost() as hop:
             values |= {"kind": "smarthost", **_smart_host_values(hop, seal, route_id)}

@@ -23,6 +23,8 @@ def check_route(route: Route) -> None:
             _check_smart_host(hop)
         case Microsoft365() as hop:
             _check_microsoft365(hop, [hop.mailbox, *(other.mailbox for other in route.others)])
+        case Capture() | Reject() if route.caps != HopCaps():
+            raise DirectoryError("what goes nowhere has no limits")
         case Reject(text=text):
             if not text.strip() or not text.isascii() or not text.isprintable():
                 raise DirectoryError("say in plain ASCII why the mail is refused; senders read it")

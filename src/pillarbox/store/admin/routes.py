@@ -1,18 +1,23 @@
-"""Routes of tenants: where the mail of a sender's domain to a recipient's domain goes."""
+"""Routes of tenants: where the mail of a sender's domain to a recipient's domain goes.
 
+Limits are those of a next hop, whoever sends to it: all routes to it have the same.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.route import Route
+from pillarbox.mail.identifier import format_id
+from pillarbox.route import Microsoft365, Route, SmartHost, hop_key
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.tenants import find_tenant_id, read_domain
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.grants import GrantFacts, grant_facts, put_grant
-from pillarbox.store.route_rows import route_of, values_of
+from pillarbox.store.route_rows import caps_values, route_of, values_of
 from pillarbox.store.schema_directory import route, tenant
 from pillarbox.store.seal import Seal
 
@@ -39,7 +44,10 @@ def add_route(
 ) -> int:
     """Add a route; its id (that of `new` does not count). Patterns: "" for all, "example.org", or
     "*.example.org" for every domain below. `refresh_token` is what a person granted, if one did.
-    Raises DirectoryError, SecretError."""
+    Raises DirectoryError, also where another route to the same next hop has other limits;
+    SecretError."""
+    # First of all, so that whoever else changes routes waits until this is done.
+    moved(connection, Part.DIRECTORY)
     tenant_id = find_tenant_id(connection, tenant_name)
     sender, recipient = _read_pattern(new.sender_domain), _read_pattern(new.recipient_domain)
     is_it = (
@@ -61,28 +69,87 @@ def add_route(
         "created_at": now,
     }
     check_route(new)
+    check_limits(new, routes_sharing(connection, new))
     row |= values_of(new, seal, route_id)
     connection.execute(insert(route).values(row))
     if refresh_token:
         put_grant(connection, route_id, refresh_token, seal=seal, now=now)
-    moved(connection, Part.DIRECTORY)
     return route_id
 
 
 def change_route(
     connection: Connection, new: Route, *, seal: Seal, now: Timestamp, refresh_token: str = ""
-) -> None:
+) -> list[RouteInfo]:
     """Give the route with this id another next hop or other caps; its patterns stay. A
-    `refresh_token` takes the place of what was granted before. Raises DirectoryError,
-    SecretError."""
+    `refresh_token` takes the place of what was granted before.
+
+    Other caps are given to all routes that shared a next hop with it before; those, as they were,
+    are returned. Raises DirectoryError, also where a route to its new next hop has other limits;
+    SecretError.
+    """
+    moved(connection, Part.DIRECTORY)
     route_id = new.route_id
+    before = show_route(connection, route_id).route
     check_route(new)
+    followers = _followers(list_routes(connection), before, new)
+    theirs = {info.route.route_id for info in followers}
+    others = routes_sharing(connection, new)
+    check_limits(new, [info for info in others if info.route.route_id not in theirs])
     values = values_of(new, seal, route_id)
-    if connection.execute(update(route).where(route.c.id == route_id).values(values)).rowcount == 0:
-        raise _no_route()
+    connection.execute(update(route).where(route.c.id == route_id).values(values))
+    changed = [info for info in followers if info.route.caps != new.caps]
+    for info in changed:
+        is_it = route.c.id == info.route.route_id
+        connection.execute(update(route).where(is_it).values(caps_values(new.caps)))
     if refresh_token:
         put_grant(connection, route_id, refresh_token, seal=seal, now=now)
-    moved(connection, Part.DIRECTORY)
+    return changed
+
+
+def routes_sharing(connection: Connection, one: Route) -> list[RouteInfo]:
+    """The other routes, of any tenant, that hand mail to a next hop of this one."""
+    hops = _hops(one)
+    return [
+        info
+        for info in list_routes(connection)
+        if info.route.route_id != one.route_id and hops & _hops(info.route)
+    ]
+
+
+def _hops(one: Route) -> set[str]:
+    """The names of its next hops, those that have limits."""
+    hops = (member.next_hop for member in one.members)
+    return {hop_key(hop) for hop in hops if isinstance(hop, SmartHost | Microsoft365)}
+
+
+def _followers(all_routes: Sequence[RouteInfo], before: Route, new: Route) -> list[RouteInfo]:
+    """The routes that share a next hop with a route before and after its change, and those that
+    share one with them."""
+    hops = _hops(before) & _hops(new)
+    found: dict[int, RouteInfo] = {}
+    left = {info.route.route_id: info for info in all_routes}
+    del left[new.route_id]
+    while more := {id_: info for id_, info in left.items() if hops & _hops(info.route)}:
+        found |= more
+        for id_, info in more.items():
+            hops |= _hops(info.route)
+            del left[id_]
+    return list(found.values())
+
+
+def check_limits(new: Route, others: Sequence[RouteInfo]) -> None:
+    """Raise DirectoryError, with what to do, where one of the others has other limits."""
+    for info in others:
+        caps = info.route.caps
+        if caps != new.caps:
+            limits = ", ".join([f"{caps.connections} connections", *map(str, caps.windows)])
+            id_ = format_id(info.route.route_id)
+            raise DirectoryError(
+                f"route {id_} of tenant {info.tenant!r} goes to the same next hop, with other "
+                f"limits ({limits}, {caps.messages_per_connection} messages in a connection): say "
+                f"no limits here to have the same, or change those first (pillarbox route change "
+                f"{id_})"
+            )
 
 
 def remove_route(connection: Connection, route_id: int) -> None:

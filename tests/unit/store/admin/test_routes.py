@@ -81,8 +81,9 @@ def _change(database: Database, seal: Seal, route_id: int, hop: NextHop) -> None
 
 @pytest.mark.parametrize("hop", [OPEN, Capture(), Reject("Not from here")])
 def test_a_route_is_shown_as_it_was_made(filled: Database, seal: Seal, hop: NextHop) -> None:
-    """Every kind of next hop, with its caps."""
+    """Every kind of next hop, with its caps where it has some."""
     caps = HopCaps(3, 50, (Window(Counted.MESSAGES, 30, 60), Window(Counted.OCTETS, 10**9, 300)))
+    caps = caps if hop is OPEN else HopCaps()
     route_id = _add(filled, seal, hop, "*.Here.example", "far.example", caps=caps)
 
     info = filled.read_now(lambda c: show_route(c, route_id))

@@ -8,6 +8,8 @@ GET    /messages?after=ID             what arrived; DELETE forgets it, with stat
 GET    /messages/ID                   one, with its header fields; /raw and /seen are its octets
 GET    /mailboxes                     GET /mailboxes/ADDRESS/messages?after=ID
 GET    /stats                         statistics of every mailbox
+GET    /connections                   open now and at most, by port, with a login or without
+DELETE /tokens                        ends all access tokens that were given out
 POST   /devicecodes/USERCODE          {"decision": "approve", "user": ADDRESS}
 """
 
@@ -37,8 +39,8 @@ class _NotFoundError(Exception):
 
 
 class ControlServer:
-    """The handler. `describe` gives the facts of the card, `forget` begins anew,
-    `decide_device` plays the user with a device code."""
+    """The handler. `describe` gives the facts of the card, `forget` begins anew, `connections`
+    counts them, `decide_device` plays the user with a device code."""
 
     def __init__(
         self,
@@ -46,11 +48,13 @@ class ControlServer:
         *,
         describe: Callable[[], Mapping[str, object]],
         forget: Callable[[], None],
+        connections: Callable[[], Mapping[str, object]],
         decide_device: Callable[[str, str, str], bool],
     ) -> None:
         self._world = world
         self._describe = describe
         self._forget = forget
+        self._connections = connections
         self._decide_device = decide_device
 
     async def handle(self, request: Request) -> Response:
@@ -83,6 +87,11 @@ class ControlServer:
                 return json_response(200, {name: s.facts(seconds) for name, s in statistics})
             case "GET", "replies":
                 return json_response(200, _replies())
+            case "GET", "connections":
+                return json_response(200, dict(self._connections()))
+            case "DELETE", "tokens" if not rest:
+                self._world.signer.change_key()
+                return Response(204)
             case "POST", "devicecodes" if len(rest) == 1:
                 return await self._decide(request, rest[0])
             case _:

@@ -46,10 +46,16 @@ class Emulator:
             self.world,
             describe=lambda: describe(self.facts, self.config),
             forget=self.forget,
+            connections=self.connections,
             decide_device=self._login.grants.decide_device,
         )
         self._control_port = TcpServer(HttpServer(self._control.handle).serve)
         self._contexts: dict[str, ssl.SSLContext] = {}
+
+    @property
+    def _servers(self) -> dict[str, TcpServer]:
+        """What stands for Microsoft's."""
+        return {"smtp": self._smtp, "login": self._login_port, "graph": self._graph_port}
 
     @property
     def smtp_port(self) -> int:
@@ -92,6 +98,13 @@ class Emulator:
         """Begin anew with messages, statistics and limits; switches and faults stay."""
         self.world.forget()
         self._graph.forget()
+        for server in self._servers.values():
+            server.forget()
+
+    def connections(self) -> dict[str, dict[str, int]]:
+        """By port: how many there are, and the most that there were at once."""
+        servers = self._servers.items()
+        return {name: {"open": one.open, "most": one.most_open} for name, one in servers}
 
     def decide_device(self, user_code: str, decision: str, user: str = "") -> bool:
         """Approve or decline a device code as a user does; whether there is such a code."""
@@ -125,7 +138,7 @@ class Emulator:
 
     async def stop(self) -> None:
         """End every connection and close the ports."""
-        for server in (self._smtp, self._login_port, self._graph_port, self._control_port):
+        for server in (*self._servers.values(), self._control_port):
             await server.stop()
         if self._folder is not None:
             self._folder.cleanup()

@@ -126,17 +126,18 @@ class Messages:
     def __init__(self, limit: int, limit_octets: int) -> None:
         self._limit = limit
         self._limit_octets = limit_octets
-        self._kept: deque[Message] = deque()
+        self._kept: dict[int, Message] = {}
         self._octets = 0
         self._numbers = itertools.count(1)
 
     def take(self, arrival: Arrival, *, shown_from: str, accepted_at: float) -> Message:
         """Keep a message."""
         message = Message(next(self._numbers), arrival, shown_from, accepted_at)
-        self._kept.append(message)
+        self._kept[message.id] = message
         self._octets += len(arrival.raw)
         while len(self._kept) > self._limit or self._octets > self._limit_octets:
-            self._octets -= len(self._kept.popleft().arrival.raw)
+            oldest = self._kept.pop(next(iter(self._kept)))
+            self._octets -= len(oldest.arrival.raw)
         return message
 
     def all(self, mailbox: str = "", *, after: int = 0) -> list[Message]:
@@ -144,13 +145,13 @@ class Messages:
         # A copy at one stroke: a test may look from another thread than the emulator's.
         return [
             message
-            for message in list(self._kept)
+            for message in list(self._kept.values())
             if message.id > after and mailbox in ("", message.arrival.mailbox)
         ]
 
     def get(self, number: int) -> Message | None:
         """One message."""
-        return next((message for message in list(self._kept) if message.id == number), None)
+        return self._kept.get(number)
 
     def clear(self) -> None:
         """Forget all."""

@@ -77,13 +77,16 @@ class Stream:
 
 
 class TcpServer:
-    """Serves each connection by `serve`, in a task of its own, until `stop`."""
+    """Serves each connection by `serve`, in a task of its own, until `stop`. `open` counts those
+    that there are, with a login or without; `most_open` is the most at once."""
 
     def __init__(self, serve: Callable[[Stream], Awaitable[None]]) -> None:
         self._serve = serve
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.open = 0
+        self.most_open = 0
 
     async def start(self, port: int, context: ssl.SSLContext | None = None) -> None:
         """Listen on 127.0.0.1, with TLS from the first octet where there is a context; 0 takes a
@@ -109,6 +112,8 @@ class TcpServer:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         stream = Stream(reader, writer)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         try:
             await self._serve(stream)
         except OSError:
@@ -118,4 +123,9 @@ class TcpServer:
             # The server stops. Streams of Python 3.11 complain of a task that ends cancelled.
             pass
         finally:
+            self.open -= 1
             stream.cut()
+
+    def forget(self) -> None:
+        """Count the most connections anew."""
+        self.most_open = self.open

@@ -49,6 +49,10 @@ class Signer:
     def _key(self) -> RSAKey:
         return RSAKey.generate_key(2048, auto_kid=True)
 
+    def change_key(self) -> None:
+        """Sign with another one from now on: no server takes a token that was given out before."""
+        self.__dict__.pop("_key", None)
+
     def key_set(self) -> dict[str, object]:
         """The public key as JWKS."""
         key = self._key.as_dict(private=False)

@@ -15,7 +15,15 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from tests.e2e.programs import program, run
-from tests.support.emulated import MESSAGE, RECIPIENT, emulating, submit
+from tests.e2e.waiting import wait_until
+from tests.support.emulated import (
+    MESSAGE,
+    RECIPIENT,
+    Client,
+    app_token,
+    emulating,
+    submit,
+)
 
 from pillarbox.cli.root import root
 from pillarbox.emulate.config import SAMPLE_MAILBOX, load_config
@@ -113,6 +121,45 @@ async def test_statistics_prove_what_a_client_kept_to() -> None:
     assert (facts["accepted"], facts["most_in_window"], facts["most_connections"]) == (3, 3, 1)
     assert len(facts["arrived_at"]) == 3
     assert (after, messages) == ({}, [])
+
+
+async def test_connections_are_counted_with_a_login_or_without() -> None:
+    """Now and at most, by port; forgetting begins anew."""
+    async with controlling() as (emulator, http):
+        reader, writer = await asyncio.open_connection("127.0.0.1", emulator.smtp_port)
+        await reader.readline()
+        await submit(emulator)
+        counted = (await http.get("/connections")).json()
+        writer.close()
+        await reader.read()
+        await asyncio.to_thread(
+            wait_until, lambda: not emulator.connections()["smtp"]["open"], 20, "no connection"
+        )
+        await http.delete("/messages")
+        after = (await http.get("/connections")).json()
+
+    assert counted["smtp"]["most"] == 2
+    assert counted["smtp"]["open"] >= 1
+    assert after["smtp"] == {"open": 0, "most": 0}
+    assert set(counted) == {"smtp", "login", "graph"}
+
+
+async def test_tokens_that_were_given_out_can_be_ended() -> None:
+    """Such a one is refused, the next one is taken."""
+
+    def log_in(emulator: Emulator, token: str) -> str:
+        with Client(emulator) as client:
+            return client.log_in_by_token(token)[:3]
+
+    async with controlling() as (emulator, http):
+        old = app_token(emulator)
+        before = await asyncio.to_thread(log_in, emulator, old)
+        ended = await http.delete("/tokens")
+        after = await asyncio.to_thread(log_in, emulator, old)
+        new = await asyncio.to_thread(log_in, emulator, app_token(emulator))
+
+    assert ended.status_code == 204
+    assert (before, after, new) == ("235", "535", "235")
 
 
 async def test_it_tells_where_everything_is() -> None:

@@ -285,7 +285,7 @@ class Lane:
             metrics.TASK_FAILURES.inc()
             result = _deferred(attempt)
         connection.served += 1
-        self.permits.concurrency.pause(tools.monotonic() + result.retry_after)
+        self._pause(result.retry_after)
         failure = result.hop_failure
         was_seen = failure is None or result.was_seen
         self._end(attempt, counts=was_seen, transactions=result.transactions)
@@ -308,6 +308,12 @@ class Lane:
             return True
         self._shut(failure, result, attempt.next_hop)
         return False
+
+    def _pause(self, seconds: float) -> None:
+        """The hop said when it takes more, if it said so; the store is to know it at once."""
+        if seconds:
+            self.permits.pause(self._tools.monotonic() + seconds)
+            self._source.reserve()
 
     async def _courier(self, connection: LaneConnection, next_hop: NextHop) -> Courier:
         """The courier of a connection; another one if the way to the hop has changed."""

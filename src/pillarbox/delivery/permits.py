@@ -39,6 +39,12 @@ class Permits:
         self.concurrency.set_cap(caps.connections)
         self.usage.set_windows(caps.windows)
 
+    def pause(self, until: float) -> None:
+        """The hop has said when it takes more. Whoever has the lane next has to obey that, too, so
+        `usage` has to be written."""
+        self.concurrency.pause(until)
+        self.usage.pause(until)
+
     def ask(self, now: float) -> int | Wait:
         """How many recipients the next attempt may have, or when to ask again."""
         state = self.gate.state(now)
@@ -46,8 +52,9 @@ class Permits:
             return Wait(self.gate.closed_until)
         if state is GateState.PROBING and self._running:
             return _FOR_A_RUNNING_ONE
-        if now < self.concurrency.paused_until:
-            return Wait(self.concurrency.paused_until)
+        paused_until = max(self.concurrency.paused_until, self.usage.paused_until)
+        if now < paused_until:
+            return Wait(paused_until)
         if not self.usage:
             return MAX_RECIPIENTS
         most = self.usage.most_recipients(now, MAX_RECIPIENTS)

@@ -6,10 +6,12 @@ begin until the time of the window has passed since its end, and a margin.
 
 A lane has one owner, which counts alone. What others have to know if it dies stands in the store:
 before anything begins, a portion is reserved there, and all that is reserved counts as used from
-the moment when the lane is taken over (`plan`, `grant`, `load`).
+the moment when the lane is taken over (`plan`, `grant`, `load`). Likewise a pause that the next hop
+has asked for.
 """
 
 import json
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -180,6 +182,8 @@ class Usage:
     def __init__(self) -> None:
         self.is_changed = False
         """Whether the store knows less than could be said."""
+        self.paused_until = 0.0
+        """The next hop has said itself that it wants nothing before."""
         self._known: dict[tuple[Counted, int], SlidingWindow] = {}
         self._windows: list[SlidingWindow] = []
         self._running = dict.fromkeys(Counted, 0)
@@ -195,6 +199,12 @@ class Usage:
             found = self._known.setdefault((window.counted, window.seconds), SlidingWindow(window))
             found.window = window
             self._windows.append(found)
+
+    def pause(self, until: float) -> None:
+        """The next hop has said when it takes more."""
+        if until > self.paused_until:
+            self.paused_until = until
+            self.is_changed = True
 
     def most_recipients(self, now: float, most: int) -> int:
         """How many recipients an attempt may have now; 0: ask `begin_at`."""
@@ -279,7 +289,10 @@ class Usage:
                 reserved = self._running[counted] + each.reserved + portion
             dumps.append(each.dump(now, reserved, is_limit=is_limit))
         self.is_changed = False
-        return Plan(json.dumps({"windows": dumps}, separators=(",", ":")), tuple(portions))
+        said: dict[str, Any] = {"windows": dumps}
+        if self.paused_until > now:
+            said["paused_ms"] = math.ceil((self.paused_until - now) * 1000)
+        return Plan(json.dumps(said, separators=(",", ":")), tuple(portions))
 
     @staticmethod
     def grant(plan: Plan) -> None:
@@ -300,7 +313,7 @@ class Usage:
     @property
     def is_known(self) -> bool:
         """Whether there is something that the store should know."""
-        return bool(self._known)
+        return bool(self._known) or self.paused_until > 0
 
     def load(self, text: str, now: float, elapsed_seconds: float) -> None:
         """Go on with what another owner, or we, had written so long ago."""
@@ -308,12 +321,19 @@ class Usage:
         loaded = [SlidingWindow.load(saved, now, elapsed_seconds) for saved in _windows_of(text)]
         self._known = {(each.window.counted, each.window.seconds): each for each in loaded}
         self.set_windows(limits)
+        paused = _saved(text).get("paused_ms", 0) / 1000 - elapsed_seconds
+        self.paused_until = now + paused if paused > 0 else 0.0
         # What was reserved has a time now, from which it counts.
         self.is_changed = bool(loaded)
 
 
+def _saved(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text) if text else {"windows": []}
+    return found
+
+
 def _windows_of(text: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(text)["windows"] if text else []
+    found: list[dict[str, Any]] = _saved(text)["windows"]
     return found
 
 

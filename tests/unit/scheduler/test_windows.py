@@ -21,11 +21,11 @@ CAPS = HopCaps(connections=2, windows=(Window(Counted.MESSAGES, 30, 60),))
 class House:
     """Workers over one store; all mail for far.example goes to a next hop with a window."""
 
-    def __init__(self) -> None:
+    def __init__(self, caps: HopCaps = CAPS) -> None:
         self.store = SimulatedStore()
         self.far = FarSide(latency_seconds=0.2)
         self.directory = SimulatedDirectory(
-            make_tenant(Route(1, "", "", HOP, CAPS), Route(2, "", "other.example", OTHER))
+            make_tenant(Route(1, "", "", HOP, caps), Route(2, "", "other.example", OTHER))
         )
         self.owners = 0
 
@@ -89,6 +89,35 @@ def test_the_next_worker_goes_on_with_the_window(ending: str, after_seconds: flo
         second, task = await house.start()
         await asyncio.sleep(300)
         house.check(100)
+        await second.drain(5)
+        await task
+
+    simulate(run())
+
+
+@pytest.mark.parametrize("caps", [CAPS, HopCaps(connections=2)])
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_the_next_worker_waits_for_as_long_as_the_hop_has_said(ending: str, caps: HopCaps) -> None:
+    """Whoever is asked to come again in 50 seconds does not come sooner by dying."""
+
+    async def run() -> None:
+        house = House(caps)
+        first, task = await house.start()
+        house.far.retry_after = 50.0
+        house.put(first, 10)
+        await asyncio.sleep(1)
+        house.far.retry_after = 0.0
+        seen = len(house.far.attempts)
+        if ending == "stop":
+            await first.drain(5)
+            await task
+        else:
+            await house.kill(first, task)
+        second, task = await house.start()
+        await asyncio.sleep(48)
+        assert len(house.far.attempts) == seen < 10
+        await asyncio.sleep(10)
+        house.check(10)
         await second.drain(5)
         await task
 

@@ -3,19 +3,97 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pillarbox.client import (
+        AccessToken,
+        ArgumentError,
+        AsyncClient,
+        CertificateError,
+        Client,
+        ClientClosed,
+        ClientError,
+        ConnectError,
+        ConnectionLost,
+        DiscoveryError,
+        Dsn,
+        Keyring,
+        LoginError,
+        Message,
+        MessageRefused,
+        MessageUnsuitable,
+        OAuth2,
+        Password,
+        Pool,
+        PoolTimeout,
+        ProtocolError,
+        RecipientResult,
+        ReplyTimeout,
+        SendResult,
+        SendState,
+        SessionRefused,
+        Timeouts,
+        TlsError,
+        TlsMissing,
+        TokenError,
+        Unconfirmed,
+        WrongTlsMode,
+        connect,
+        connect_async,
+    )
     from pillarbox.client.discovery import discover, discover_async
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "discover", "discover_async"]
+__all__ = [
+    "AccessToken",
+    "ArgumentError",
+    "AsyncClient",
+    "CertificateError",
+    "Client",
+    "ClientClosed",
+    "ClientError",
+    "ConnectError",
+    "ConnectionLost",
+    "DiscoveryError",
+    "Dsn",
+    "Keyring",
+    "LoginError",
+    "Message",
+    "MessageRefused",
+    "MessageUnsuitable",
+    "OAuth2",
+    "Password",
+    "Pool",
+    "PoolTimeout",
+    "ProtocolError",
+    "RecipientResult",
+    "ReplyTimeout",
+    "SendResult",
+    "SendState",
+    "SessionRefused",
+    "Timeouts",
+    "TlsError",
+    "TlsMissing",
+    "TokenError",
+    "Unconfirmed",
+    "WrongTlsMode",
+    "__version__",
+    "connect",
+    "connect_async",
+    "discover",
+    "discover_async",
+]
 
-_LAZY = frozenset({"discover", "discover_async"})
+_DISCOVERY = frozenset({"discover", "discover_async"})
 
 
 def __getattr__(name: str) -> object:
     """Import what is seldom used when it is used: the command line begins quickly without it."""
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pillarbox.client import discovery
+    if name in _DISCOVERY:
+        from pillarbox.client import discovery
 
-    return getattr(discovery, name)
+        return getattr(discovery, name)
+    from pillarbox import client
+
+    return getattr(client, name)

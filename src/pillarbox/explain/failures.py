@@ -102,6 +102,12 @@ class FailureKind(Enum):
         "The port begins in the clear, as 25 and 587 do.",
         "Set the encryption of the route to STARTTLS, or its port to 465",
     )
+    TLS_FIRST = _t(
+        "451 4.7.5",
+        "The next hop {hop} speaks TLS from the first octet on that port",
+        "The port begins with TLS, as 465 does.",
+        "Set the encryption of the route to TLS",
+    )
     TLS_TOO_OLD = _t(
         "451 4.7.5",
         "The next hop {hop} and this service have no TLS version in common",

@@ -13,7 +13,6 @@ Nothing that the server sends raises: what breaks the rules ends in CLOSED with 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from pillarbox.errors import LocalProtocolError, RemoteProtocolError
 from pillarbox.explain.failures import Failure, FailureKind
@@ -25,34 +24,20 @@ from pillarbox.smtp.client_fit import (
     rcpt_command,
     read_capabilities,
 )
-from pillarbox.smtp.client_login import Login, Token, choose_login, refusal_kind, secrets_of
+from pillarbox.smtp.client_login import LoginDialogue, choose_login, refusal_kind, secrets_of
+from pillarbox.smtp.client_opening import OPENING_FAILURES, ClientSettings
 from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, STANDING, Phase
 from pillarbox.smtp.client_replies import RawReply, ReplyParser, to_replies, to_reply
 from pillarbox.smtp.client_transaction import Transaction, encode_commands
 from pillarbox.smtp.data_writer import DataWriter, Pieces, whole_data
+
+__all__ = ["SHUTTING_DOWN", "ClientProtocol", "ClientSettings"]
 
 SHUTTING_DOWN = 421
 """RFC 5321 3.8: may answer any command, and the connection ends with it."""
 
 _WANTS_LOGIN = frozenset({503, 530, 538})
 _UNKNOWN_COMMAND = frozenset({500, 502, 504})
-_OPENING_FAILURES = {
-    Phase.GREETING: FailureKind.GREETING_REFUSED,
-    Phase.HELLO: FailureKind.HELLO_REFUSED,
-    Phase.STARTTLS: FailureKind.TLS_REFUSED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """How a session is to be opened. `starttls` is a demand: without TLS nothing is sent.
-    `username` "" means no login; with a `token` of OAuth2 the password does not count."""
-
-    helo_name: str
-    starttls: bool = False
-    username: str = ""
-    password: str = field(default="", repr=False)
-    token: Token | None = None
 
 
 class ClientProtocol:
@@ -60,15 +45,17 @@ class ClientProtocol:
 
     def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
         """`tls`: the encryption, where the connection began with it. `transactions` and `replies`
-        count what there was. `content_begun`: so far the transaction came."""
+        count what there was. `content_begun`, `content_ended`: so far the transaction came; whose
+        content has ended, the server may have taken without a reply that says so."""
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
-        self._login = login = Login(settings.username, settings.password, settings.token)
+        self._watch = settings.watch
+        self._login = login = settings.login
         self._secrets = secrets_of(login) if login.username else None
-        self._login_answers: list[bytes] = []
+        self._dialogue: LoginDialogue | None = None
         self._said_helo = self._needs_reset = False
-        self._by_chunks = self._last_chunk = False
+        self._by_chunks = False
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
         self._content: Pieces = ()
@@ -77,7 +64,7 @@ class ClientProtocol:
         self.phase = Phase.GREETING
         self.failure: Failure | None = None
         self.transactions = self.replies = 0
-        self.content_begun = False
+        self.content_begun = self.content_ended = False
 
     @property
     def is_waiting(self) -> bool:
@@ -108,11 +95,14 @@ class ClientProtocol:
             parser.feed(octets)
             while self.phase not in DEAF and (raw := parser.next_reply()) is not None:
                 self.replies += 1
+                if self._watch is not None:
+                    self._watch(raw)
                 self._take(raw)
             if self.phase is Phase.CONTENT and self._content:
                 # Behind the loop: no reply that is here already can be one to the content.
                 self._out.append(whole_data(self._content))
                 self._content = ()
+                self.content_ended = True
                 self.phase = Phase.CONFIRMATION
         except RemoteProtocolError as exc:
             self._fail(Failure(FailureKind.PROTOCOL_BROKEN, str(exc)))
@@ -161,7 +151,7 @@ class ClientProtocol:
         phase = self.phase
         if phase in (Phase.READY, Phase.QUIT):
             self.phase = Phase.CLOSED
-        elif phase is Phase.CONFIRMATION and (self._last_chunk or not self._by_chunks):
+        elif phase is Phase.CONFIRMATION and self.content_ended:
             self._fail(Failure(FailureKind.CONFIRMATION_LOST, why))
         elif phase is not Phase.CLOSED:
             self._fail(Failure(kind, phase.value))
@@ -212,7 +202,7 @@ class ClientProtocol:
         elif knows_no_ehlo and self._settings.starttls and raw.code in _UNKNOWN_COMMAND:
             self._leave(Failure(FailureKind.TLS_MISSING))
         else:
-            self._leave(Failure(_OPENING_FAILURES[self.phase], said=self._reply(raw)))
+            self._leave(Failure(OPENING_FAILURES[self.phase], said=self._reply(raw)))
 
     def _say_hello(self, verb: str) -> None:
         self.phase = Phase.HELLO
@@ -224,6 +214,8 @@ class ClientProtocol:
         elif self.capabilities.starttls:
             self.phase = Phase.STARTTLS
             self._send("STARTTLS\r\n")
+        elif self._settings.may_go_clear:
+            self._log_in()
         else:
             self._leave(Failure(FailureKind.TLS_MISSING))
 
@@ -246,34 +238,41 @@ class ClientProtocol:
             listed = " ".join(offered)[:200] or "none"
             self._leave(Failure(FailureKind.LOGIN_NOT_OFFERED, listed))
             return
-        self._login_answers = dialogue.answers
+        self._dialogue = dialogue
         self.phase = Phase.LOGIN
         self._out.append(dialogue.command)
 
     def _take_login(self, raw: RawReply) -> None:
-        if raw.code < 300:
-            self.phase = Phase.READY
-        elif raw.code < 400:
-            if not self._login_answers:
-                raise RemoteProtocolError("a challenge more than the login has answers")
-            self._out.append(self._login_answers.pop(0) + b"\r\n")
-        else:
+        dialogue = self._dialogue
+        if raw.code >= 400 or dialogue is None:
             kind = refusal_kind(raw.code, self._login)
             self._leave(Failure(kind, said=self._reply(raw)))
+        elif raw.code < 300:
+            dialogue.finish()
+            self.phase = Phase.READY
+        else:
+            self._out.append(dialogue.answer(b"".join(raw.lines)) + b"\r\n")
 
     # -- a transaction ------------------------------------------------------------------------
 
     def begin(
-        self, envelope: Envelope, recipients: Sequence[Recipient], *, size: int, whole: Pieces = ()
+        self,
+        envelope: Envelope,
+        recipients: Sequence[Recipient],
+        *,
+        size: int,
+        whole: Pieces = (),
+        chunked: bool = False,
     ) -> None:
         """Offer a message of `size` octets whose `envelope` was made to fit (smtp.client_fit). Its
-        `whole` content leaves at once after the 354. Without recipients: only the sender."""
+        `whole` content leaves at once after the 354; `chunked` content goes by BDAT, as binary
+        content does. Without recipients: only the sender."""
         if self.phase is not Phase.READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities
         utf8 = envelope.smtputf8
-        self._by_chunks = envelope.body is Body.BINARY
-        self._last_chunk = self.content_begun = False
+        self._by_chunks = chunked or envelope.body is Body.BINARY
+        self.content_begun = self.content_ended = False
         self._content = () if self._by_chunks else whole
         self._transaction = Transaction(
             mail_command(capabilities, envelope, size_octets=size),
@@ -327,6 +326,7 @@ class ClientProtocol:
         """The octets that end DATA; the confirmation is awaited then."""
         if self.phase is Phase.CONTENT:
             self.phase = Phase.CONFIRMATION
+            self.content_ended = True
         return self._writer.end()
 
     @property
@@ -336,14 +336,14 @@ class ClientProtocol:
 
     def chunk(self, block: bytes, *, last: bool) -> list[bytes]:
         """The octets to write for a block of content as BDAT (RFC 3030); its reply is awaited."""
-        self._last_chunk = last
+        self.content_ended = last
         self.phase = Phase.CONFIRMATION
         return [b"BDAT %d%b\r\n" % (len(block), b" LAST" if last else b""), block]
 
     def _take_confirmation(self, raw: RawReply) -> None:
         if 300 <= raw.code < 400:
             raise RemoteProtocolError(f"the reply {raw.code} to the content")
-        if self._by_chunks and raw.code < 300 and not self._last_chunk:
+        if self._by_chunks and raw.code < 300 and not self.content_ended:
             self.phase = Phase.CONTENT
             return
         self._transaction.final_reply = raw

@@ -24,6 +24,7 @@ class Capabilities:
     pipelining: bool = False
     starttls: bool = False
     eight_bit: bool = False
+    chunking: bool = False
     binary: bool = False
     smtputf8: bool = False
     dsn: bool = False
@@ -47,6 +48,7 @@ def read_capabilities(lines: Sequence[bytes]) -> Capabilities:
         pipelining="PIPELINING" in keywords,
         starttls="STARTTLS" in keywords,
         eight_bit="8BITMIME" in keywords,
+        chunking="CHUNKING" in keywords,
         binary="BINARYMIME" in keywords and "CHUNKING" in keywords,
         smtputf8="SMTPUTF8" in keywords,
         dsn="DSN" in keywords,

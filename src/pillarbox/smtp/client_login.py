@@ -1,18 +1,25 @@
 """Logging in at a server: which mechanism, and what is said. Pure.
 
-With a password PLAIN (RFC 4616) or LOGIN; with an access token of OAuth2 OAUTHBEARER (RFC 7628) or
-XOAUTH2, its forerunner, which is all that Microsoft offers. RFC 4954 for the exchange.
+With a password SCRAM-SHA-256 (smtp.client_scram), PLAIN (RFC 4616) or LOGIN; with an access token
+of OAuth2 OAUTHBEARER (RFC 7628) or XOAUTH2, its forerunner, which is all that Microsoft offers.
+RFC 4954 for the exchange.
 """
 
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Protocol
 
+from pillarbox.errors import RemoteProtocolError
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client_replies import Secrets
+from pillarbox.smtp.client_scram import Scrambling, ScramExchange
 
 _MAX_COMMAND_OCTETS = 512
+
+PASSWORD_MECHANISMS = ("PLAIN", "LOGIN")
+TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
+"""The first that a server offers is used."""
 
 _DUMMY = {"OAUTHBEARER": b64encode(b"\x01"), "XOAUTH2": b""}
 """What answers the challenge in which a server says why it will refuse the token. RFC 7628 section
@@ -32,43 +39,77 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logs in, with a token or else with a password."""
+    """Who logs in, with a token or else with a password.
+
+    `mechanisms` may be used, the first that is offered; empty means the usual ones. SCRAM-SHA-256
+    needs `scrambling`.
+    """
 
     username: str
     password: str = field(default="", repr=False)
     token: Token | None = None
+    mechanisms: tuple[str, ...] = ()
+    scrambling: Scrambling | None = None
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The mechanisms that may be used."""
+        usual = PASSWORD_MECHANISMS if self.token is None else TOKEN_MECHANISMS
+        return self.mechanisms or usual
 
 
-class LoginDialogue(NamedTuple):
-    """The AUTH command to begin with and the answers to the challenges that follow, in order."""
+class LoginDialogue(Protocol):
+    """One exchange. All methods raise RemoteProtocolError where the server breaks the rules."""
 
-    command: bytes
-    answers: list[bytes]
+    @property
+    def command(self) -> bytes:
+        """The AUTH command to begin with."""
+
+    def answer(self, challenge: bytes) -> bytes:
+        """What answers a challenge; both are in base64, without line ends."""
+
+    def finish(self) -> None:
+        """The server says that we are logged in."""
+
+
+class _Recital:
+    """Answers that stand before the challenges are known."""
+
+    def __init__(self, command: bytes, answers: Sequence[bytes]) -> None:
+        self.command = command
+        self._answers = list(answers)
+
+    def answer(self, challenge: bytes) -> bytes:
+        del challenge
+        if not self._answers:
+            raise RemoteProtocolError("a challenge more than the login has answers")
+        return self._answers.pop(0)
+
+    def finish(self) -> None:
+        """Nothing to check: the server has the secret now."""
 
 
 def choose_login(mechanisms: Sequence[str], login: Login) -> LoginDialogue | None:
     """The dialogue for the best mechanism that is offered; None if there is none in common."""
-    if login.token is not None:
-        return _choose_for_token(mechanisms, login.username, login.token)
+    chosen = next((name for name in login.allowed if name in mechanisms), None)
     user, secret = login.username.encode(), login.password.encode()
-    if "PLAIN" in mechanisms:
+    if login.token is not None:
+        return _choose_for_token(chosen, login.username, login.token)
+    if chosen == "SCRAM-SHA-256" and login.scrambling is not None:
+        return ScramExchange(login.username, login.password, login.scrambling)
+    if chosen == "PLAIN":
         return _with_initial_response("PLAIN", b"\0%b\0%b" % (user, secret))
-    if "LOGIN" in mechanisms:
-        return LoginDialogue(b"AUTH LOGIN\r\n", [b64encode(user), b64encode(secret)])
+    if chosen == "LOGIN":
+        return _Recital(b"AUTH LOGIN\r\n", [b64encode(user), b64encode(secret)])
     return None
 
 
-def _choose_for_token(
-    mechanisms: Sequence[str], username: str, token: Token
-) -> LoginDialogue | None:
-    if "OAUTHBEARER" in mechanisms:
-        chosen, response = "OAUTHBEARER", oauthbearer(username, token)
-    elif "XOAUTH2" in mechanisms:
-        chosen, response = "XOAUTH2", xoauth2(username, token)
-    else:
-        return None
-    command, answers = _with_initial_response(chosen, response)
-    return LoginDialogue(command, [*answers, _DUMMY[chosen]])
+def _choose_for_token(chosen: str | None, username: str, token: Token) -> LoginDialogue | None:
+    if chosen == "OAUTHBEARER":
+        return _with_initial_response(chosen, oauthbearer(username, token), _DUMMY[chosen])
+    if chosen == "XOAUTH2":
+        return _with_initial_response(chosen, xoauth2(username, token), _DUMMY[chosen])
+    return None
 
 
 def xoauth2(username: str, token: Token) -> bytes:
@@ -83,14 +124,14 @@ def oauthbearer(username: str, token: Token) -> bytes:
     return f"n,a={user},\x01{where}auth=Bearer {token.value}\x01\x01".encode()
 
 
-def _with_initial_response(mechanism: str, response: bytes) -> LoginDialogue:
+def _with_initial_response(mechanism: str, response: bytes, *more: bytes) -> LoginDialogue:
     name, encoded = mechanism.encode(), b64encode(response)
     command = b"AUTH %b %b\r\n" % (name, encoded)
     # RFC 4954 section 4: where the initial response makes the line longer than a command may be,
     # it is sent as the answer to a challenge. Tokens are nearly always that long.
     if len(command) > _MAX_COMMAND_OCTETS:
-        return LoginDialogue(b"AUTH %b\r\n" % name, [encoded])
-    return LoginDialogue(command, [])
+        return _Recital(b"AUTH %b\r\n" % name, [encoded, *more])
+    return _Recital(command, more)
 
 
 def secrets_of(login: Login) -> Secrets:

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.programs import program, run
 from tests.support.emulated import MESSAGE, RECIPIENT, emulating, emulator_in_background
 
-from pillarbox.client import Server, send
+from pillarbox.client import connect
 from pillarbox.emulate.config import SAMPLE_MAILBOX, SAMPLE_PASSWORD, EmulatorConfig, Limits
 from pillarbox.emulate.messages import Arrival, Messages
 
@@ -87,15 +87,15 @@ def test_curl_gets_its_answer_for_a_large_body() -> None:
 
 def test_the_library_sends_to_it() -> None:
     """Pillarbox's own client logs in with LOGIN, since PLAIN is not offered."""
-    with emulator_in_background() as emulator:
-        server = Server(
-            "localhost",
-            emulator.smtp_port,
-            username=SAMPLE_MAILBOX,
-            password=SAMPLE_PASSWORD,
+    with (
+        emulator_in_background() as emulator,
+        connect(
+            f"submission://localhost:{emulator.smtp_port}",
+            auth=(SAMPLE_MAILBOX, SAMPLE_PASSWORD),
             ca_file=str(emulator.ca_file),
-        )
-        send(MESSAGE, server, sender=SAMPLE_MAILBOX, recipients=[RECIPIENT])
+        ) as client,
+    ):
+        client.send(MESSAGE, sender=SAMPLE_MAILBOX, recipients=[RECIPIENT])
 
     (message,) = emulator.world.messages.all()
     assert message.arrival.mechanism == "LOGIN"

@@ -60,6 +60,7 @@ def test_capabilities_are_read_from_ehlo() -> None:
         dsn=True,
         size=True,
         size_limit=52428800,
+        chunking=True,
         mechanisms=("LOGIN", "PLAIN", "XOAUTH2"),
         recipients_max=50,
         mails_max=7,

@@ -1,0 +1,222 @@
+"""The asynchronous client: for programs with an event loop, safe for any number of its tasks."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from pillarbox.client.async_secrets import AsyncSecrets
+from pillarbox.client.errors import ClientError, LoginError
+from pillarbox.client.links import (
+    TOKEN_REFUSED,
+    Link,
+    closed_error,
+    failure_to_connect,
+    failure_to_open,
+    pool_error,
+)
+from pillarbox.client.looping import AsyncWire, connect
+from pillarbox.client.options import Dsn
+from pillarbox.client.outgoing import Sendable, prepare
+from pillarbox.client.pooling import Book, Pace, Turn
+from pillarbox.client.results import SendResult
+from pillarbox.client.sending import Sending
+from pillarbox.client.server import Server
+from pillarbox.client.setup import Setup
+from pillarbox.client.verdicts import error_of
+
+_Link: TypeAlias = Link[AsyncWire]
+
+
+class AsyncClient:
+    """Sends messages by one server. Made by `pillarbox.connect_async`; the first message connects.
+
+    Any number of tasks of one event loop may use it at the same time. `async with` closes it.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._server = setup.server
+        self._secrets = AsyncSecrets(setup.auth)
+        self._finding = asyncio.Lock()
+        self._book: Book[_Link] = Book(setup.pool)
+        self._pace = Pace(setup.pool.rate)
+        self._is_closed = False
+
+    async def send(
+        self,
+        message: Sendable,
+        *,
+        sender: str | None = None,
+        recipients: Sequence[str] | str | None = None,
+        dsn: Dsn | None = None,
+    ) -> SendResult:
+        """Send one message, as Client.send does."""
+        if hasattr(message, "read"):
+            # A file is read through once before it is sent.
+            outgoing = await asyncio.to_thread(
+                prepare, message, sender=sender, recipients=recipients, dsn=dsn
+            )
+        else:
+            outgoing = prepare(message, sender=sender, recipients=recipients, dsn=dsn)
+        sending = Sending(outgoing, await self._found())
+        is_paced = False
+        while sending.pending:
+            try:
+                async with self._link() as link:
+                    if not is_paced:
+                        await self._keep_pace()
+                        is_paced = True
+                    await link.wire.run(sending.run(link.session, is_reused=link.is_reused))
+            except ClientError as exc:
+                sending.give_up(exc)
+        return sending.finish()
+
+    async def check(self) -> str:
+        """Connect, encrypt and log in, and send nothing, as Client.check does."""
+        async with self._link() as link:
+            return link.session.core.tls
+
+    async def close(self) -> None:
+        """Say good-bye on all connections that nobody uses; those in use are closed by who uses
+        them. Nothing can be sent any more."""
+        self._is_closed = True
+        idle, waiting = self._book.empty()
+        for waiter in waiting:
+            waiter.hand(None)
+        for link in idle:
+            await self._drop(link)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- the pool -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _link(self) -> AsyncIterator[_Link]:
+        """A connection with an open session, for as long as it is needed."""
+        link = (await self._take_turn()).connection
+        is_kept = False
+        try:
+            link = await self._usable(link)
+            yield link
+            is_kept = link.may_be_kept(self._setup.pool) and not self._is_closed
+        finally:
+            # No await: who was cancelled must give the turn back all the same.
+            if link is not None and not is_kept:
+                link.wire.leave(link.session)
+            self._book.give(link if is_kept else None, time.monotonic())
+
+    async def _take_turn(self) -> Turn[_Link]:
+        if self._is_closed:
+            raise closed_error()
+        turn, old = self._book.take(time.monotonic())
+        for link in old:
+            link.wire.leave(link.session)
+        return await self._wait_for_turn() if turn is None else turn
+
+    async def _wait_for_turn(self) -> Turn[_Link]:
+        waiter = _Waiter()
+        self._book.wait(waiter)
+        try:
+            async with asyncio.timeout(self._setup.pool.wait):
+                turn = await waiter.turn
+        except BaseException as exc:
+            if not self._book.leave(waiter) and waiter.given is not None:
+                self._book.give(waiter.given.connection, time.monotonic())
+            if isinstance(exc, TimeoutError):
+                raise pool_error() from exc
+            raise
+        if turn is None:
+            raise closed_error()
+        return turn
+
+    async def _keep_pace(self) -> None:
+        """Wait until one more message may begin. Raises ClientClosed."""
+        seconds = self._pace.reserve(time.monotonic())
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        if self._is_closed:
+            raise closed_error()
+
+    async def _usable(self, link: _Link | None) -> _Link:
+        """The kept connection, where it still stands, or a new one. Raises ClientError."""
+        if link is not None:
+            if link.is_fresh(self._setup.pool) and await link.wire.run(link.session.peek()):
+                link.is_reused = True
+                return link
+            link.wire.leave(link.session)
+        return await self._open()
+
+    async def _drop(self, link: _Link) -> None:
+        """Say good-bye and close."""
+        try:
+            if link.session.core.is_ready:
+                await link.wire.run(link.session.quit())
+        finally:
+            link.wire.close()
+
+    # -- a new connection ---------------------------------------------------------------------
+
+    async def _found(self) -> Server:
+        async with self._finding:
+            if self._server is None:
+                from pillarbox.client.finding import find_server_async
+
+                self._server = await find_server_async(self._setup)
+            return self._server
+
+    async def _open(self) -> _Link:
+        server = await self._found()
+        held = await self._secrets.get()
+        try:
+            return await self._open_with(server, held.value)
+        except LoginError as exc:
+            if exc.code != TOKEN_REFUSED or not held.may_be_renewed(time.monotonic()):
+                raise
+        return await self._open_with(server, (await self._secrets.get(refused=held)).value)
+
+    async def _open_with(self, server: Server, secret: str) -> _Link:
+        setup = self._setup
+        setup.manner(server)
+        try:
+            wire = await connect(server.host, server.port, seconds=setup.timeouts.connect)
+        except (OSError, UnicodeError) as exc:
+            raise error_of(failure_to_connect(exc), server) from exc
+        try:
+            session = setup.session(
+                server, local=wire.local_address, peer=wire.peer_address, secret=secret
+            )
+            await wire.run(session.open())
+        except BaseException:
+            wire.close()
+            raise
+        if session.core.is_ready:
+            return Link(wire, session)
+        wire.close()
+        raise error_of(failure_to_open(session), server)
+
+
+class _Waiter:
+    """A task that waits for a turn."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.turn: asyncio.Future[Turn[_Link] | None] = loop.create_future()
+        self.given: Turn[_Link] | None = None
+
+    def hand(self, turn: Turn[_Link] | None) -> None:
+        """It is yours; None: the client was closed."""
+        self.given = turn
+        if not self.turn.done():
+            self.turn.set_result(turn)

@@ -1,0 +1,155 @@
+"""The wire of the blocking client: a socket, and nothing that runs beside it."""
+
+import select
+import socket
+import time
+from contextlib import suppress
+
+from pillarbox.client.session import Session
+from pillarbox.client.steps import (
+    READ_OCTETS,
+    Ended,
+    Peek,
+    Probe,
+    Progress,
+    Pull,
+    Read,
+    Step,
+    Steps,
+    T,
+    Write,
+)
+
+ADDRESS_SECONDS = 5.0
+"""For one address of a name, where there are others to try."""
+
+_CLOSED = Progress(ended=Ended.CLOSED)
+_TIMED_OUT = Progress(ended=Ended.TIMED_OUT)
+
+
+def connect(host: str, port: int, *, seconds: float) -> socket.socket:
+    """Connect to the first address that answers. Raises OSError."""
+    deadline = time.monotonic() + seconds
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    error = OSError()
+    for left, (family, kind, protocol, _, address) in zip(
+        range(len(infos), 0, -1), infos, strict=True
+    ):
+        rest = deadline - time.monotonic()
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(max(min(rest, ADDRESS_SECONDS) if left > 1 else rest, 0.001))
+            made.connect(address)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return made
+        except OSError as exc:
+            made.close()
+            error = exc
+    raise error
+
+
+class BlockingWire:
+    """Carries out the steps of one session."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._peer: tuple[str, int] = connection.getpeername()[:2]
+        self._deadline = 0.0
+        self._is_broken = False
+
+    @property
+    def local_address(self) -> str:
+        """The address of this end."""
+        return str(self._socket.getsockname()[0])
+
+    @property
+    def peer_address(self) -> str:
+        """The address of the server."""
+        return self._peer[0]
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out all steps. Raises what reading a file of content raises."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._carry_out(step))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._socket.close()
+
+    def leave(self, session: Session) -> None:
+        """Say good-bye where the session stands, and close, without waiting for anything."""
+        if session.core.is_ready:
+            with suppress(OSError):
+                self._socket.send(session.last_words())
+        self._socket.close()
+
+    def _carry_out(self, step: Step) -> Progress:
+        match step:
+            case Write():
+                if step.is_fresh:
+                    self._deadline = time.monotonic() + step.seconds
+                return self._write(step.octets)
+            case Read():
+                if step.is_fresh:
+                    self._deadline = time.monotonic() + step.seconds
+                return self._receive() if self._is_there(reading=True) else _TIMED_OUT
+            case Peek():
+                self._deadline = 0.0
+                return self._receive() if self._is_there(reading=True) else Progress()
+            case Pull():
+                return Progress(next(step.source, b""))
+            case Probe():
+                return self._probe(step)
+
+    def _write(self, octets: bytes) -> Progress:
+        view = memoryview(octets)
+        while view and not self._is_broken:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                if not self._is_there(reading=True, writing=True):
+                    return _TIMED_OUT
+                heard = self._receive()
+                if heard.came or heard.ended is not None:
+                    return heard._replace(unsent=bytes(view))
+            except OSError:
+                # What the server said before it closed still counts: it is read next.
+                self._is_broken = True
+        return Progress()
+
+    def _receive(self) -> Progress:
+        """What is there now."""
+        try:
+            came = self._socket.recv(READ_OCTETS)
+        except BlockingIOError:
+            return Progress()
+        except OSError:
+            return _CLOSED
+        return Progress(came) if came else _CLOSED
+
+    def _is_there(self, *, reading: bool, writing: bool = False) -> bool:
+        """Wait until the socket can be read or written, up to the deadline."""
+        seconds = max(self._deadline - time.monotonic(), 0.0)
+        if not hasattr(select, "poll"):
+            readers, writers = [self._socket] * reading, [self._socket] * writing
+            return any(select.select(readers, writers, [], seconds))
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
+        return bool(poll.poll(seconds * 1000))
+
+    def _probe(self, step: Probe) -> Progress:
+        host, port = self._peer
+        deadline = time.monotonic() + step.seconds
+        try:
+            with socket.create_connection((host, port), timeout=step.seconds) as other:
+                other.sendall(step.octets)
+                other.settimeout(max(deadline - time.monotonic(), 0.001))
+                return Progress(other.recv(READ_OCTETS))
+        except OSError:
+            return Progress()

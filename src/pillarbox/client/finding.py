@@ -1,0 +1,42 @@
+"""The server of an address, for a client that was given nothing else."""
+
+from pillarbox.client.errors import ArgumentError, DiscoveryError
+from pillarbox.client.server import Server
+from pillarbox.client.setup import Setup
+from pillarbox.discovery.answer import Discovery, client_settings
+from pillarbox.discovery.findings import CheckState
+from pillarbox.errors import AddressError
+from pillarbox.publish.client_settings import Encryption
+
+
+def find_server(setup: Setup) -> Server:
+    """Find it; blocks, and must not be called where an event loop runs. Raises ClientError."""
+    import asyncio
+
+    return asyncio.run(find_server_async(setup))
+
+
+async def find_server_async(setup: Setup) -> Server:
+    """Find it. Raises ClientError."""
+    from pillarbox.client.discovery import Options, discover_async
+
+    try:
+        found = await discover_async(setup.address, Options(ca_file=setup.ca_file))
+    except AddressError as exc:
+        raise ArgumentError(f"{setup.address!r} is no address: {exc}") from exc
+    return chosen(found)
+
+
+def chosen(found: Discovery) -> Server:
+    """The best way that was found. Raises DiscoveryError."""
+    best = found.best
+    if best is None or all(check.state is CheckState.BAD for check in best.checks):
+        why = found.trouble or "no source names one that can be used"
+        raise DiscoveryError(
+            f"no server was found for {found.query}: {why}",
+            cause="The domain does not say which server takes its mail, or the DNS did not answer.",
+            fix="Name the server: smtp://host:587; `pillarbox find ADDRESS` tells what was tried",
+            is_transient=bool(found.trouble),
+        )
+    door = client_settings(best, found.asking).preferred_door()
+    return Server(best.host, door.port, door.encryption is Encryption.TLS)

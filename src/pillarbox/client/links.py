@@ -1,0 +1,61 @@
+"""A connection with its session, and how long it is worth keeping."""
+
+import time
+from typing import Generic, TypeVar
+
+from pillarbox.client.errors import ClientClosed, PoolTimeout
+from pillarbox.client.options import Pool
+from pillarbox.client.session import Session
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.net.connect import connect_failure
+
+TOKEN_REFUSED = "token-refused"  # noqa: S105 - the code of an error
+
+W = TypeVar("W")
+
+
+class Link(Generic[W]):
+    """A wire with its session."""
+
+    def __init__(self, wire: W, session: Session) -> None:
+        self.wire = wire
+        self.session = session
+        self.is_reused = False
+        self._opened_at = time.monotonic()
+
+    def is_fresh(self, pool: Pool) -> bool:
+        """Whether it may be used for one more message."""
+        is_young = time.monotonic() - self._opened_at < pool.age
+        return is_young and self.session.core.transactions < pool.messages
+
+    def may_be_kept(self, pool: Pool) -> bool:
+        """Whether its session stands and is worth keeping."""
+        return self.session.core.is_ready and self.is_fresh(pool)
+
+
+def closed_error() -> ClientClosed:
+    """Nothing can be sent any more."""
+    return ClientClosed("the client has been closed", fix="Make a new one with connect()")
+
+
+def pool_error() -> PoolTimeout:
+    """Others had all connections for too long."""
+    return PoolTimeout(
+        "no connection of the pool became free in time",
+        cause="All connections are busy with other messages.",
+        fix="Allow more connections, or a longer wait: Pool(connections=…, wait=…)",
+        is_transient=True,
+    )
+
+
+def failure_to_connect(exc: OSError | UnicodeError) -> Failure:
+    """Why there is no connection."""
+    if isinstance(exc, OSError):
+        return connect_failure(exc)
+    return Failure(FailureKind.NAME_NOT_FOUND)
+
+
+def failure_to_open(session: Session) -> Failure:
+    """Why a session did not open."""
+    phase = session.core.phase
+    return session.core.failure or Failure(FailureKind.CONNECTION_LOST, phase.value)

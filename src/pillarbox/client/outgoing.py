@@ -1,0 +1,218 @@
+"""What goes out for a message of a program: envelope and content.
+
+RFC 5322 3.6.2 and 3.6.6 (who sends, whom the resent fields name), RFC 6532 (header fields beyond
+ASCII). A program's own message is trusted here; the server judges it.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, TypeAlias, cast
+
+from pillarbox.client.content import Content, of_file, of_octets
+from pillarbox.client.errors import ArgumentError
+from pillarbox.client.options import Dsn
+from pillarbox.errors import AddressError
+from pillarbox.mail.address import Mailbox, parse_mailbox
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
+
+if TYPE_CHECKING:
+    from email.message import Message as EmailMessage
+
+    from pillarbox.client.builder import Message
+
+Sendable: TypeAlias = "Message | EmailMessage[str, str] | bytes | IO[bytes]"
+"""A message of ours or of the email package, the octets of one, or a binary file of them."""
+
+_RECIPIENT_FIELDS = ("To", "Cc", "Bcc")
+_HIDDEN_FIELDS = ("Bcc", "Resent-Bcc")
+_NO_DSN = Dsn()
+
+MAX_ENVID = 100
+"""RFC 3461 section 4.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message ready for its transactions. `seven_bit` makes the same content without octets
+    beyond ASCII in it, where that can be done."""
+
+    envelope: Envelope
+    recipients: tuple[Recipient, ...]
+    content: Content
+    seven_bit: Callable[[], Content] | None = None
+
+
+def prepare(
+    message: Sendable,
+    *,
+    sender: str | None = None,
+    recipients: Sequence[str] | str | None = None,
+    dsn: Dsn | None = None,
+) -> Outgoing:
+    """Make envelope and content; what is not given is taken from the header fields. Raises
+    ArgumentError."""
+    given = [recipients] if isinstance(recipients, str) else recipients
+    if isinstance(message, bytes | bytearray | memoryview):
+        content = of_octets(bytes(message))
+        senders, addresses = _named_in_octets(bytes(message), content, sender, given)
+        return _outgoing(content, senders, addresses, dsn)
+    if hasattr(message, "read"):
+        content = of_file(cast("IO[bytes]", message))
+        if sender is None or given is None:
+            raise ArgumentError("a message file needs sender= and recipients=")
+        return _outgoing(content, [sender], given, dsn)
+    made = message.build() if hasattr(message, "build") else message
+    return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
+
+
+def _of_email(
+    message: "EmailMessage[str, str]",
+    sender: str | None,
+    given: Sequence[str] | None,
+    dsn: Dsn | None,
+) -> Outgoing:
+    senders = [sender] if sender is not None else _senders(message)
+    addresses = list(given) if given is not None else _addresses(message)
+    paths = [one for one in (*senders, *addresses) if one]
+    international = not all(one.isascii() for one in paths)
+
+    def seven_bit() -> Content:
+        return of_octets(_flatten(message, utf8=international, cte_type="7bit"))
+
+    content = of_octets(_flatten(message, utf8=international, cte_type="8bit"))
+    return _outgoing(content, senders, addresses, dsn, seven_bit)
+
+
+def _outgoing(
+    content: Content,
+    senders: Sequence[str],
+    addresses: Iterable[str],
+    dsn: Dsn | None,
+    seven_bit: Callable[[], Content] | None = None,
+) -> Outgoing:
+    wanted = dict.fromkeys(addresses)
+    if not senders or not wanted:
+        missing = "sender" if not senders else "recipient"
+        raise ArgumentError(
+            f"the message names no {missing}", fix=f"give {missing}{'s' * bool(senders)}="
+        )
+    reverse_path = _mailbox(senders[0]) if senders[0] else None
+    paths = [_mailbox(address) for address in wanted]
+    named = paths if reverse_path is None else [reverse_path, *paths]
+    international = not all(path.is_ascii for path in named)
+    asked = dsn or _NO_DSN
+    envelope = Envelope(
+        reverse_path,
+        body=Body.SEVEN_BIT if content.is_ascii else Body.EIGHT_BIT,
+        smtputf8=international or not content.header.isascii(),
+        ret=_ret(asked),
+        envid=_envid(asked.envelope_id),
+    )
+    notify = _notify(asked)
+    recipients = tuple(
+        Recipient(number, path, notify, _orcpt(path) if dsn else "")
+        for number, path in enumerate(paths)
+    )
+    return Outgoing(envelope, recipients, content, seven_bit)
+
+
+def _mailbox(address: str) -> Mailbox:
+    try:
+        return parse_mailbox(address)
+    except AddressError as exc:
+        raise ArgumentError(
+            f"{address!r} is no address: {exc}", fix="write it as name@example.org"
+        ) from exc
+
+
+def _ret(dsn: Dsn) -> Ret | None:
+    match dsn.ret:
+        case None:
+            return None
+        case "full":
+            return Ret.FULL
+        case "headers":
+            return Ret.HEADERS
+        case other:
+            raise ArgumentError(f"ret={other!r}", fix='write "full" or "headers"')
+
+
+def _notify(dsn: Dsn) -> Notify:
+    notify = Notify.DEFAULT
+    for word in (dsn.notify,) if isinstance(dsn.notify, str) else dsn.notify:
+        try:
+            notify |= Notify[word.upper()]
+        except (KeyError, AttributeError) as exc:
+            fix = 'write "success", "failure", "delay" or "never"'
+            raise ArgumentError(f"notify={word!r}", fix=fix) from exc
+    if Notify.NEVER in notify and notify is not Notify.NEVER:
+        raise ArgumentError("notify names never beside others", fix="write never alone")
+    return notify
+
+
+def _orcpt(path: Mailbox) -> str:
+    """RFC 3461 section 4.2. An address beyond ASCII is left out: the server knows it anyway."""
+    return f"rfc822;{xtext(path.address)}" if path.is_ascii else ""
+
+
+def _envid(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or len(text) > MAX_ENVID:
+        raise ArgumentError(f"envelope_id is printable ASCII of at most {MAX_ENVID} characters")
+    return xtext(text)
+
+
+def xtext(text: str) -> str:
+    """RFC 3461 section 4: what could end or change a parameter goes in hexadecimal."""
+    return "".join(f"+{ord(c):02X}" if c in "+= " else c for c in text)
+
+
+def _named_in_octets(
+    octets: bytes, content: Content, sender: str | None, given: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Sender and recipients; the header as it was given is read only where one is missing."""
+    if sender is not None and given is not None:
+        return [sender], list(given)
+    from email.parser import BytesHeaderParser
+    from email.policy import compat32
+
+    del content
+    header = octets.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    fields = BytesHeaderParser(policy=compat32).parsebytes(header)
+    senders = [sender] if sender is not None else _senders(fields)
+    return senders, list(given) if given is not None else _addresses(fields)
+
+
+def _senders(message: "EmailMessage[str, str]") -> list[str]:
+    resent = "Resent-" if "Resent-From" in message else ""
+    # RFC 5322 3.6.2: with several authors, Sender names the one who sends.
+    name = f"{resent}Sender" if f"{resent}Sender" in message else f"{resent}From"
+    return _read(message, (name,))
+
+
+def _addresses(message: "EmailMessage[str, str]") -> list[str]:
+    resent = "Resent-" if "Resent-From" in message else ""
+    return _read(message, tuple(f"{resent}{name}" for name in _RECIPIENT_FIELDS))
+
+
+def _read(message: "EmailMessage[str, str]", names: Sequence[str]) -> list[str]:
+    from email.utils import getaddresses
+
+    values = [str(value) for name in names for value in message.get_all(name, [])]
+    return [address for _, address in getaddresses(values) if address]
+
+
+def _flatten(message: "EmailMessage[str, str]", *, utf8: bool, cte_type: str) -> bytes:
+    from email.generator import BytesGenerator
+    from email.policy import EmailPolicy
+
+    visible = copy.copy(message)
+    for name in _HIDDEN_FIELDS:
+        del visible[name]
+    out = BytesIO()
+    policy = message.policy.clone(cte_type=cte_type)
+    if utf8 and isinstance(policy, EmailPolicy):
+        policy = policy.clone(utf8=True)
+    BytesGenerator(out, policy=policy).flatten(visible, linesep="\r\n")
+    return out.getvalue()

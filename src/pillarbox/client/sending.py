@@ -1,0 +1,161 @@
+"""One message on its way through one or more transactions, and what comes of it. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pillarbox.client.errors import ClientError
+from pillarbox.client.outgoing import Outgoing
+from pillarbox.client.results import RecipientResult, SendResult
+from pillarbox.client.server import Server
+from pillarbox.client.session import Session
+from pillarbox.client.steps import Steps
+from pillarbox.client.verdicts import error_of, refusal_of, result_of, result_without_reply
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mail.envelope import Body, Envelope, Recipient
+from pillarbox.mail.reply import Reply
+from pillarbox.smtp.client import ClientProtocol
+from pillarbox.smtp.client_fit import Capabilities, ContentTraits, fit, path_text
+
+_TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
+"""RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
+
+
+class Sending:
+    """Collects the results. `pending` are the recipients about whom nothing is known yet."""
+
+    def __init__(self, outgoing: Outgoing, server: Server) -> None:
+        self._outgoing = outgoing
+        self._server = server
+        self._results: dict[int, RecipientResult] = {}
+        self._error: ClientError | None = None
+        self._tls = ""
+        self._has_dsn = False
+        self.pending: list[Recipient] = list(outgoing.recipients)
+
+    def run(self, session: Session, *, is_reused: bool) -> Steps[None]:
+        """Go on in this session as far as it takes us; what is pending then needs another one. A
+        kept session that turns out to be over has decided nothing."""
+        core = session.core
+        while self.pending and core.is_ready and not _is_spent(core):
+            envelope = self._fit(core.capabilities)
+            if envelope is None:
+                return
+            limit = core.capabilities.recipients_max or len(self.pending)
+            batch, rest = self.pending[:limit], self.pending[limit:]
+            if not batch:
+                return
+            yield from session.transact(envelope, batch, self._outgoing.content)
+            if is_reused and core.was_stale and not core.content_begun:
+                return
+            is_reused = False
+            self._tls, self._has_dsn = core.tls, core.capabilities.dsn
+            self.pending = self._judge(core, batch) + rest
+            if core.failure is not None:
+                self.give_up(error_of(core.failure, self._server))
+
+    def give_up(self, error: ClientError) -> None:
+        """Nobody who is still pending gets it."""
+        self._error = error
+        for recipient in self.pending:
+            self._settle(recipient, result_without_reply(recipient.forward_path.address, error))
+        self.pending = []
+
+    def finish(self) -> SendResult:
+        """The result. Raises ClientError where nobody was accepted."""
+        results = tuple(self._results[each.number] for each in self._outgoing.recipients)
+        dsn = self._has_dsn and any(each.orcpt for each in self._outgoing.recipients)
+        result = SendResult(results, str(self._server), self._tls, dsn)
+        if result.accepted:
+            return result
+        error = self._error or refusal_of(results[0], self._server)
+        error.result = result
+        raise error
+
+    def _fit(self, capabilities: Capabilities) -> Envelope | None:
+        """The envelope as the server takes it; None where it can not take the message."""
+        outgoing = self._outgoing
+        fitted = _fitted(outgoing, capabilities)
+        if (
+            isinstance(fitted, Failure)
+            and fitted.kind is FailureKind.EIGHT_BIT_NOT_TAKEN
+            and outgoing.seven_bit is not None
+        ):
+            self._outgoing = outgoing = replace(
+                outgoing,
+                envelope=replace(outgoing.envelope, body=Body.SEVEN_BIT),
+                content=outgoing.seven_bit(),
+                seven_bit=None,
+            )
+            fitted = _fitted(outgoing, capabilities)
+        if isinstance(fitted, Failure):
+            self.give_up(error_of(fitted, self._server))
+            return None
+        if not fitted.smtputf8:
+            self._leave_out_international()
+        return fitted
+
+    def _leave_out_international(self) -> None:
+        """Whom the server can not be told about without SMTPUTF8 has failed."""
+        sendable = []
+        for recipient in self.pending:
+            path = recipient.forward_path
+            if path_text(path, smtputf8=False) is not None:
+                sendable.append(recipient)
+                continue
+            error = error_of(Failure(FailureKind.UTF8_NOT_TAKEN), self._server)
+            self._error = self._error or error
+            self._settle(recipient, result_without_reply(path.address, error))
+        self.pending = sendable
+
+    def _judge(self, core: ClientProtocol, batch: Sequence[Recipient]) -> list[Recipient]:
+        """Settle the batch by the replies to the transaction; gives those to be tried again."""
+        verdicts = core.verdicts()
+        is_taken = any(verdict is not None and verdict.code < 300 for verdict in verdicts)
+        lost: ClientError | None = None
+        if core.failure is not None and None in verdicts:
+            lost = error_of(_of_content(core, core.failure), self._server)
+            self._error = lost
+        again: list[Recipient] = []
+        for recipient, verdict in zip(batch, verdicts, strict=True):
+            address = recipient.forward_path.address
+            if verdict is None:
+                error = lost or ClientError("the transaction ended without an answer")
+                self._settle(
+                    recipient,
+                    result_without_reply(address, error, is_unknown=core.content_ended),
+                )
+            elif is_taken and _wants_less(verdict):
+                again.append(recipient)
+            else:
+                self._settle(recipient, result_of(address, verdict))
+        return again
+
+    def _settle(self, recipient: Recipient, result: RecipientResult) -> None:
+        self._results[recipient.number] = result
+
+
+def _fitted(outgoing: Outgoing, capabilities: Capabilities) -> Envelope | Failure:
+    content = outgoing.content
+    traits = ContentTraits(
+        eight_bit=not content.is_ascii, international=not content.header.isascii()
+    )
+    return fit(capabilities, outgoing.envelope, size_octets=content.size, traits=traits)
+
+
+def _is_spent(core: ClientProtocol) -> bool:
+    """RFC 9422 section 4.1: MAILMAX."""
+    limit = core.capabilities.mails_max
+    return limit is not None and core.transactions >= limit
+
+
+def _wants_less(verdict: Reply) -> bool:
+    """RFC 5321 section 4.5.3.1.10: the others are sent the message at once, in a transaction of
+    their own."""
+    return verdict.code in (452, 552) and verdict.enhanced in _TOO_MANY
+
+
+def _of_content(core: ClientProtocol, failure: Failure) -> Failure:
+    """Whatever ended the session behind the end of the content: the message may have arrived."""
+    if core.content_ended and failure.kind is not FailureKind.CONFIRMATION_LOST:
+        return Failure(FailureKind.CONFIRMATION_LOST, failure.kind.name.lower().replace("_", " "))
+    return failure

@@ -1,0 +1,47 @@
+"""Which server a client sends by, from what a program writes."""
+
+from dataclasses import dataclass
+
+from pillarbox.client.errors import ArgumentError
+from pillarbox.diagnosis.target import read_target
+from pillarbox.errors import AddressError
+from pillarbox.publish.client_settings import Encryption
+
+SUBMISSION_PORT = 587
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server: TLS from the first octet, or STARTTLS."""
+
+    host: str
+    port: int
+    is_implicit: bool
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_address(text: str) -> bool:
+    """Whether it names a mailbox, whose server is to be found."""
+    return "@" in text and "://" not in text
+
+
+def read_server(text: str) -> Server:
+    """Read smtp://, submission:// (STARTTLS, port 587), smtps://, submissions:// (TLS, port 465),
+    or HOST:PORT; on port 465 smtp:// means TLS. Raises ArgumentError."""
+    check_text("the server", text)
+    try:
+        target = read_target(text)
+    except AddressError as exc:
+        fix = "write smtp://host:587 or smtps://host; the login goes into auth="
+        raise ArgumentError(str(exc), fix=fix) from exc
+    encryption = target.encryption or Encryption.STARTTLS
+    return Server(target.host, target.port or SUBMISSION_PORT, encryption is Encryption.TLS)
+
+
+def check_text(what: str, text: str) -> None:
+    """Raises ArgumentError for CR, LF, NUL and other characters that control something: they could
+    end a command or a header field and begin another."""
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise ArgumentError(f"{what} has a control character", fix="leave out CR, LF and NUL")

@@ -1,0 +1,69 @@
+"""What a session asks of its connection. The session decides and does no I/O: it is a generator of
+steps, which a wire carries out, blocking (client.blocking) or in an event loop (client.looping).
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple, TypeAlias, TypeVar
+
+READ_OCTETS = 65_536
+
+
+class Ended(Enum):
+    """Why no octets come."""
+
+    CLOSED = auto()
+    TIMED_OUT = auto()
+
+
+class Progress(NamedTuple):
+    """What came of a step. `unsent` is what the server did not take before it spoke."""
+
+    came: bytes = b""
+    unsent: bytes = b""
+    ended: Ended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write octets within `seconds`; where the server speaks before it took them, stop."""
+
+    octets: bytes
+    seconds: float
+    is_fresh: bool = True
+    """The time counts from now; else it goes on from the step before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for octets, for so many seconds."""
+
+    seconds: float
+    is_fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """Take what has come, without waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """The next block of content, out of a file: b"" at the end."""
+
+    source: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Say these octets over another connection to the same server: what comes first there."""
+
+    octets: bytes
+    seconds: float
+
+
+Step: TypeAlias = Write | Read | Peek | Pull | Probe
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[Step, Progress, T]

@@ -24,7 +24,7 @@ LAYERS = (
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
-    ("admin", "doctor", "first_start"),
+    ("admin", "doctor", "first_start", "testing"),
     ("app",),
     ("worker",),
     ("supervisor",),
@@ -52,7 +52,7 @@ SOCKET_CALLS = {
 }
 SOCKET_PARTS = {
     *("reception", "delivery", "net", "client", "doctor", "admin", "app", "supervisor"),
-    "emulate",
+    *("emulate", "testing"),
 }
 SOCKET_FILES = {"observe/endpoint.py"}
 """Serves metrics on the loopback."""

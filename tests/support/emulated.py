@@ -4,7 +4,6 @@ import asyncio
 import base64
 import smtplib
 import ssl
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
@@ -18,6 +17,7 @@ from pillarbox.emulate.config import (
     Limits,
 )
 from pillarbox.emulate.emulator import Emulator
+from pillarbox.testing.background import in_background
 
 OUTLOOK = "https://outlook.office365.com"
 RECIPIENT = "someone@fabrikam.example"
@@ -43,37 +43,8 @@ def emulator_in_background(config: EmulatorConfig | None = None) -> Iterator[Emu
     Its switches, faults, messages and statistics may be used from the test's thread.
     """
     emulator = Emulator(config)
-    is_up = threading.Event()
-    failures: list[BaseException] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        async with emulator:
-            is_up.set()
-            await stop.wait()
-
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:  # noqa: BLE001 -- raised in the thread of the test
-            failures.append(error)
-        finally:
-            is_up.set()
-            loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    is_up.wait()
-    try:
-        if not failures:
-            yield emulator
-    finally:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-    if failures:
-        raise failures[0]
+    with in_background(emulator):
+        yield emulator
 
 
 def client_context(emulator: Emulator) -> ssl.SSLContext:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pillarbox.emulate.headers import without_field
@@ -129,6 +130,8 @@ class Messages:
         self._kept: dict[int, Message] = {}
         self._octets = 0
         self._numbers = itertools.count(1)
+        self.listener: Callable[[Message], None] | None = None
+        """Is told of each message, in the thread of the emulator."""
 
     def take(self, arrival: Arrival, *, shown_from: str, accepted_at: float) -> Message:
         """Keep a message."""
@@ -138,6 +141,8 @@ class Messages:
         while len(self._kept) > self._limit or self._octets > self._limit_octets:
             oldest = self._kept.pop(next(iter(self._kept)))
             self._octets -= len(oldest.arrival.raw)
+        if self.listener is not None:
+            self.listener(message)
         return message
 
     def all(self, mailbox: str = "", *, after: int = 0) -> list[Message]:

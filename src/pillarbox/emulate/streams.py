@@ -16,6 +16,7 @@ class Stream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._plain: asyncio.StreamWriter | None = None
 
     @property
     def address(self) -> str:
@@ -61,6 +62,8 @@ class Stream:
         if transport is None:
             raise ConnectionAbortedError("the connection ended in the handshake")
         protocol.connection_made(transport)
+        # A writer that is forgotten closes the connection under the one that follows.
+        self._plain = self._writer
         self._reader = reader
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
 
@@ -84,6 +87,7 @@ class TcpServer:
         self._serve = serve
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
         self.port = 0
         self.open = 0
         self.most_open = 0
@@ -101,30 +105,41 @@ class TcpServer:
         if self._server is None:
             return
         self._server.close()
+        # Who was let in a moment ago comes to _accept in the next turns of the loop.
+        self._is_stopping = True
+        await asyncio.sleep(0)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """No coroutine: a task that is cancelled before it begins would leave the socket open."""
         stream = Stream(reader, writer)
+        if self._is_stopping:
+            stream.cut()
+            return
         self.open += 1
         self.most_open = max(self.most_open, self.open)
+        task = asyncio.get_running_loop().create_task(self._run(stream))
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._close(task, stream))
+
+    def _close(self, task: asyncio.Task[None], stream: Stream) -> None:
+        """Also after a task that was cancelled before it began."""
+        self._tasks.discard(task)
+        self.open -= 1
+        stream.cut()
+
+    async def _run(self, stream: Stream) -> None:
         try:
             await self._serve(stream)
         except OSError:
             # The client went away.
             pass
         except asyncio.CancelledError:
-            # The server stops. Streams of Python 3.11 complain of a task that ends cancelled.
+            # The server stops.
             pass
-        finally:
-            self.open -= 1
-            stream.cut()
 
     def forget(self) -> None:
         """Count the most connections anew."""

@@ -1,7 +1,6 @@
 """A look at a server for sending: TLS, EHLO, QUIT. Nothing is sent, no login is tried."""
 
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pillarbox.explain.failures import Failure
@@ -32,14 +31,21 @@ class Door:
     trust: ssl.SSLContext
 
 
-def _ignore(_: Phase) -> None:
-    return
+class Watcher:
+    """Is told what happens, and does nothing about it."""
+
+    def notice(self, phase: Phase) -> None:
+        """A phase begins."""
+
+    def hear(self, octets: bytes) -> None:
+        """The server said this."""
 
 
-async def look(
-    plain: PlainStream, door: Door, *, notice: Callable[[Phase], None] = _ignore
-) -> Sight:
-    """Take a session as far as it goes without a login; `notice` is told each phase that begins.
+_NOBODY = Watcher()
+
+
+async def look(plain: PlainStream, door: Door, *, watcher: Watcher = _NOBODY) -> Sight:
+    """Take a session as far as it goes without a login.
 
     Raises OSError; ssl.SSLError among them is a handshake that failed.
     """
@@ -48,23 +54,24 @@ async def look(
     tls = ""
     before: tuple[str, ...] = ()
     if implicit:
-        notice(Phase.HANDSHAKE)
+        watcher.notice(Phase.HANDSHAKE)
         stream, tls = await _secure(plain, door)
     settings = ClientSettings(helo_name=_literal(plain.local_address), starttls=not implicit)
     core = ClientProtocol(settings, tls=tls)
     while core.is_waiting or core.phase is Phase.HANDSHAKE:
-        notice(core.phase)
+        watcher.notice(core.phase)
         await stream.write(core.data_to_send())
         if core.phase is Phase.HANDSHAKE:
             before = tuple(core.capabilities.mechanisms)
             stream, tls = await _secure(plain, door)
             core.tls_started(tls)
         elif octets := await stream.read():
+            watcher.hear(octets)
             core.receive(octets)
         else:
             core.connection_lost()
     if core.failure is None:
-        notice(core.phase)
+        watcher.notice(core.phase)
         core.quit()
         await stream.write(core.data_to_send())
     return Sight(tls, tuple(core.capabilities.mechanisms), before, core.failure)

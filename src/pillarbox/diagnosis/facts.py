@@ -1,9 +1,11 @@
-"""What the doctor saw: one attempt for each address, port and way of encryption. Values only."""
+"""What the doctor saw: one attempt for each address, port and way of encryption, and what further
+sessions gave. Values only."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pillarbox.explain.failures import Failure
+from pillarbox.mail.reply import Reply
 from pillarbox.publish.client_settings import Encryption
 
 
@@ -21,17 +23,22 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How one stage ended. `detail` says what was seen or what went wrong."""
+    """How one stage ended. `detail` says what was seen or what went wrong, `heard` is what the
+    server said in it in the clear or under TLS, as far as it is kept."""
 
     stage: Stage
     is_ok: bool
     milliseconds: int
     detail: str = ""
+    heard: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One session at one address and port, in one way of encryption, as far as it came."""
+    """One session at one address and port, in one way of encryption, as far as it came.
+
+    `began_at` is in seconds since 1970, 0 where it is not known.
+    """
 
     address: str
     port: int
@@ -40,6 +47,7 @@ class Attempt:
     failure: Failure | None = None
     mechanisms: tuple[str, ...] = ()
     before_tls: tuple[str, ...] = ()
+    began_at: float = 0.0
 
     @property
     def works(self) -> bool:
@@ -55,6 +63,16 @@ class Attempt:
         """The step of a stage, None where it was not reached."""
         return next((step for step in self.steps if step.stage is stage), None)
 
+    def heard(self, stage: Stage) -> bytes:
+        """What the server said in a stage."""
+        step = self.has(stage)
+        return step.heard if step else b""
+
+    @property
+    def last_heard(self) -> bytes:
+        """What the server said in the stage that ended the attempt."""
+        return self.steps[-1].heard if self.steps else b""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -68,10 +86,89 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered in a further session. `evidence` is it octet by octet, without
+    secrets."""
+
+    reply: Reply
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTry:
+    """The one try to log in. `mechanism` "" and `offered`: none was in common. `broke` says why a
+    dialogue came to no end."""
+
+    port: int
+    offered: tuple[str, ...]
+    mechanism: str = ""
+    answer: Answer | None = None
+    broke: str = ""
+    is_by_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SenderTry:
+    """A sender and a recipient that were offered and then taken back. `foreign` is the answer to a
+    sender elsewhere, `oversize` the one to a SIZE above the limit that was announced."""
+
+    port: int
+    sender: str
+    answer: Answer
+    recipient: str = ""
+    recipient_answer: Answer | None = None
+    foreign_sender: str = ""
+    foreign: Answer | None = None
+    size_limit: int = 0
+    oversize: Answer | None = None
+    message: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTry:
+    """A recipient elsewhere, offered without a login. `is_near`: server and client are in the
+    same private network, or on one machine."""
+
+    port: int
+    answer: Answer
+    is_near: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionTry:
+    """What was answered under TLS to a command that stood in the clear behind STARTTLS."""
+
+    port: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """A token of OAuth2 as it can be read without its issuer. Times are in seconds since 1970, 0
+    where they are not said. `malformed` says why it is none."""
+
+    malformed: str = ""
+    is_opaque: bool = False
+    audience: str = ""
+    owner: str = ""
+    permissions: tuple[str, ...] = ()
+    begins_at: int = 0
+    ends_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was seen of a target. `lookup_failure` is why the name has no address."""
+    """All that was seen of a target. `lookup_failure` is why the name has no address; `now` is the
+    time of the look in seconds since 1970."""
 
     target: Target
     addresses: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     lookup_failure: Failure | None = None
+    now: float = 0.0
+    username: str = ""
+    token: TokenFacts | None = None
+    login: LoginTry | None = None
+    sender: SenderTry | None = None
+    relays: tuple[RelayTry, ...] = ()
+    injections: tuple[InjectionTry, ...] = ()

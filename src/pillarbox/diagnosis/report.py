@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step
-from pillarbox.diagnosis.findings import Finding, Severity, findings, working_doors
+from pillarbox.diagnosis.finding import Finding, Severity
+from pillarbox.diagnosis.findings import findings, working_doors
 from pillarbox.publish.card import door_text
 
 Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None

@@ -1,5 +1,6 @@
 """Looking at a server for sending from the outside: which ports and ways work."""
 
 from pillarbox.doctor.examine import Tools, examine
+from pillarbox.doctor.login import Account
 
-__all__ = ["Tools", "examine"]
+__all__ = ["Account", "Tools", "examine"]

@@ -1,18 +1,18 @@
 """One session with one port in one way of encryption, step by step. It records and never judges."""
 
 import asyncio
-import ssl
-from dataclasses import dataclass
+import time
 
-from pillarbox.client.look import Door, Sight, look
+from pillarbox.client.look import Door, Sight, Watcher, look
 from pillarbox.diagnosis.facts import Attempt, Stage, Step
+from pillarbox.doctor.talk import CONNECT_SECONDS, Means, Place
 from pillarbox.explain.failures import Failure, FailureKind
-from pillarbox.net.reach import Connect, in_words, stream_failure
+from pillarbox.net.reach import in_words, stream_failure
 from pillarbox.net.streams import PlainStream
-from pillarbox.publish.client_settings import Encryption
 from pillarbox.smtp.client_phase import Phase
 
-CONNECT_SECONDS = 5.0
+KEPT_OCTETS = 16_384
+"""So much of what a server says in one stage is kept."""
 
 _STAGES = {
     Phase.GREETING: Stage.BANNER,
@@ -23,22 +23,13 @@ _STAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where to connect to, and how. `host` is the name that the certificate must have."""
-
-    host: str
-    address: str
-    port: int
-    encryption: Encryption
-
-
-class _Record:
+class _Record(Watcher):
     """The steps so far; the last one is open."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.stage = Stage.TCP
+        self._heard = bytearray()
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
 
@@ -52,26 +43,22 @@ class _Record:
             self.end(is_ok=True)
             self.stage = stage
 
+    def hear(self, octets: bytes) -> None:
+        """Keep what the server says, within bounds."""
+        self._heard += octets[: KEPT_OCTETS - len(self._heard)]
+
     def end(self, *, is_ok: bool, detail: str = "") -> None:
         """The open step is over."""
         now = self._clock()
         milliseconds = round((now - self._began) * 1000)
-        self.steps.append(Step(self.stage, is_ok, milliseconds, detail))
+        self.steps.append(Step(self.stage, is_ok, milliseconds, detail, bytes(self._heard)))
+        self._heard.clear()
         self._began = now
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """With what a session is made, and how long it may take."""
-
-    trust: ssl.SSLContext
-    connect: Connect
-    session_seconds: float
 
 
 async def attempt(place: Place, means: Means) -> Attempt:
     """Go as far as it goes without a login. Raises nothing."""
-    record = _Record()
+    record, began_at = _Record(), time.time()
     sight = Sight()
     try:
         sight = await _session(place, means, record)
@@ -92,6 +79,7 @@ async def attempt(place: Place, means: Means) -> Attempt:
         failure=failure,
         mechanisms=sight.mechanisms,
         before_tls=sight.before_tls,
+        began_at=began_at,
     )
 
 
@@ -101,7 +89,7 @@ async def _session(place: Place, means: Means, record: _Record) -> Sight:
     try:
         async with asyncio.timeout(means.session_seconds):
             door = Door(place.host, place.encryption, means.trust)
-            return await look(plain, door, notice=record.notice)
+            return await look(plain, door, watcher=record)
     finally:
         plain.close()
 

@@ -4,19 +4,26 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from pillarbox.diagnosis.about_tokens import read_token
 from pillarbox.diagnosis.facts import Attempt, Facts, Target
-from pillarbox.doctor.attempt import Means, Place, attempt, left_waiting
+from pillarbox.diagnosis.findings import working_doors
+from pillarbox.doctor.attempt import attempt, left_waiting
+from pillarbox.doctor.login import Account, Admission, admission
+from pillarbox.doctor.talk import Means, Place
+from pillarbox.doctor.trials import injection, relay
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
 from pillarbox.net.reach import Connect
 from pillarbox.publish.client_settings import Encryption
 
 PORTS = (25, 465, 587, 2525)
+RELAY_PORT = 25
 MAX_ADDRESSES = 4
 LOOKUP_SECONDS = 5.0
 
@@ -47,11 +54,23 @@ class Tools:
     session_seconds: float = 8.0
 
 
-async def examine(target: Target, tools: Tools) -> Facts:
-    """All facts about a target, within some twelve seconds. Nothing is sent, no login is tried."""
+NOBODY = Account()
+
+
+async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Facts:
+    """All facts about a target, within some twelve seconds where nobody answers.
+
+    At most one login is tried, with what `account` has; senders and recipients are offered and
+    taken back. Nothing is sent but for `account.send`.
+    """
+    now = time.time()
+    token = read_token(account.token) if account.token else None
+    if token and token.malformed:
+        # The finding says what is wrong with it; the server would only refuse.
+        account = Account(account.username)
     found = await _addresses(target.host, tools)
     if isinstance(found, Failure):
-        return Facts(target, lookup_failure=found)
+        return Facts(target, lookup_failure=found, now=now, token=token)
     ports = sorted({*PORTS, target.port or PORTS[0]})
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -59,8 +78,46 @@ async def examine(target: Target, tools: Tools) -> Facts:
             for port in ports
             for address in found
         ]
-    attempts = [one for task in tasks for one in task.result()]
-    return Facts(target, tuple(found), tuple(attempts))
+    attempts = tuple(one for task in tasks for one in task.result())
+    facts = Facts(target, tuple(found), attempts, now=now, username=account.username, token=token)
+    return await _further(facts, tools, account)
+
+
+async def _further(facts: Facts, tools: Tools, account: Account) -> Facts:
+    """What more sessions tell, all at once, one of each kind for a port that works."""
+    places = _places(facts)
+    means = Means(tools.trust, tools.connect, tools.session_seconds)
+    starting = [place for place in places if place.encryption is Encryption.STARTTLS]
+    async with asyncio.TaskGroup() as group:
+        relays = [group.create_task(relay(place, means)) for place in places]
+        injections = [group.create_task(injection(place, means)) for place in starting]
+        entry = group.create_task(_admission(places, means, account))
+    admitted = entry.result()
+    return replace(
+        facts,
+        relays=tuple(r for task in relays if (r := task.result()) is not None),
+        injections=tuple(i for task in injections if (i := task.result()) is not None),
+        login=admitted.login,
+        sender=admitted.sender,
+    )
+
+
+def _places(facts: Facts) -> list[Place]:
+    """Each port and way that works, at the first address at which it does."""
+    chosen = []
+    for door in working_doors(facts):
+        works = (a for a in facts.attempts if a.works)
+        at = next(a for a in works if (a.port, a.encryption) == (door.port, door.encryption))
+        chosen.append(Place(facts.target.host, at.address, door.port, door.encryption))
+    return chosen
+
+
+async def _admission(places: list[Place], means: Means, account: Account) -> Admission:
+    """One try, at the port that was asked for or else one for submission."""
+    if not places or not (account.logs_in or account.sender):
+        return Admission()
+    best = next((place for place in places if place.port != RELAY_PORT), places[0])
+    return await admission(best, means, account)
 
 
 async def _addresses(host: str, tools: Tools) -> list[str] | Failure:

@@ -23,7 +23,7 @@ _APP_ROLES = {Cloud.HVE: MAIL_SEND}
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims that matter. `ends_at` is in seconds since 1970; "" and 0: not there."""
+    """The claims that matter. Times are in seconds since 1970; "" and 0: not there."""
 
     audience: str
     tenant_id: str
@@ -32,6 +32,7 @@ class Claims:
     roles: tuple[str, ...]
     scopes: tuple[str, ...]
     ends_at: int
+    begins_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def read_claims(token: str) -> Claims | None:
         return None
     if not isinstance(claims, dict):
         return None
-    roles, ends_at = claims.get("roles"), claims.get("exp")
+    roles = claims.get("roles")
     return Claims(
         audience=_text(claims.get("aud")),
         tenant_id=_text(claims.get("tid")),
@@ -61,8 +62,13 @@ def read_claims(token: str) -> Claims | None:
         user=_text(claims.get("upn") or claims.get("unique_name")),
         roles=tuple(map(_text, roles)) if isinstance(roles, list) else (),
         scopes=tuple(_text(claims.get("scp")).split()),
-        ends_at=ends_at if isinstance(ends_at, int) else 0,
+        ends_at=_seconds(claims.get("exp")),
+        begins_at=_seconds(claims.get("nbf")),
     )
+
+
+def _seconds(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _text(value: object) -> str:

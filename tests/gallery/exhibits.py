@@ -1,0 +1,55 @@
+"""What hangs in the gallery: a broken server, what the doctor is asked, what it must say first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.gallery.certificates import HOST
+from tests.gallery.server import PASSWORD, USER, Server
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the doctor is given beside the target."""
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    mechanism: str = ""
+    sender: str = ""
+    recipient: str = ""
+    send: bool = False
+
+
+NOTHING = Ask()
+LOGIN = Ask(USER, PASSWORD)
+SENDING = Ask(USER, PASSWORD, sender=USER)
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """`first` is the id that must come first; "" for a clean one. `dead` are addresses at which
+    nobody listens; `target` "" is the host."""
+
+    name: str
+    first: str
+    ports: Mapping[int, Server] = field(default_factory=dict)
+    target: str = HOST
+    ask: Ask = NOTHING
+    dead: tuple[str, ...] = ()
+    silent: tuple[int, ...] = ()
+    """Ports that drop what comes, as a firewall does."""
+    has_address: bool = True
+    seconds: float = 8.0
+
+    @property
+    def host(self) -> str:
+        """The host of the target."""
+        return self.target.partition("://")[2].rpartition(":")[0] or self.target.partition(":")[0]
+
+
+def one(
+    name: str, first: str, port: int = 587, /, *, ask: Ask = NOTHING, **server: object
+) -> Exhibit:
+    """An exhibit of one server at one port, which is asked for."""
+    made = Server(**server)  # type: ignore[arg-type] # each is a field of Server
+    return Exhibit(name, first, {port: made}, f"{HOST}:{port}", ask)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOST = "mail.corp.com"
@@ -63,7 +63,7 @@ def _now() -> datetime.datetime:
 @cache
 def authority(name: str, above: str = "") -> Issuer:
     """A root, or an intermediate under the root `above`."""
-    key = key_of(f"p256-{name}")
+    key = key_of("rsa2048-ca" if name == "RSA CA" else f"p256-{name}")
     issuer = authority(above) if above else None
     signer = issuer.key if issuer else key
     made = (
@@ -113,10 +113,13 @@ def issued(wanted: Cert) -> tuple[list[x509.Certificate], Key]:
         "self": None,
         "unknown": authority("Other CA", "Other Root"),
         "root": authority("Own Root"),
+        "sha1": authority("RSA CA", ROOT),
     }.get(wanted.chain, authority("Gallery CA", ROOT))
     leaf = _leaf(wanted, key, issuer)
     if issuer is None or wanted.chain == "leaf":
         return [leaf], key
+    if wanted.chain == "disorder":
+        return [leaf, authority("Other CA", "Other Root").certificate], key
     return [leaf, issuer.certificate], key
 
 
@@ -144,7 +147,21 @@ def _leaf(wanted: Cert, key: Key, issuer: Issuer | None) -> x509.Certificate:
     if wanted.has_san:
         names = [_general(name) for name in wanted.names]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(signer, hashes.SHA256())
+    made = builder.sign(signer, hashes.SHA256())
+    return _signed_with_sha1(made, signer) if wanted.chain == "sha1" else made
+
+
+def _signed_with_sha1(made: x509.Certificate, signer: Key) -> x509.Certificate:
+    """The same, with a hash that the library refuses to sign certificates with. The identifiers of
+    both algorithms differ in their last octet."""
+    assert isinstance(signer, rsa.RSAPrivateKey)
+    lead = bytes.fromhex("06092a864886f70d0101")
+    whole, body = (
+        octets.replace(lead + b"\x0b", lead + b"\x05")
+        for octets in (made.public_bytes(serialization.Encoding.DER), made.tbs_certificate_bytes)
+    )
+    signature = signer.sign(body, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - it is shown
+    return x509.load_der_x509_certificate(whole.replace(made.signature, signature))
 
 
 def _general(name: str) -> x509.GeneralName:
@@ -154,27 +171,58 @@ def _general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+@dataclass(frozen=True)
+class Made:
+    """How a server's context is made. `versions` are the oldest and the newest TLS that it does;
+    with `weak_group` its finite-field exchange is one of 1024 bits."""
+
+    cert: Cert
+    versions: tuple[str, str] = ("1.2", "1.3")
+    ciphers: str = ""
+    weak_group: bool = False
+
+
+_GROUP_OF_1024_BITS = """-----BEGIN DH PARAMETERS-----
+MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
+Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
+/1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
+-----END DH PARAMETERS-----
+"""
+"""RFC 2409 section 6.2."""
+
+
 @cache
-def context(
-    wanted: Cert, versions: tuple[str, str] = ("1.2", "1.3"), ciphers: str = ""
-) -> ssl.SSLContext:
-    """A server's context. `versions` are the oldest and the newest TLS that it does."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    chain, key = issued(wanted)
+def context(made: Made) -> ssl.SSLContext:
+    """A server's context."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    chain, key = issued(made.cert)
     secret = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
     # Weak keys and old versions are what is shown here.
-    made.set_ciphers(f"{ciphers or 'DEFAULT'}:@SECLEVEL=0")
+    context.set_ciphers(f"{made.ciphers or 'DEFAULT'}:@SECLEVEL=0")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "both.pem"
         file.write_bytes(secret + b"".join(map(pem, chain)))
-        made.load_cert_chain(file)
+        context.load_cert_chain(file)
+        if made.weak_group:
+            file.write_text(_GROUP_OF_1024_BITS, encoding="ascii")
+            context.load_dh_params(str(file))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        low, high = (_VERSIONS[version] for version in versions)
-        made.minimum_version = low
-        made.maximum_version = high
-    return made
+        low, high = (_VERSIONS[version] for version in made.versions)
+        context.minimum_version = low
+        context.maximum_version = high
+    return context
+
+
+def context_by_name(named: ssl.SSLContext, unnamed: ssl.SSLContext) -> ssl.SSLContext:
+    """`unnamed` for clients that do not say a name, `named` for all others."""
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = unnamed if name is None else named
+
+    named.sni_callback = choose
+    return named

@@ -7,8 +7,11 @@ from json import dumps
 
 from tests.gallery.certificates import HOST, Cert
 from tests.gallery.exhibits import LOGIN, NOTHING, SENDING, Ask, Exhibit, one
+from tests.gallery.fake_tls import FakeTls
 from tests.gallery.server import PASSWORD, USER, Server
 
+RSA = Cert(key="rsa2048")
+GOOD_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 M365 = "smtp.office365.com"
 M365_SERVER = Server(
     offers_tls="AUTH LOGIN XOAUTH2|SIZE 157286400|8BITMIME", cert=Cert(names=(M365,))
@@ -188,7 +191,41 @@ CERTIFICATES = (
     one("an expired certificate", "TLS-CERT-EXPIRED", cert=Cert(days=(-100, -3))),
     one("a certificate of tomorrow", "TLS-CERT-NOT-YET-VALID", cert=Cert(days=(1, 90))),
     one("a certificate for another name", "TLS-CERT-NAME", cert=Cert(names=("other.com",))),
-    one("an unknown authority", "TLS-CERT-UNTRUSTED", cert=Cert(chain="unknown")),
+    one("a certificate without names", "TLS-CERT-NO-NAMES", cert=Cert(has_san=False)),
+    one("another authority", "TLS-CERT-UNTRUSTED", cert=Cert(chain="unknown")),
+    one("a private authority", "TLS-CERT-PRIVATE-CA", cert=Cert(chain="root")),
+    one("signed by itself", "TLS-CERT-SELF-SIGNED", cert=Cert(chain="self")),
+    one("no intermediate", "TLS-CHAIN-INCOMPLETE", cert=Cert(chain="leaf")),
+    one("a chain in disorder", "TLS-CHAIN-ORDER", cert=Cert(chain="disorder")),
+    one("a certificate for clients", "TLS-CERT-PURPOSE", cert=Cert(purpose="client")),
+    one("a certificate near its end", "TLS-CERT-ENDS-SOON", cert=Cert(days=(-80, 6))),
+    one("an RSA key of 1024 bits", "TLS-CERT-KEY-WEAK", cert=Cert(key="rsa1024")),
+    one("SHA-1", "TLS-CERT-SIGNATURE", cert=Cert(chain="sha1")),
+    one("another default", "TLS-SNI-DIFFERENT", unnamed=Cert(("default.corp.com",), key="p256-2")),
+)
+
+VERSIONS = (
+    one("SSL 3", "TLS-SSL3", fake=FakeTls(0x0300, 0x0035)),
+    one("TLS 1.0", "TLS-VERSION-OLD", versions=("1.0", "1.3")),
+    one("TLS 1.1", "TLS-VERSION-OLD", 465, implicit=True, versions=("1.1", "1.2")),
+    one("nothing newer than TLS 1.1", "TLS-TOO-OLD", versions=("1.0", "1.1")),
+    one("no TLS 1.3", "TLS-NO-1-3", versions=("1.2", "1.2")),
+    one("TLS 1.3 alone", "TLS-ONLY-1-3", versions=("1.3", "1.3")),
+    one("RC4", "TLS-CIPHER-BROKEN", fake=FakeTls(suite=0x0005)),
+    one("NULL", "TLS-CIPHER-BROKEN", cert=RSA, ciphers="ALL:NULL-SHA256"),
+    one("export suites", "TLS-CIPHER-BROKEN", fake=FakeTls(suite=0x0003)),
+    one("anonymous suites", "TLS-ANONYMOUS", ciphers="ALL:aNULL"),
+    one(
+        "no forward secrecy",
+        "TLS-NO-FORWARD-SECRECY",
+        cert=RSA,
+        versions=("1.2", "1.2"),
+        ciphers="AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+    ),
+    one("suites of old clients", "TLS-STATIC-RSA", cert=RSA),
+    one("Logjam", "TLS-DH-WEAK", cert=RSA, ciphers=f"{GOOD_SUITES}:DHE", weak_group=True),
+    one("compression", "TLS-COMPRESSION", fake=FakeTls(compression=1)),
+    one("unsafe renegotiation", "TLS-RENEGOTIATION", fake=FakeTls(renegotiates=False)),
 )
 
 BROKEN = (
@@ -199,6 +236,7 @@ BROKEN = (
     *LOGINS,
     *SENDERS,
     *CERTIFICATES,
+    *VERSIONS,
 )
 
 CLEAN = (

@@ -5,9 +5,10 @@ import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tests.gallery.certificates import Cert, context
+from tests.gallery.certificates import Cert, Made, context, context_by_name
+from tests.gallery.fake_tls import FakeTls
 
 PATIENCE_SECONDS = 60
 GOOD = Cert()
@@ -32,7 +33,8 @@ class Server:
 
     `offers` and `offers_tls` are the keywords of EHLO before and under TLS; `says` are replies by
     the beginning of the command, also under TLS. Without a login it takes no mail; `relays` says
-    otherwise. `slow` are seconds before the reply to a command in the clear ("" is the greeting).
+    otherwise. `slow` are seconds before the reply to a command in the clear ("" is the greeting)
+    in the first two sessions: those in which times are measured.
     """
 
     banner: str = "220 mail.corp.com ESMTP"
@@ -47,15 +49,23 @@ class Server:
     cert: Cert = GOOD
     versions: tuple[str, str] = ("1.2", "1.3")
     ciphers: str = ""
+    weak_group: bool = False
+    unnamed: Cert | None = None
+    """The certificate for clients that do not say a name."""
+    fake: FakeTls | None = None
     raw: bytes = b""
     """Said at once in place of all else."""
+    sessions: list[int] = field(default_factory=list, compare=False)
     heard: list[str] = field(default_factory=list, compare=False)
     """All command lines of all sessions."""
 
     @property
     def tls(self) -> ssl.SSLContext:
         """With what it shakes hands."""
-        return context(self.cert, self.versions, self.ciphers)
+        made = Made(self.cert, self.versions, self.ciphers, self.weak_group)
+        if self.unnamed is None:
+            return context(made)
+        return context_by_name(context(made), context(replace(made, cert=self.unnamed)))
 
 
 class _Session:
@@ -66,6 +76,8 @@ class _Session:
     ) -> None:
         self._server = server
         self._reader, self._writer = reader, writer
+        server.sessions.append(len(server.sessions) + 1)
+        self._number = server.sessions[-1]
         self._buffer = b""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
@@ -139,7 +151,7 @@ class _Session:
 
     async def _pause(self, verb: str) -> None:
         seconds = self._server.slow.get(verb)
-        if seconds and self._tls is None:
+        if seconds and self._tls is None and self._number <= 2:
             await asyncio.sleep(seconds)
 
     async def _say(self, reply: str) -> None:
@@ -191,6 +203,13 @@ class _Session:
         """Shake hands. What came before is forgotten, but by a server that is broken so."""
         if not self._server.keeps_buffer:
             self._buffer = b""
+        if self._server.fake is not None:
+            await self._fill()
+            record = self._incoming.read()
+            self._incoming.write(record)
+            if answer := self._server.fake.answer(record):
+                self._writer.write(answer)
+                raise ConnectionError
         tls = self._server.tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
         while True:
             try:

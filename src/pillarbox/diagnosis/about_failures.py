@@ -3,7 +3,9 @@ Pure."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
+from pillarbox.diagnosis.about_tls import certificate_finding
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.facts import Attempt, Facts
 from pillarbox.diagnosis.finding import Finding, Severity, shown
@@ -64,8 +66,10 @@ def failures(
             where = f"port {attempt.port}{at}"
             own = b"".join(step.heard for step in attempt.steps)
             first = own or heard.get((attempt.address, attempt.port), b"")
-            yield _other_protocol(attempt, first, where) or of_failure(
-                attempt.failure, where, severity, heard=attempt.last_heard
+            yield (
+                _other_protocol(attempt, first, where)
+                or _of_certificate(attempt, where, facts, severity)
+                or of_failure(attempt.failure, where, severity, heard=attempt.last_heard)
             )
 
 
@@ -92,6 +96,14 @@ def _other_protocol(attempt: Attempt, first: bytes, where: str) -> Finding | Non
     return None
 
 
+def _of_certificate(
+    attempt: Attempt, where: str, facts: Facts, severity: Severity
+) -> Finding | None:
+    name = _CHECKS.get(attempt.failure.kind, "") if attempt.failure else ""
+    made = certificate_finding(name, where, facts, attempt.port)
+    return replace(made, severity=severity) if made else None
+
+
 def of_failure(
     failure: Failure, where: str, severity: Severity = Severity.FAIL, *, heard: bytes = b""
 ) -> Finding:
@@ -99,7 +111,16 @@ def of_failure(
     said = failure.said
     evidence = shown(heard) if heard else failure.detail
     name = _CHECKS.get(failure.kind, "SMTP-FAILED")
-    made = found(name, where, evidence, severity=severity, cause=failure.kind.value.cause)
+    made = found(
+        name,
+        where,
+        evidence,
+        severity=severity,
+        cause=failure.kind.value.cause,
+        ago="",
+        host="the one asked for",
+        other="a name in it",
+    )
     known = None if said is None else explain_text(str(said))
     if known is None or not known.provider:
         return made

@@ -11,6 +11,7 @@ def found(
     name: str,
     where: str,
     evidence: str = "",
+    /,
     *,
     severity: Severity | None = None,
     **facts: object,

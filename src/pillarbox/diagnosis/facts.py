@@ -1,9 +1,11 @@
 """What the doctor saw: one attempt for each address, port and way of encryption, and what further
 sessions gave. Values only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pillarbox.diagnosis.hello import Hello
 from pillarbox.explain.failures import Failure
 from pillarbox.mail.reply import Reply
 from pillarbox.publish.client_settings import Encryption
@@ -143,6 +145,17 @@ class InjectionTry:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """What a port answered to hellos, by what each offered (doctor.tls_probe); one that is missing
+    was not answered. `chain` are the certificates in DER, the server's own first."""
+
+    port: int
+    encryption: Encryption
+    hellos: Mapping[str, Hello]
+    chain: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenFacts:
     """A token of OAuth2 as it can be read without its issuer. Times are in seconds since 1970, 0
     where they are not said. `malformed` says why it is none."""
@@ -172,3 +185,4 @@ class Facts:
     sender: SenderTry | None = None
     relays: tuple[RelayTry, ...] = ()
     injections: tuple[InjectionTry, ...] = ()
+    tls: tuple[TlsFacts, ...] = ()

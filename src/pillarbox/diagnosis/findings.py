@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pillarbox.diagnosis.about_failures import failures, of_failure
 from pillarbox.diagnosis.about_logins import about_login, about_mechanisms, about_sender
 from pillarbox.diagnosis.about_servers import about_hosts, about_sessions
+from pillarbox.diagnosis.about_tls import about_tls
 from pillarbox.diagnosis.about_tokens import about_token
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.facts import Attempt, Facts
@@ -46,6 +47,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
         *about_sender(facts),
         *about_sessions(facts),
         *_about_others(facts),
+        *about_tls(facts),
         *about_mechanisms(facts),
     ]
     order = list(Severity)

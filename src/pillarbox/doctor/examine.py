@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pillarbox.diagnosis.about_tokens import read_token
-from pillarbox.diagnosis.facts import Attempt, Facts, Target
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Target
 from pillarbox.diagnosis.findings import working_doors
 from pillarbox.doctor.attempt import attempt, left_waiting
 from pillarbox.doctor.login import Account, Admission, admission
 from pillarbox.doctor.talk import Means, Place
+from pillarbox.doctor.tls_probe import probe_tls
 from pillarbox.doctor.trials import injection, relay
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
@@ -24,6 +25,10 @@ from pillarbox.publish.client_settings import Encryption
 
 PORTS = (25, 465, 587, 2525)
 RELAY_PORT = 25
+_SELDOM = frozenset({25, 2525})
+MAX_TLS_PORTS = 2
+"""Ten sessions each; a server mostly has one set-up of TLS for all of its ports."""
+
 MAX_ADDRESSES = 4
 LOOKUP_SECONDS = 5.0
 
@@ -91,12 +96,14 @@ async def _further(facts: Facts, tools: Tools, account: Account) -> Facts:
     async with asyncio.TaskGroup() as group:
         relays = [group.create_task(relay(place, means)) for place in places]
         injections = [group.create_task(injection(place, means)) for place in starting]
+        probes = [group.create_task(probe_tls(place, means)) for place in _tls_places(facts)]
         entry = group.create_task(_admission(places, means, account))
     admitted = entry.result()
     return replace(
         facts,
         relays=tuple(r for task in relays if (r := task.result()) is not None),
         injections=tuple(i for task in injections if (i := task.result()) is not None),
+        tls=tuple(task.result() for task in probes),
         login=admitted.login,
         sender=admitted.sender,
     )
@@ -110,6 +117,19 @@ def _places(facts: Facts) -> list[Place]:
         at = next(a for a in works if (a.port, a.encryption) == (door.port, door.encryption))
         chosen.append(Place(facts.target.host, at.address, door.port, door.encryption))
     return chosen
+
+
+def _tls_places(facts: Facts) -> list[Place]:
+    """Where TLS was reached, whatever became of it: the port that was asked for and those for
+    submission first, each once."""
+    chosen: dict[int, Place] = {}
+    asked = facts.target.port
+    for one in sorted(facts.attempts, key=lambda a: (a.port != asked, a.port in _SELDOM)):
+        reached = one.has(Stage.TLS)
+        if reached and (one.failure is None or one.failure.kind is not FailureKind.NOT_TLS):
+            place = Place(facts.target.host, one.address, one.port, one.encryption)
+            chosen.setdefault(one.port, place)
+    return list(chosen.values())[:MAX_TLS_PORTS]
 
 
 async def _admission(places: list[Place], means: Means, account: Account) -> Admission:

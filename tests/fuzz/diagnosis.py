@@ -1,9 +1,10 @@
-"""What the doctor reads of servers: certificates and the first answer of TLS."""
+"""What the doctor reads of servers and domains: certificates, the first answer of TLS, records."""
 
 from contextlib import suppress
 
 from pillarbox.diagnosis.certificate import read_certificate
 from pillarbox.diagnosis.hello import HelloReader
+from pillarbox.diagnosis.records import dkim_key, read_sts_policy, report_domains
 
 
 def certificate(octets: bytes) -> None:
@@ -23,3 +24,13 @@ def hello(octets: bytes) -> None:
             if split.feed(octets[at : at + 1]):
                 break
         assert split.hello == whole.hello
+
+
+def records(octets: bytes) -> None:
+    """Whatever stands in the DNS or in a policy is read, or not."""
+    text = octets.decode("utf-8", "replace")
+    dkim_key(text)
+    report_domains(text)
+    policy = read_sts_policy(text)
+    assert policy.problem or policy.mode
+    policy.covers(text)

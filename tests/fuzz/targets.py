@@ -24,4 +24,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "pacc": discovery.pacc,
     "certificate": diagnosis.certificate,
     "hello": diagnosis.hello,
+    "records": diagnosis.records,
 }

@@ -26,6 +26,20 @@ SENDING = Ask(USER, PASSWORD, sender=USER)
 
 
 @dataclass(frozen=True)
+class Domain:
+    """A domain that is asked about. `records` are by name and kind, with a "|" between several;
+    `policy` is that of MTA-STS, `mx` the server at port 25 of mx.DOMAIN."""
+
+    name: str
+    records: Mapping[str, str] = field(default_factory=dict)
+    selector: str = ""
+    address: str = ""
+    server: str = ""
+    policy: str = ""
+    mx: Server | None = None
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """`first` is the id that must come first; "" for a clean one. `dead` are addresses at which
     nobody listens; `target` "" is the host."""
@@ -40,6 +54,7 @@ class Exhibit:
     """Ports that drop what comes, as a firewall does."""
     has_address: bool = True
     seconds: float = 8.0
+    domain: Domain | None = None
 
     @property
     def host(self) -> str:

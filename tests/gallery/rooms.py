@@ -6,6 +6,7 @@ from email.utils import formatdate
 from json import dumps
 
 from tests.gallery.certificates import HOST, Cert
+from tests.gallery.domains import CLEAN_DOMAINS, DOMAINS
 from tests.gallery.exhibits import LOGIN, NOTHING, SENDING, Ask, Exhibit, one
 from tests.gallery.fake_tls import FakeTls
 from tests.gallery.server import PASSWORD, USER, Server
@@ -237,9 +238,11 @@ BROKEN = (
     *SENDERS,
     *CERTIFICATES,
     *VERSIONS,
+    *DOMAINS,
 )
 
 CLEAN = (
+    *CLEAN_DOMAINS,
     Exhibit("587 and 465", "", {587: Server(), 465: Server(implicit=True)}),
     Exhibit("with port 25", "", {25: Server(offers_tls="SIZE 9999999999"), 587: Server()}),
     Exhibit("Microsoft 365", "", {587: M365_SERVER}, f"{M365}:587"),

@@ -4,13 +4,17 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from tests.gallery.certificates import HOST, trust
-from tests.gallery.exhibits import Exhibit
+from tests.gallery.exhibits import Domain, Exhibit
 from tests.gallery.server import serving
-from tests.support.mail_world import World
+from tests.support.mail_world import World, page
 
-from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.facts import Facts, Target
 from pillarbox.diagnosis.target import read_target
 from pillarbox.doctor import Account, Tools, examine
+from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
+from pillarbox.doctor.talk import Means
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.reach import Reach
 
 AT_ONCE = 8
 """So many are looked at together; more would only wait for the processor."""
@@ -18,6 +22,8 @@ AT_ONCE = 8
 
 async def visit(exhibit: Exhibit) -> Facts:
     """What the doctor sees of an exhibit."""
+    if exhibit.domain is not None:
+        return await _visit_domain(exhibit.domain)
     world = World()
     target = read_target(exhibit.target)
     async with AsyncExitStack() as stack:
@@ -47,6 +53,28 @@ async def visit(exhibit: Exhibit) -> Facts:
             send=ask.send,
         )
         return await examine(target, tools, account)
+
+
+async def _visit_domain(domain: Domain) -> Facts:
+    world = World()
+    async with AsyncExitStack() as stack:
+        await world.start()
+        stack.push_async_callback(world.stop)
+        for at, texts in domain.records.items():
+            name, _, kind = at.partition(" ")
+            world.dns(name, kind, *texts.split("|"))
+        mx = world.address_of(f"mx.{domain.name}")
+        if domain.mx is not None:
+            world.lead(mx, 25, await stack.enter_async_context(serving(domain.mx)))
+        if domain.policy:
+            path = "/.well-known/mta-sts.txt"
+            await world.web(f"mta-sts.{domain.name}", {path: page(domain.policy)})
+        resolver = DnsResolver.of_servers([world.dns_server])
+        reach = Reach(resolver, world.trust, world.connect)
+        tools = DomainTools(resolver, reach, Means(trust(), world.connect, 8.0))
+        request = DomainRequest(domain.name, domain.selector, domain.address, domain.server)
+        facts = await look_up(request, tools)
+    return Facts(Target(domain.name, domain.name), domain=facts)
 
 
 async def visit_all(exhibits: tuple[Exhibit, ...]) -> dict[str, Facts]:

@@ -1,20 +1,32 @@
 """`pillarbox doctor`: what is wrong with a server for sending, seen from here."""
 
 import asyncio
+import time
+from dataclasses import replace
 
 import click
 
 from pillarbox.cli.context import Cli
-from pillarbox.cli.doctor_account import account_options, read_account
+from pillarbox.cli.doctor_account import account_options, read_account, read_account_secret
+from pillarbox.cli.doctor_domain import (
+    ADDRESS,
+    SELECTOR,
+    domain_facts,
+    domain_request,
+    facts_of_domain,
+    is_unknown,
+)
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import print_json, printable
 from pillarbox.client.discovery import Options, discover
+from pillarbox.diagnosis.about_tokens import read_token
 from pillarbox.diagnosis.facts import Facts, Target
 from pillarbox.diagnosis.finding import Severity
 from pillarbox.diagnosis.findings import findings
 from pillarbox.diagnosis.report import as_json, render
 from pillarbox.diagnosis.target import read_target
-from pillarbox.doctor import Tools, examine
+from pillarbox.doctor import Account, Tools, examine
+from pillarbox.doctor.domain import DomainRequest
 from pillarbox.explain.failures import FailureKind
 from pillarbox.net.tls import client_context
 
@@ -41,26 +53,77 @@ def command() -> None:
     \b
     pillarbox doctor HOST[:PORT]|URL|ADDRESS     the same as: pillarbox doctor check …
     pillarbox doctor check --help                its options
+    pillarbox doctor dns DOMAIN                  the records of a domain alone
+    pillarbox doctor token FILE                  a token of OAuth2 alone
     """
 
 
 @command.command("check")
 @click.argument("target", metavar="HOST[:PORT]|URL|ADDRESS")
 @account_options
+@SELECTOR
+@ADDRESS
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
 @click.pass_obj
-def check(cli: Cli, /, target: str, ca_file: str, strict: bool, **options: str | bool) -> None:
+def check(cli: Cli, /, target: str, ca_file: str, strict: bool, **options: object) -> None:
     """Say which ports and ways of encryption of a mail server work, and what is wrong.
 
     The ports 25, 465, 587 and 2525 are tried at once, each with STARTTLS and with TLS from the
     first byte. For an ADDRESS its server is found first. At most one login is tried, with --user
-    alone; senders are offered and taken back. Nothing is sent but with --send.
+    alone; senders are offered and taken back. Nothing is sent but with --send. The records of the
+    sender's domain are looked at where the sender is known.
     """
     account = read_account(options)
     meant = _of_address(target, ca_file) if "@" in target else read_target(target)
+    sender = account.sender or (target if "@" in target else "") or account.username
+    request = None
+    if "@" in sender:
+        names = (str(options["dkim_selector"]), str(options["sending_address"]))
+        request = domain_request(sender.rpartition("@")[2], *names, server=meant.host)
+    facts = asyncio.run(_look(meant, account, request, ca_file))
+    _tell(cli, facts, strict=strict)
+
+
+async def _look(
+    target: Target, account: Account, request: DomainRequest | None, ca_file: str
+) -> Facts:
+    """The server and the domain at once."""
     tools = Tools(client_context(verify=True, ca_file=ca_file))
-    facts = asyncio.run(examine(meant, tools, account))
+    async with asyncio.TaskGroup() as group:
+        seen = group.create_task(examine(target, tools, account))
+        domain = group.create_task(domain_facts(request, ca_file)) if request else None
+    return replace(seen.result(), domain=domain.result() if domain else None)
+
+
+@command.command("dns")
+@click.argument("domain")
+@SELECTOR
+@ADDRESS
+@click.option("--server", default="", help="The host that mail is sent by.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
+@click.pass_obj
+def dns(cli: Cli, /, domain: str, server: str, strict: bool, **options: str) -> None:
+    """Look at the records of a domain that mail is sent from: SPF, DKIM, DMARC, MX, MTA-STS,
+    TLS-RPT, DANE, PTR."""
+    names = (options["dkim_selector"], options["sending_address"])
+    facts = facts_of_domain(domain_request(domain, *names, server=server.lower()))
+    _tell(cli, facts, strict=strict)
+
+
+@command.command("token")
+@click.option("--user", default="", help="Whose login it is for.")
+@click.option("--server", default="smtp.office365.com", show_default=True, help="For which host.")
+@click.argument("file", metavar="FILE|-")
+@click.pass_obj
+def token(cli: Cli, /, file: str, user: str, server: str) -> None:
+    """Read the access token in FILE: for whom it is, for what, until when. Nobody is asked."""
+    text = read_account_secret(file)
+    facts = Facts(Target(server, server), now=time.time(), username=user, token=read_token(text))
+    _tell(cli, facts, strict=False)
+
+
+def _tell(cli: Cli, facts: Facts, *, strict: bool) -> None:
     if cli.as_json:
         print_json(as_json(facts))
     else:
@@ -80,6 +143,8 @@ def _of_address(address: str, ca_file: str) -> Target:
 
 def _code(facts: Facts, *, strict: bool) -> int:
     if facts.lookup_failure and facts.lookup_failure.kind is FailureKind.NAME_LOOKUP_FAILED:
+        return NOT_TESTABLE
+    if not facts.attempts and facts.domain is not None and is_unknown(facts.domain):
         return NOT_TESTABLE
     severities = {finding.severity for finding in findings(facts)}
     if Severity.FAIL in severities:

@@ -97,8 +97,11 @@ def _password(file: str, user: str) -> str:
 
 
 def _secret(file: str, variable: str) -> str:
-    if not file:
-        return os.environ.get(variable, "")
+    return read_account_secret(file) if file else os.environ.get(variable, "")
+
+
+def read_account_secret(file: str) -> str:
+    """The first line of a file, or of standard input (`-`). Raises OSError."""
     if file == STANDARD_INPUT:
         return sys.stdin.readline(_MAX_SECRET_CHARACTERS).rstrip("\r\n")
     with Path(file).open(encoding="utf-8") as opened:

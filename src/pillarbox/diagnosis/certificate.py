@@ -3,6 +3,7 @@
 Nothing is verified here: TLS does that. Pure.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -68,6 +69,17 @@ def read_certificate(octets: bytes) -> Certificate | None:
         return _read(octets)
     except (ValueError, IndexError, OverflowError):
         return None
+
+
+def key_size(octets: bytes) -> int:
+    """The bits of a public key in DER, with its kind before it or an RSA key alone; -1 for what is
+    none, 0 for kinds that have one size alone."""
+    with suppress(ValueError, IndexError):
+        parts = inside(octets, SEQUENCE)
+        if parts[0].tag == INTEGER:
+            return int.from_bytes(parts[0].content, "big").bit_length()
+        return _key(next(elements(octets)))[1]
+    return -1
 
 
 def _read(octets: bytes) -> Certificate:

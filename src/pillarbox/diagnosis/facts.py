@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.hello import Hello
 from pillarbox.explain.failures import Failure
 from pillarbox.mail.reply import Reply
@@ -186,3 +187,4 @@ class Facts:
     relays: tuple[RelayTry, ...] = ()
     injections: tuple[InjectionTry, ...] = ()
     tls: tuple[TlsFacts, ...] = ()
+    domain: DomainFacts | None = None

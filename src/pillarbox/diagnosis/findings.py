@@ -5,6 +5,7 @@ The first finding is the one to mend first. docs/doctor.md has a line for each i
 
 from collections.abc import Iterable
 
+from pillarbox.diagnosis.about_domain import about_domain
 from pillarbox.diagnosis.about_failures import failures, of_failure
 from pillarbox.diagnosis.about_logins import about_login, about_mechanisms, about_sender
 from pillarbox.diagnosis.about_servers import about_hosts, about_sessions
@@ -37,9 +38,9 @@ def working_doors(facts: Facts) -> tuple[Door, ...]:
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """All findings, the one to mend first in front."""
-    if facts.lookup_failure is not None:
-        return (of_failure(facts.lookup_failure, facts.target.host),)
+    lost = facts.lookup_failure
     all_of_them = [
+        *([of_failure(lost, facts.target.host)] if lost else []),
         *about_hosts(facts),
         *_about_what_was_asked(facts),
         *about_token(facts),
@@ -49,6 +50,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
         *_about_others(facts),
         *about_tls(facts),
         *about_mechanisms(facts),
+        *about_domain(facts.domain),
     ]
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(all_of_them), key=lambda f: order.index(f.severity)))
@@ -57,6 +59,8 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
 def _about_what_was_asked(facts: Facts) -> Iterable[Finding]:
     """The port and the way that were named; where none was, whether anything works at all."""
     target = facts.target
+    if not facts.attempts:
+        return
     if target.port is None:
         if not working_doors(facts):
             yield from _best_failure(facts)

@@ -22,10 +22,22 @@ def verdict(facts: Facts) -> str:
     if worst is not None and worst.severity is Severity.FAIL:
         return f"FAIL {name}: {worst.cause} ({worst.where}, {worst.id}) -> {worst.fix}"
     doors = working_doors(facts)
+    if not facts.attempts:
+        return _verdict_alone(facts, worst)
     ways = " and ".join(f"{door.port} ({door.encryption.value})" for door in doors)
     if worst is not None and worst.severity is Severity.WARN:
         return f"WARN {name}: works on {ways}, but {worst.cause} ({worst.where}, {worst.id})"
     return f"OK   {name}: works on {ways}"
+
+
+def _verdict_alone(facts: Facts, worst: Finding | None) -> str:
+    """Where no server was asked: of the records of a domain, or of a token."""
+    name = facts.target.text
+    if worst is not None and worst.severity is Severity.WARN:
+        return f"WARN {name}: {worst.cause} ({worst.where}, {worst.id}) -> {worst.fix}"
+    if facts.token is not None:
+        return f"OK   {name}: nothing is wrong with the token, as far as it can be read"
+    return f"OK   {name}: its records are in order"
 
 
 def render(facts: Facts) -> str:

@@ -63,6 +63,13 @@ async def probe_tls(place: Place, means: Means) -> TlsFacts:
     return TlsFacts(place.port, place.encryption, hellos, chain)
 
 
+async def chain_of(place: Place, means: Means) -> tuple[bytes, ...]:
+    """The certificates that a port shows, in DER, whatever they are; none where it does not."""
+    record = client_hello(_OFFERS["1.2"], _server_name(place.host), os.urandom(64))
+    answer = await _ask(place, means, record)
+    return (answer and answer.certificates) or tuple(await _leaf(place, means))
+
+
 def _server_name(host: str) -> str:
     """RFC 6066 section 3: addresses are not named."""
     try:

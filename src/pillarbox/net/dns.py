@@ -13,14 +13,18 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
 from dns.nameserver import Do53Nameserver
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
 
+from pillarbox.discovery.dane import TlsaRecord
 from pillarbox.discovery.srv import SrvRecord
 from pillarbox.errors import DnsFailure
 
@@ -110,6 +114,25 @@ class DnsResolver:
     async def alias(self, name: str) -> str:
         """As Resolver.alias."""
         return next((_text(record.target) for record in await self._ask(name, CNAME)), "")
+
+    async def has_null_mx(self, name: str) -> bool:
+        """Whether the domain says that it takes no mail (RFC 7505). Raises DnsFailure."""
+        return [_text(record.exchange) for record in await self._ask(name, MX)] == ["."]
+
+    async def pointers(self, address: str) -> list[str]:
+        """The names of an address (PTR). Raises DnsFailure, ValueError for what is no address."""
+        try:
+            name = dns.reversename.from_address(address).to_text()
+        except dns.exception.DNSException as exc:
+            raise ValueError(f"{address} is no address") from exc
+        return [_text(record.target) for record in await self._ask(name, PTR)]
+
+    async def tlsa(self, name: str) -> list[TlsaRecord]:
+        """TLSA records (RFC 6698). Raises DnsFailure."""
+        return [
+            TlsaRecord(record.usage, record.selector, record.mtype, record.cert)
+            for record in await self._ask(name, TLSA)
+        ]
 
     async def _ask(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of a kind; its class is named as the DNS names it."""

@@ -1,0 +1,59 @@
+"""The domain that mail is sent from, for the doctor: alone or beside the server."""
+
+import asyncio
+from ipaddress import ip_address
+
+import click
+
+from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.diagnosis.domain_facts import DomainFacts
+from pillarbox.diagnosis.facts import Facts, Target
+from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
+from pillarbox.doctor.talk import Means
+from pillarbox.errors import DnsFailure
+from pillarbox.mail.address import domain_key
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.reach import Reach
+from pillarbox.net.tls import client_context
+
+SESSION_SECONDS = 6.0
+
+SELECTOR = click.option("--dkim-selector", default="", help="Look for the DKIM key of this name.")
+ADDRESS = click.option(
+    "--sending-address",
+    default="",
+    help="The address that mail comes from: whether SPF allows it, and its name (PTR).",
+)
+
+
+def domain_request(domain: str, selector: str, address: str, server: str = "") -> DomainRequest:
+    """What is asked. Raises AddressError, Failure for what is no address."""
+    try:
+        checked = str(ip_address(address)) if address else ""
+    except ValueError as exc:
+        raise Failure(ExitCode.DATA, f"{address} is no IP address") from exc
+    if selector and not selector.replace(".", "").replace("-", "").replace("_", "").isalnum():
+        raise Failure(ExitCode.DATA, f"{selector} is no selector of DKIM")
+    return DomainRequest(domain_key(domain), selector, checked, server)
+
+
+async def domain_facts(request: DomainRequest, ca_file: str = "") -> DomainFacts:
+    """Its facts; empty ones where this machine has no DNS server."""
+    context = client_context(verify=True, ca_file=ca_file)
+    try:
+        resolver = DnsResolver()
+    except DnsFailure:
+        return DomainFacts(request.domain)
+    means = Means(context, asyncio.open_connection, SESSION_SECONDS)
+    return await look_up(request, DomainTools(resolver, Reach(resolver, context), means))
+
+
+def facts_of_domain(request: DomainRequest) -> Facts:
+    """The same as facts without a server."""
+    found = asyncio.run(domain_facts(request))
+    return Facts(Target(request.domain, request.domain), domain=found)
+
+
+def is_unknown(facts: DomainFacts) -> bool:
+    """Whether the DNS answered nothing at all."""
+    return facts.mx is None and facts.spf.records is None and facts.dmarc is None

@@ -1,0 +1,125 @@
+"""DKIM and DMARC of the domain that mail is sent from. Pure."""
+
+from collections.abc import Iterable
+
+from pillarbox.diagnosis.catalog import found
+from pillarbox.diagnosis.domain_facts import DkimFacts, DomainFacts
+from pillarbox.diagnosis.finding import Finding
+from pillarbox.diagnosis.records import dkim_key, tags
+from pillarbox.publish.dns_records import txt_record
+
+_LEAST_BITS, _GOOD_BITS = 1024, 2048
+_POLICIES = frozenset({"none", "quarantine", "reject"})
+_REMOVED = ("pct", "rf", "ri")
+"""RFC 9989: tags of RFC 7489 that mean nothing any more."""
+
+_VALUES = {
+    "p": _POLICIES,
+    "sp": _POLICIES,
+    "np": _POLICIES,
+    "adkim": frozenset({"r", "s"}),
+    "aspf": frozenset({"r", "s"}),
+    "t": frozenset({"y", "n"}),
+    "psd": frozenset({"y", "n", "u"}),
+}
+
+
+def about_dkim(facts: DomainFacts) -> Iterable[Finding]:
+    """The keys that were found, or that none was."""
+    if facts.dkim is None:
+        return
+    if not facts.dkim:
+        yield found("DKIM-NOT-FOUND", facts.domain)
+    for one in facts.dkim:
+        yield from _about_selector(one, facts.domain)
+
+
+def _about_selector(one: DkimFacts, domain: str) -> Iterable[Finding]:
+    name = f"{one.selector}._domainkey.{domain}"
+    if not one.texts:
+        if one.alias:
+            yield found("DKIM-ALIAS-BROKEN", domain, one.alias, name=name, alias=one.alias)
+        else:
+            yield found("DKIM-MISSING", domain, name=name)
+        return
+    text = one.texts[0]
+    if len(one.texts) > 1:
+        yield found("DKIM-SEVERAL", domain, " | ".join(one.texts), name=name)
+        return
+    key = dkim_key(text)
+    if key.is_revoked:
+        yield found("DKIM-REVOKED", domain, text, name=name)
+    elif key.bits < 0:
+        yield found("DKIM-SYNTAX", domain, text, name=name)
+    elif 0 < key.bits < _LEAST_BITS and key.kind == "rsa":
+        yield found("DKIM-KEY-SHORT", domain, text, name=name, bits=key.bits)
+    elif 0 < key.bits < _GOOD_BITS and key.kind == "rsa":
+        yield found("DKIM-KEY-WEAK", domain, text, name=name, bits=key.bits)
+    if key.is_test:
+        yield found("DKIM-TEST", domain, text, name=name)
+
+
+def about_dmarc(facts: DomainFacts) -> Iterable[Finding]:
+    """The record, and whether mail would pass."""
+    if facts.dmarc is None:
+        return
+    domain = facts.domain
+    if not facts.dmarc:
+        record = txt_record(f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:dmarc@{domain}")
+        yield found("DMARC-NONE", domain, domain=domain, record=record)
+        return
+    where = facts.dmarc_at
+    if len(facts.dmarc) > 1:
+        yield found("DMARC-SEVERAL", where, " | ".join(facts.dmarc))
+        return
+    text = facts.dmarc[0]
+    said = tags(text)
+    wrong = next(
+        (n for n, known in _VALUES.items() if said.get(n, "").lower() not in {*known, ""}), ""
+    )
+    if wrong:
+        yield found("DMARC-SYNTAX", where, text, what=f"{wrong}={said[wrong]}")
+        return
+    yield from _about_record(facts, text, said)
+
+
+def _about_record(facts: DomainFacts, text: str, said: dict[str, str]) -> Iterable[Finding]:
+    where, policy = facts.dmarc_at, _policy(facts, said)
+    for taker, agrees in (facts.reports or {}).items():
+        if not agrees:
+            record = txt_record(f"{where}._report._dmarc.{taker}", "v=DMARC1")
+            yield found(
+                "DMARC-REPORTS-UNWANTED", where, text, taker=taker, domain=where, record=record
+            )
+    if policy == "none":
+        yield found("DMARC-POLICY-NONE", where, text)
+    elif said.get("t", "").lower() == "y":
+        yield found("DMARC-TEST", where, text)
+    if old := [tag for tag in _REMOVED if tag in said]:
+        yield found("DMARC-OLD-TAGS", where, text, what=" ".join(old))
+    if not said.get("rua"):
+        yield found("DMARC-NO-REPORTS", where, text)
+
+
+def _policy(facts: DomainFacts, said: dict[str, str]) -> str:
+    """What holds for mail of the domain itself. RFC 9989: without p it is none."""
+    policy = said.get("p", "none").lower()
+    return policy if facts.dmarc_at == facts.domain else said.get("sp", policy).lower()
+
+
+def forecast(facts: DomainFacts) -> Iterable[Finding]:
+    """Whether mail from the address would be stopped, as far as it can be told without sending:
+    neither SPF nor DKIM speaks for it."""
+    if facts.address is None or not facts.dmarc or len(facts.dmarc) > 1:
+        return
+    policy = _policy(facts, tags(facts.dmarc[0]))
+    has_key = any(dkim_key(text).bits >= 0 for one in facts.dkim or () for text in one.texts)
+    is_known = facts.dkim is not None and facts.spf.result not in ("", "unknown")
+    if is_known and not has_key and facts.spf.result != "pass" and policy != "none":
+        yield found(
+            "DMARC-WOULD-FAIL",
+            facts.domain,
+            facts.dmarc[0],
+            address=facts.address.address,
+            policy=policy,
+        )

@@ -1,0 +1,88 @@
+"""What the DNS says of a domain that mail is sent from. Values only.
+
+None in place of records means that the DNS did not answer; nothing is concluded from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pillarbox.discovery.dane import TlsaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SpfFacts:
+    """SPF (RFC 7208). `records` are those that begin with v=spf1; `lookups` and `voids` what it
+    takes to evaluate them; `problem` and `problem_id` what is wrong in them; `last` is what
+    holds for all others ("-", "~", "?", "+", "" for nothing); `result` is that for the address
+    of the sender, "" where none was given, "unknown" where macros decide."""
+
+    records: tuple[str, ...] | None = None
+    lookups: int = 0
+    voids: int = 0
+    problem: str = ""
+    problem_id: str = ""
+    uses_ptr: bool = False
+    last: str = ""
+    result: str = ""
+    includes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DkimFacts:
+    """The records of one selector; `alias` is where a CNAME leads."""
+
+    selector: str
+    texts: tuple[str, ...]
+    alias: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MxFacts:
+    """One host that takes the mail of the domain. `chain` is its certificate, where TLSA records
+    made it worth a look."""
+
+    host: str
+    addresses: tuple[str, ...] | None
+    alias: str = ""
+    tlsa: tuple[TlsaRecord, ...] = ()
+    chain: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StsFacts:
+    """MTA-STS (RFC 8461): the records, and the policy or why it could not be had."""
+
+    records: tuple[str, ...] | None = None
+    policy: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFacts:
+    """The address that mail comes from. `names` are its PTR records, `back` the addresses of each
+    name."""
+
+    address: str
+    names: tuple[str, ...] | None
+    back: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFacts:
+    """All of a domain. `dmarc_at` is the domain at which the DMARC records stand, itself or one
+    above; `reports` are domains that take reports of it, and whether they say that they do.
+    `asked_selector` is the one that was named. `server` is the host it sends by."""
+
+    domain: str
+    server: str = ""
+    null_mx: bool = False
+    mx: tuple[MxFacts, ...] | None = None
+    spf: SpfFacts = SpfFacts()
+    dkim: tuple[DkimFacts, ...] | None = None
+    asked_selector: str = ""
+    dmarc: tuple[str, ...] | None = None
+    dmarc_at: str = ""
+    reports: Mapping[str, bool] | None = None
+    sts: StsFacts = StsFacts()
+    tls_reports: tuple[str, ...] | None = None
+    address: AddressFacts | None = None

@@ -1,0 +1,106 @@
+"""Records of a domain in parts: tag lists, keys, policies. Pure."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pillarbox.diagnosis.certificate import key_size
+from pillarbox.discovery.hosts import host_name
+
+
+def tags(text: str) -> dict[str, str]:
+    """A tag list (RFC 6376 section 3.2), names in lower case; the first of equal names counts."""
+    found: dict[str, str] = {}
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if equals:
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
+
+
+def is_dkim_record(text: str) -> bool:
+    """Whether a TXT record is one of DKIM (RFC 6376 section 3.6.1): v=DKIM1 may be missing."""
+    found = tags(text)
+    return "p" in found and found.get("v", "DKIM1") == "DKIM1"
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """The key of a record. `bits` is 0 for Ed25519, -1 for what is no key."""
+
+    kind: str
+    bits: int
+    is_revoked: bool
+    is_test: bool
+
+
+def dkim_key(text: str) -> DkimKey:
+    """The key of a record of DKIM."""
+    found = tags(text)
+    kind = found.get("k", "rsa").lower()
+    value = "".join(found.get("p", "").split())
+    is_test = "y" in found.get("t", "").lower().split(":")
+    if not value:
+        return DkimKey(kind, -1, True, is_test)
+    try:
+        octets = b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return DkimKey(kind, -1, False, is_test)
+    if kind == "ed25519":
+        return DkimKey(kind, 0 if len(octets) == 32 else -1, False, is_test)
+    return DkimKey(kind, key_size(octets), False, is_test)
+
+
+def report_domains(policy: str) -> list[str]:
+    """The domains that get reports of a DMARC record by mail (rua)."""
+    found = []
+    for uri in tags(policy).get("rua", "").split(","):
+        scheme, _, rest = uri.strip().partition(":")
+        domain = host_name(rest.partition("!")[0].rpartition("@")[2])
+        if scheme.lower() == "mailto" and domain:
+            found.append(domain)
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class StsPolicy:
+    """A policy of MTA-STS (RFC 8461 section 3.2); `problem` says why it is none."""
+
+    mode: str = ""
+    mx: tuple[str, ...] = ()
+    max_age: int = 0
+    problem: str = ""
+
+    def covers(self, host: str) -> bool:
+        """Whether a host that takes mail is named. Section 4.1: "*." stands for one label."""
+        host = host.lower().rstrip(".")
+        return any(
+            host == name or (name.startswith("*.") and host.partition(".")[2] == name[2:])
+            for name in self.mx
+        )
+
+
+def read_sts_policy(text: str) -> StsPolicy:
+    """What stands in a policy."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines()[:200]:
+        name, colon, value = line.partition(":")
+        if colon:
+            found.setdefault(name.strip().lower(), []).append(value.strip())
+    mode, age = _one(found, "mode"), _one(found, "max_age")
+    mx = tuple(name.lower().rstrip(".") for name in found.get("mx", ()))
+    problem = ""
+    if _one(found, "version") != "STSv1":
+        problem = "version: STSv1 is missing"
+    elif mode not in ("enforce", "testing", "none"):
+        problem = f"mode is {mode or 'missing'}"
+    elif not (age.isascii() and age.isdigit() and len(age) <= 10):
+        problem = "max_age is no number"
+    elif not mx and mode != "none":
+        problem = "mx is missing"
+    return StsPolicy(mode, mx, int(age) if not problem else 0, problem)
+
+
+def _one(found: Mapping[str, Sequence[str]], name: str) -> str:
+    return found[name][0] if found.get(name) else ""

@@ -1,0 +1,206 @@
+"""Collects what the DNS and the web say of a domain that mail is sent from. It judges nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pillarbox.diagnosis.domain_facts import (
+    AddressFacts,
+    DkimFacts,
+    DomainFacts,
+    MxFacts,
+    SpfFacts,
+    StsFacts,
+)
+from pillarbox.diagnosis.records import is_dkim_record, report_domains, tags
+from pillarbox.doctor.spf import SpfWalk
+from pillarbox.doctor.talk import Means, Place
+from pillarbox.doctor.tls_probe import chain_of
+from pillarbox.errors import DnsFailure
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.fetch import FetchError, fetch
+from pillarbox.net.reach import Reach
+from pillarbox.publish.client_settings import Encryption
+
+DOMAIN_SECONDS = 8.0
+"""For each part, all parts at once."""
+MAX_MX = 5
+MAX_DMARC_LABELS = 8
+"""RFC 9989: so many questions at most on the way up."""
+
+SELECTORS = (
+    *("selector1", "selector2", "google", "default", "dkim", "mail", "smtp", "s1", "s2"),
+    *("k1", "k2", "k3", "fm1", "fm2", "fm3", "protonmail", "protonmail2", "protonmail3"),
+    *("zoho", "zmail", "pm", "mandrill", "mailjet", "sig1", "key1", "key2", "mx", "email"),
+    *("brevo1", "brevo2", "mailchannels", "mxvault", "x", "dkim1", "dkim2", "titan1", "hs1"),
+)
+"""What providers and guides call them; a selector can not be asked for otherwise."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainTools:
+    """With what it is asked."""
+
+    resolver: DnsResolver
+    reach: Reach
+    means: Means
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRequest:
+    """Which domain; with which `selector` of DKIM, from which `address`, by which `server` it
+    sends, where that is known."""
+
+    domain: str
+    selector: str = ""
+    address: str = ""
+    server: str = ""
+
+
+async def _or_none(answer: Awaitable[Value]) -> Value | None:
+    try:
+        return await answer
+    except DnsFailure:
+        return None
+
+
+async def _in_time(answer: Awaitable[Value], otherwise: Value) -> Value:
+    try:
+        async with asyncio.timeout(DOMAIN_SECONDS):
+            return await answer
+    except TimeoutError:
+        return otherwise
+
+
+async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
+    """All facts about a domain, within some ten seconds."""
+    domain, dns = request.domain, tools.resolver
+    async with asyncio.TaskGroup() as group:
+        start = group.create_task
+        null_mx = start(_or_none(dns.has_null_mx(domain)))
+        mx = start(_in_time(_mx(domain, tools), None))
+        spf = start(_in_time(SpfWalk(dns, request.address).run(domain), SpfFacts()))
+        dkim = start(_in_time(_dkim(request, dns), None))
+        dmarc = start(_in_time(_dmarc(domain, dns), (domain, None)))
+        sts = start(_in_time(_sts(domain, tools), StsFacts()))
+        reports = start(_or_none(dns.txt(f"_smtp._tls.{domain}")))
+        address = start(_in_time(_address(request.address, dns), None))
+    at, policies = dmarc.result()
+    takers = await _reports(at, policies or (), dns)
+    return DomainFacts(
+        domain=domain,
+        server=request.server,
+        null_mx=bool(null_mx.result()),
+        mx=mx.result(),
+        spf=spf.result(),
+        dkim=dkim.result(),
+        asked_selector=request.selector,
+        dmarc=policies,
+        dmarc_at=at,
+        reports=takers,
+        sts=sts.result(),
+        tls_reports=_with(reports.result(), "v=TLSRPTv1"),
+        address=address.result(),
+    )
+
+
+def _with(texts: Sequence[str] | None, version: str) -> tuple[str, ...] | None:
+    if texts is None:
+        return None
+    return tuple(t for t in texts if t.replace(" ", "").lower().startswith(version.lower()))
+
+
+async def _mx(domain: str, tools: DomainTools) -> tuple[MxFacts, ...] | None:
+    hosts = await _or_none(tools.resolver.mx(domain))
+    if hosts is None:
+        return None
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_host(host, tools)) for host in hosts[:MAX_MX]]
+    return tuple(task.result() for task in tasks)
+
+
+async def _host(host: str, tools: DomainTools) -> MxFacts:
+    dns = tools.resolver
+    addresses = await _or_none(dns.addresses(host))
+    alias = await _or_none(dns.alias(host)) or ""
+    tlsa = await _or_none(dns.tlsa(f"_25._tcp.{host}")) or []
+    chain: tuple[bytes, ...] = ()
+    if tlsa and addresses:
+        place = Place(host, addresses[0], 25, Encryption.STARTTLS)
+        chain = await chain_of(place, tools.means)
+    found = None if addresses is None else tuple(addresses)
+    return MxFacts(host, found, alias, tuple(tlsa), chain)
+
+
+async def _dkim(request: DomainRequest, dns: DnsResolver) -> tuple[DkimFacts, ...] | None:
+    """The selector that was named, or those of the usual names that there are."""
+    names = (request.selector,) if request.selector else SELECTORS
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_selector(n, request.domain, dns)) for n in names]
+    found = [task.result() for task in tasks]
+    known = tuple(f for f in found if f is not None and (f.texts or f.alias or request.selector))
+    return known if any(f is not None for f in found) else None
+
+
+async def _selector(name: str, domain: str, dns: DnsResolver) -> DkimFacts | None:
+    at = f"{name}._domainkey.{domain}"
+    texts = await _or_none(dns.txt(at))
+    if texts is None:
+        return None
+    keys = tuple(text for text in texts if is_dkim_record(text))
+    alias = "" if keys else await _or_none(dns.alias(at)) or ""
+    return DkimFacts(name, keys, alias)
+
+
+async def _dmarc(domain: str, dns: DnsResolver) -> tuple[str, tuple[str, ...] | None]:
+    """Where the records stand, and which: at the domain, or at the nearest above (RFC 9989)."""
+    labels = domain.split(".")
+    for start in range(min(len(labels), MAX_DMARC_LABELS)):
+        at = ".".join(labels[start:])
+        found = _with(await _or_none(dns.txt(f"_dmarc.{at}")), "v=DMARC1")
+        if found is None or (found and (not start or tags(found[0]).get("psd") != "y")):
+            return at, found
+    return domain, ()
+
+
+async def _reports(at: str, policies: Sequence[str], dns: DnsResolver) -> dict[str, bool]:
+    """Those elsewhere that get reports, and whether they say that they want them (RFC 9990)."""
+    found: dict[str, bool] = {}
+    for policy in policies[:1]:
+        for other in report_domains(policy):
+            if other == at or other.endswith(f".{at}") or at.endswith(f".{other}"):
+                continue
+            texts = await _or_none(dns.txt(f"{at}._report._dmarc.{other}"))
+            if texts is not None:
+                found[other] = bool(_with(texts, "v=DMARC1"))
+    return found
+
+
+async def _sts(domain: str, tools: DomainTools) -> StsFacts:
+    records = _with(await _or_none(tools.resolver.txt(f"_mta-sts.{domain}")), "v=STSv1")
+    if not records:
+        return StsFacts(records)
+    url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
+    try:
+        fetched = await fetch(url, tools.reach)
+    except FetchError as exc:
+        return StsFacts(records, trouble=str(exc))
+    if fetched is None:
+        return StsFacts(records, trouble="there is none")
+    if fetched.url != url:
+        # RFC 8461 section 3.3: "HTTP 3xx redirects MUST NOT be followed".
+        return StsFacts(records, trouble="it is redirected, which is not followed")
+    return StsFacts(records, fetched.content.decode("utf-8", "replace"))
+
+
+async def _address(address: str, dns: DnsResolver) -> AddressFacts | None:
+    if not address:
+        return None
+    names = await _or_none(dns.pointers(address))
+    back: dict[str, tuple[str, ...]] = {}
+    for name in (names or [])[:3]:
+        back[name] = tuple(await _or_none(dns.addresses(name)) or ())
+    return AddressFacts(address, None if names is None else tuple(names), back)

@@ -44,6 +44,22 @@ domain = Table(
     # Lower-case A-label; a domain belongs to one tenant.
     Column("name", Text, nullable=False, unique=True),
     time_column("created_at", nullable=False),
+    # Who said that it is theirs: "administrator" or "dns", then with the token that stood there.
+    Column("proof", Text, nullable=False, server_default=text("'administrator'")),
+    Column("token", Text),
+)
+
+domain_claim = Table(
+    "domain_claim",
+    metadata,
+    # Who says that a domain is theirs and has not proved it: several may say so of one domain.
+    id_column(),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    # What the TXT record must say.
+    Column("token", Text, nullable=False),
+    time_column("created_at", nullable=False),
+    UniqueConstraint("tenant_id", "name"),
 )
 
 dkim_key = Table(

@@ -40,7 +40,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.passwords import match_password
 from pillarbox.store.records import SessionRecord
-from pillarbox.store.seal import Seal
+from pillarbox.store.seal import Seal, new_master_key
 from pillarbox.store.sessions import Sessions, failed_sessions
 from pillarbox.store.spool import Spool
 
@@ -48,6 +48,7 @@ PATIENCE_SECONDS = 60
 HOST_NAME = "mx.test"
 USER = "u1@t1.test"
 SCRAM_KEY = b"k" * 32
+SEAL = Seal(new_master_key())
 MESSAGE = b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n"
 
 
@@ -170,7 +171,7 @@ def _bind() -> socket.socket:
 def _build(
     database: Database, files: CertificateFiles, limits: Limits, *, with_scram: bool
 ) -> Site:
-    spool, directory = Spool(database), Directory(database, Seal(None))
+    spool, directory = Spool(database), Directory(database, SEAL)
     moving = Time()
     clock = Clock(moving.seconds)
     rules = Submission(limits)

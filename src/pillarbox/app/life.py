@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from pillarbox.app.domain_watch import DomainWatch
 from pillarbox.app.ending_watch import EndingWatch
 from pillarbox.app.key_watch import KeyWatch
 from pillarbox.app.order import READY, WorkerOrder
@@ -139,10 +140,12 @@ class _Life:
             return []
         parts = self.parts
         keys = KeyWatch(parts.database, self._make_resolver, parts.clock)
-        return [upkeep.prune(), keys.run(), EndingWatch(parts.database, parts.clock).run()]
+        domains = DomainWatch(parts.database, self._make_resolver, parts.clock)
+        endings = EndingWatch(parts.database, parts.clock)
+        return [upkeep.prune(), keys.run(), domains.run(), endings.run()]
 
     def _make_resolver(self) -> "Resolver":
-        """Loaded where it is used: most services have no key that waits for the DNS."""
+        """Loaded where it is used: most services have nothing that waits for the DNS."""
         from pillarbox.net.dns import DnsResolver
 
         return DnsResolver.of_servers(self.settings.dns_servers)

@@ -303,6 +303,9 @@ class Settings(_Section):
     listeners: Annotated[tuple[Listener, ...], AfterValidator(_distinct)] = DEFAULT_LISTENERS
     dns_servers: tuple[DnsServer, ...] = ()
     """Whom to ask instead of the DNS servers of this machine: address and port."""
+    domain_proof: Literal["administrator", "dns"] = "administrator"
+    """What makes a domain a tenant's that `domain add` names: the word of whoever types it, or a
+    record in DNS."""
     tls: Tls = Tls()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()

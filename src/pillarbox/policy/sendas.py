@@ -2,8 +2,9 @@
 
 Addresses are compared by `Mailbox.key`: case, Unicode form and the spelling of a domain do not
 make another address. An account may use its own address, also with a "+tag" behind the local part,
-and what was granted to it: addresses, "@domain" for a domain of its tenant, and "<>" for the null
-reverse-path, which a mail server that submits its bounces needs.
+and what was granted to it: addresses, "@domain" for every address of a domain, and "<>" for the
+null reverse-path, which a mail server that submits its bounces needs. Whatever was granted, the
+domain must be one that its tenant has now.
 """
 
 from pillarbox.errors import AddressError
@@ -25,10 +26,10 @@ def may_send_as(account: Account, mailbox: Mailbox | None) -> bool:
     if mailbox is None:
         return NULL_GRANT in account.send_as
     key = mailbox.key
-    if key in account.send_as:
-        return True
     local_part, _, domain = key.rpartition("@")
-    if f"@{domain}" in account.send_as and domain in account.tenant.domains:
+    if domain not in account.tenant.domains:
+        return False
+    if key in account.send_as or f"@{domain}" in account.send_as:
         return True
     own = account.address.key
     base, plus, _ = local_part.partition("+")

@@ -22,6 +22,18 @@ class InDns(StrEnum):
     UNKNOWN = "no answer"
 
 
+def ownership_record(domain: str, token: str) -> tuple[str, str]:
+    """Name and text of the TXT record by which a tenant proves that a domain is its own."""
+    return f"_pillarbox-challenge.{domain}", f"token={token}"
+
+
+def is_proved(texts: Sequence[str], token: str) -> bool:
+    """Whether the token stands among the TXT records at the name of ownership_record. Other
+    services and tenants may have theirs beside it; quotes that a form took as part of the text do
+    no harm."""
+    return any(text.strip(' "') == f"token={token}" for text in texts)
+
+
 def compare_dkim(texts: Sequence[str], record: str) -> InDns:
     """How the record of a DKIM key stands in DNS; `texts` are the TXT records at its name."""
     keys = [_tags(text).get("p") for text in texts if _tags(text).get("v", "DKIM1") == "DKIM1"]

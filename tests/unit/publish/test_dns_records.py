@@ -7,7 +7,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.publish.dns_records import InDns, compare_dkim, txt_record
+from pillarbox.publish.dns_records import InDns, compare_dkim, is_proved, txt_record
 
 RECORD = "v=DKIM1; k=rsa; p=MIIBIj+/Q=="
 
@@ -39,3 +39,22 @@ def test_a_zone_file_with_the_line_has_the_text(text: str) -> None:
 def test_what_dns_says_of_a_key(texts: list[str], verdict: InDns) -> None:
     """RFC 6376 3.6: order, blanks and further tags do not count."""
     assert compare_dkim(texts, RECORD) is verdict
+
+
+@pytest.mark.parametrize(
+    ("texts", "proved"),
+    [
+        (["token=1f"], True),
+        (["token=2e", "token=1f"], True),
+        (['"token=1f"'], True),
+        (["token=1f "], True),
+        (["token=1F"], False),
+        (["token=1f0"], False),
+        (["xtoken=1f"], False),
+        (["1f"], False),
+        ([], False),
+    ],
+)
+def test_a_domain_is_proved_by_its_token(texts: list[str], proved: bool) -> None:
+    """Beside those of others, as forms of DNS providers keep it; not by anything like it."""
+    assert is_proved(texts, "1f") is proved

@@ -10,9 +10,9 @@ from pillarbox.errors import AddressError, DirectoryError
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
-from pillarbox.store.admin.tenants import find_tenant_id, read_domain
+from pillarbox.store.admin.tenants import find_tenant_id, owner_of, read_domain
 from pillarbox.store.generation import Part, moved
-from pillarbox.store.schema_directory import account, credential, domain, send_as, tenant
+from pillarbox.store.schema_directory import account, credential, send_as, tenant
 
 NULL_PATH = "<>"
 """The grant to send with the null reverse-path, for mail servers that pass bounces on."""
@@ -42,7 +42,7 @@ def add_account(
     Raises DirectoryError.
     """
     mailbox = read_address(address)
-    owner = _owner_of(connection, mailbox.domain_key)
+    owner = owner_of(connection, mailbox.domain_key)
     if tenant_name is not None and find_tenant_id(connection, tenant_name) != owner:
         raise _foreign_domain(mailbox.domain_key, tenant_name)
     if owner is None:
@@ -146,7 +146,7 @@ def add_send_as(connection: Connection, address: str, pattern: str) -> str:
     "<>" for the null reverse-path; the pattern as it is kept. Raises DirectoryError."""
     row = find_account(connection, address)
     key, domain_name = _read_pattern(pattern)
-    if domain_name and _owner_of(connection, domain_name) != row["tenant_id"]:
+    if domain_name and owner_of(connection, domain_name) != row["tenant_id"]:
         raise DirectoryError(
             f"the domain {domain_name} is not one of the tenant of {row['address']}: "
             "an account sends only as addresses of its own tenant"
@@ -186,13 +186,6 @@ def read_address(address: str) -> Mailbox:
         return parse_mailbox(address)
     except AddressError as error:
         raise DirectoryError(f"{address!r} is no mail address: {error}") from error
-
-
-def _owner_of(connection: Connection, domain_name: str) -> int | None:
-    owner: int | None = connection.scalar(
-        select(domain.c.tenant_id).where(domain.c.name == domain_name)
-    )
-    return owner
 
 
 def _no_account(address: str) -> DirectoryError:

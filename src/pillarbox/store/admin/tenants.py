@@ -13,7 +13,8 @@ from pillarbox.retry import RetryPolicy
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.schema import message
-from pillarbox.store.schema_directory import account, domain, send_as, tenant
+from pillarbox.store.schema_directory import account, domain, domain_claim, send_as, tenant
+from pillarbox.store.upsert import insert_or_update
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -58,11 +59,14 @@ class TenantInfo:
 
 @dataclass(frozen=True, slots=True)
 class DomainInfo:
-    """A domain and whose it is."""
+    """A domain and whose it is. `proof` is "administrator" or "dns", then with the `token` by which
+    it was proved, else ""."""
 
     name: str
     tenant: str
     created_at: Timestamp
+    proof: str
+    token: str
 
 
 def add_tenant(
@@ -185,19 +189,31 @@ def _check_settings(settings: TenantSettings) -> None:
 
 
 def add_domain(connection: Connection, tenant_name: str, name: str, *, now: Timestamp) -> str:
-    """Give a domain to a tenant; the name as it is kept. Raises DirectoryError."""
+    """Give a domain to a tenant because an administrator says so; the name as it is kept. Raises
+    DirectoryError."""
     key = read_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
-    owner: int | None = connection.scalar(select(domain.c.tenant_id).where(domain.c.name == key))
-    if owner == tenant_id:
-        raise DirectoryError(f"tenant {tenant_name!r} has the domain {key} already")
-    if owner is not None:
+    take_domain(connection, tenant_id, key, now=now)
+    is_claim = (domain_claim.c.tenant_id == tenant_id, domain_claim.c.name == key)
+    connection.execute(delete(domain_claim).where(*is_claim))
+    return key
+
+
+def take_domain(
+    connection: Connection, tenant_id: int, key: str, *, now: Timestamp, token: str = ""
+) -> None:
+    """Let a domain be a tenant's, by the token that stood in DNS or by an administrator's word. Of
+    several who take it at once the first one has it; for the rest it raises DirectoryError."""
+    row = {"id": directory_id(now), "tenant_id": tenant_id, "name": key, "created_at": now}
+    row |= {"proof": "dns", "token": token} if token else {"proof": "administrator"}
+    connection.execute(insert_or_update(connection, domain).values(row).on_conflict_do_nothing())
+    found = connection.execute(select(domain).where(domain.c.name == key)).one()
+    if found.id != row["id"]:
+        if found.tenant_id == tenant_id:
+            raise DirectoryError(f"the tenant has the domain {key} already")
         # Who else has it is nobody's business.
         raise DirectoryError(f"the domain {key} is not free")
-    row = {"id": directory_id(now), "tenant_id": tenant_id, "name": key, "created_at": now}
-    connection.execute(insert(domain).values(row))
     moved(connection, Part.DIRECTORY)
-    return key
 
 
 def remove_domain(connection: Connection, tenant_name: str, name: str) -> None:
@@ -205,26 +221,37 @@ def remove_domain(connection: Connection, tenant_name: str, name: str) -> None:
     account has an address in it."""
     key = read_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
-    _check_empty(connection, key)
-    is_it = (domain.c.tenant_id == tenant_id, domain.c.name == key)
-    if connection.execute(delete(domain).where(*is_it)).rowcount == 0:
+    if owner_of(connection, key, for_change=True) != tenant_id:
         raise DirectoryError(f"tenant {tenant_name!r} has no domain {key}")
+    _check_empty(connection, key)
+    connection.execute(delete(domain).where(domain.c.name == key))
     _remove_grants(connection, key)
     moved(connection, Part.DIRECTORY)
 
 
 def move_domain(connection: Connection, name: str, tenant_name: str) -> None:
-    """Give a domain to another tenant, with its DKIM keys and without the grants that name it.
-    Raises DirectoryError while an account has an address in it."""
+    """Give a domain to another tenant, with its DKIM keys and without the grants that name it: an
+    administrator says so. Raises DirectoryError while an account has an address in it."""
     key = read_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
-    _check_empty(connection, key)
-    is_it = (domain.c.tenant_id != tenant_id, domain.c.name == key)
-    change = update(domain).where(*is_it).values(tenant_id=tenant_id)
-    if connection.execute(change).rowcount == 0:
+    if owner_of(connection, key, for_change=True) in (tenant_id, None):
         raise DirectoryError(f"{key} is the domain of {tenant_name!r} already, or of nobody")
+    _check_empty(connection, key)
+    values = {"tenant_id": tenant_id, "proof": "administrator", "token": None}
+    connection.execute(update(domain).where(domain.c.name == key).values(values))
+    is_claim = (domain_claim.c.tenant_id == tenant_id, domain_claim.c.name == key)
+    connection.execute(delete(domain_claim).where(*is_claim))
     _remove_grants(connection, key)
     moved(connection, Part.DIRECTORY)
+
+
+def owner_of(connection: Connection, key: str, *, for_change: bool = False) -> int | None:
+    """The id of the tenant that has a domain. Until the end of the transaction nobody takes it
+    away: who adds an account in it and who removes it wait for each other (on SQLite one writes at
+    a time anyway)."""
+    query = select(domain.c.tenant_id).where(domain.c.name == key)
+    owner: int | None = connection.scalar(query.with_for_update(read=not for_change))
+    return owner
 
 
 def _check_empty(connection: Connection, key: str) -> None:
@@ -243,7 +270,13 @@ def _remove_grants(connection: Connection, key: str) -> None:
 def list_domains(connection: Connection, tenant_name: str | None = None) -> list[DomainInfo]:
     """All domains, or those of one tenant, by name. Raises DirectoryError for no such tenant."""
     query = (
-        select(domain.c.name, tenant.c.name, domain.c.created_at)
+        select(
+            domain.c.name,
+            tenant.c.name,
+            domain.c.created_at,
+            domain.c.proof,
+            func.coalesce(domain.c.token, ""),
+        )
         .join(tenant, tenant.c.id == domain.c.tenant_id)
         .order_by(domain.c.name)
     )

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from email.utils import parseaddr
@@ -19,6 +20,9 @@ from pillarbox.mail.dsn_words import Action, ReportedRecipient
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.message import Addition, SessionTrace, compose_prefix, scan_header
+from pillarbox.mail.parts import MimeError, Part, PartScanner
+from pillarbox.mail.taken_apart import kept, take_apart
+from pillarbox.mail.transfer import decoder_of
 from pillarbox.smtp.client_replies import RawReply, to_reply
 from pillarbox.smtp.grammar import CommandError, parse_mail, parse_rcpt
 
@@ -205,3 +209,45 @@ def _check_status(status: Message, content: bytes, recipients: int) -> None:
 
 def _boundary(content: bytes) -> bytes:
     return content.partition(b'boundary="')[2].partition(b'"')[0]
+
+
+def parts(octets: bytes) -> None:
+    """A message is taken apart alike however its octets come, and nothing of it is lost."""
+    draw = Draw(octets)
+    block = draw.number(64) + 1
+    content = b"A: b\r\n" + draw.rest()
+    try:
+        found = _scan(content, block)
+    except MimeError:
+        return
+    assert list(map(_without_container, found)) == list(
+        map(_without_container, _scan(content, len(content)))
+    )
+    for part in found:
+        assert part.begin <= part.end <= len(content)
+        if part.size_octets is not None:
+            decoder = decoder_of(part.encoding)
+            assert decoder is not None
+            body = content[part.body_begin : part.end]
+            assert len(decoder.feed(body) + decoder.end()) == part.size_octets
+    try:
+        plan = take_apart(found, len(content), len(content) // 2)
+    except MimeError:
+        return
+    rest = b"".join(
+        kept(plan.cuts, at, content[at : at + block]) for at in range(0, len(content), block)
+    )
+    assert rest == kept(plan.cuts, 0, content)
+    taken = sum(cut.end - cut.begin - len(cut.instead) for cut in plan.cuts)
+    assert len(rest) + taken == len(content)
+
+
+def _scan(content: bytes, block: int) -> list[Part]:
+    scanner = PartScanner()
+    for at in range(0, len(content), block):
+        scanner.feed(content[at : at + block])
+    return scanner.end()
+
+
+def _without_container(part: Part) -> Part:
+    return replace(part, container=None)

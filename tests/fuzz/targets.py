@@ -16,6 +16,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "pair": delivery.pair,
     "header": content.header,
     "dsn": content.dsn,
+    "parts": content.parts,
     "address": words.address,
     "parameters": words.parameters,
     "explanations": words.explanations,

@@ -12,7 +12,7 @@ from pillarbox.route import (
 
 GRAPH_WINDOWS = (
     Window(Counted.OCTETS, 110_000_000, 300),
-    Window(Counted.MESSAGES, 10_000, 600),
+    Window(Counted.REQUESTS, 10_000, 600),
 )
 """What Graph takes of one application for one mailbox: 10,000 requests in ten minutes, and 150 MB
 in five, which are base64: somewhat less than three quarters of that in mail."""

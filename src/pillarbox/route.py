@@ -177,6 +177,8 @@ class Counted(StrEnum):
     RECIPIENTS = "recipients"
     OCTETS = "octets"
     """Of the message as it is handed over, its header and content."""
+    REQUESTS = "requests"
+    """Of Graph, which takes some messages by many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class WindowLimit:
 
 
 _WINDOW = re.compile(
-    r"(?P<amount>[1-9][0-9]{0,11}|none) ?(?P<unit>messages?|recipients?|octets?|[kMG]B)"
+    r"(?P<amount>[1-9][0-9]{0,11}|none) ?(?P<unit>messages?|requests?|recipients?|octets?|[kMG]B)"
     r" in (?P<time>[1-9][0-9]{0,5}) ?(?P<scale>s|min|h|d)"
 )
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
@@ -102,7 +102,7 @@ _OCTETS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 class WindowType(click.ParamType[WindowLimit]):
-    """`10000 messages in 10 min`, `150 MB in 5 min`; `none messages in 10 min` for no limit."""
+    """`10000 requests in 10 min`, `150 MB in 5 min`; `none requests in 10 min` for no limit."""
 
     name = "window"
 
@@ -115,8 +115,9 @@ class WindowType(click.ParamType[WindowLimit]):
         found = _WINDOW.fullmatch(value.strip())
         if found is None:
             self.fail(
-                f"{value!r} is no limit in a time: write a number or none, of messages, recipients,"
-                ' octets, kB, MB or GB, and the time in s, min, h or d: "150 MB in 5 min"',
+                f"{value!r} is no limit in a time: write a number or none, of messages, requests,"
+                " recipients, octets, kB, MB or GB, and the time in s, min, h or d:"
+                ' "150 MB in 5 min"',
                 param,
                 ctx,
             )

@@ -59,7 +59,7 @@ _OPTIONS = (
         type=WINDOW,
         multiple=True,
         metavar='"NUMBER|none WHAT in TIME"',
-        help='Any other limit: "10000 messages in 10 min", "150 MB in 5 min", "none MB in 5 min".',
+        help='Any other limit: "10000 requests in 10 min", "150 MB in 5 min", "none MB in 5 min".',
     ),
 )
 

@@ -45,7 +45,8 @@ class AttemptResult:
     it. `throttled` says that the hop asked for less: the lane backs off, for `retry_after` seconds
     at least where it said so. `is_aside`: nothing was asked of the hop as such, so the result says
     nothing of how it is.
-    `transactions`: so many messages the hop has seen, where it takes fewer recipients at once.
+    `transactions`: so many messages the hop has seen, where it takes fewer recipients at once;
+    `requests`: so many requests it took to hand the message over, where that is more.
     """
 
     outcomes: list[RecipientOutcome]
@@ -53,6 +54,7 @@ class AttemptResult:
     throttled: bool = False
     reason: HopReason | None = None
     transactions: int = 1
+    requests: int = 1
     retry_after: float = 0.0
     is_aside: bool = False
 

@@ -262,9 +262,11 @@ class Lane:
             self._source.shut(None)
         return None
 
-    def _end(self, attempt: Attempt, *, counts: bool, transactions: int = 1) -> None:
-        now = self._tools.monotonic()
-        self.permits.end(now, attempt.cost, counts=counts, transactions=transactions)
+    def _end(
+        self, attempt: Attempt, *, counts: bool, transactions: int = 1, requests: int = 1
+    ) -> None:
+        now, cost = self._tools.monotonic(), attempt.cost
+        self.permits.end(now, cost, counts=counts, transactions=transactions, requests=requests)
         if self._not_before == _UNTIL_ONE_ENDS:
             self._not_before = 0.0
 
@@ -288,7 +290,8 @@ class Lane:
         self._pause(result.retry_after)
         failure = result.hop_failure
         was_seen = failure is None or result.was_seen
-        self._end(attempt, counts=was_seen, transactions=result.transactions)
+        counted = {"transactions": result.transactions, "requests": result.requests}
+        self._end(attempt, counts=was_seen, **counted)
         if not was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False

@@ -73,8 +73,10 @@ class Permits:
         self.usage.begin(cost)
         return None
 
-    def end(self, now: float, cost: Cost, *, counts: bool, transactions: int = 1) -> None:
+    def end(
+        self, now: float, cost: Cost, *, counts: bool, transactions: int = 1, requests: int = 1
+    ) -> None:
         """It is over; it `counts` against the caps if the hop may have seen it, each of its
-        transactions."""
+        transactions and requests."""
         self._running -= 1
-        self.usage.end(now, cost, counts=counts, transactions=transactions)
+        self.usage.end(now, cost, counts=counts, transactions=transactions, requests=requests)

@@ -51,6 +51,7 @@ class Cost(NamedTuple):
     messages: int
     recipients: int
     octets: int
+    requests: int = 1
 
     def of(self, counted: Counted) -> int:
         """What it counts in a window of this kind."""
@@ -61,9 +62,18 @@ class Cost(NamedTuple):
                 return self.recipients
             case Counted.OCTETS:
                 return self.octets
+            case Counted.REQUESTS:
+                return self.requests
+
+    def seen_in(self, transactions: int, requests: int) -> "Cost":
+        """What the next hop has counted, after so many transactions, and requests for all of
+        them."""
+        messages, octets = self.messages + transactions - 1, transactions * self.octets
+        return Cost(messages, self.recipients, octets, max(requests, transactions))
 
 
 LEAST_COST = Cost(1, 1, 1)
+_NO_COST = Cost(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +197,7 @@ class Usage:
         self._known: dict[tuple[Counted, int], SlidingWindow] = {}
         self._windows: list[SlidingWindow] = []
         self._running = dict.fromkeys(Counted, 0)
-        self._wanted = Cost(0, 0, 0)
+        self._wanted = _NO_COST
 
     def __bool__(self) -> bool:
         return bool(self._windows)
@@ -247,18 +257,18 @@ class Usage:
             each.reserved -= cost.of(each.window.counted)
         self.is_changed = True
 
-    def end(self, now: float, cost: Cost, *, counts: bool, transactions: int = 1) -> None:
-        """It is over; it `counts` if the next hop may have seen it, in so many transactions: that
-        there would be more than one was not known at its begin."""
+    def end(
+        self, now: float, cost: Cost, *, counts: bool, transactions: int = 1, requests: int = 1
+    ) -> None:
+        """It is over; it `counts` if the next hop may have seen it, in so many transactions and
+        requests: how many there would be was not known for sure at its begin."""
         self._run(cost, -1)
-        more = Cost(transactions - 1, 0, (transactions - 1) * cost.octets)
+        counted = cost.seen_in(transactions, requests)
         for each in self._windows:
-            amount, extra = cost.of(each.window.counted), more.of(each.window.counted)
-            if counts:
-                each.add(now, amount + extra)
-                each.reserved = max(each.reserved - extra, 0)
-            else:
-                each.reserved += amount
+            kind = each.window.counted
+            seen = counted.of(kind) if counts else 0
+            each.add(now, seen)
+            each.reserved = max(each.reserved + cost.of(kind) - seen, 0)
         self.is_changed = True
 
     def _run(self, cost: Cost, sign: int) -> None:
@@ -266,12 +276,13 @@ class Usage:
         running[Counted.MESSAGES] += sign * cost.messages
         running[Counted.RECIPIENTS] += sign * cost.recipients
         running[Counted.OCTETS] += sign * cost.octets
+        running[Counted.REQUESTS] += sign * cost.requests
 
     # What the store is told, and what it tells.
 
     def plan(self, now: float, *, ahead: bool) -> Plan:
         """What to write now; `ahead`: with another portion of each window that is low."""
-        wanted, self._wanted = self._wanted, Cost(0, 0, 0)
+        wanted, self._wanted = self._wanted, _NO_COST
         portions = []
         dumps = []
         for key, each in list(self._known.items()):

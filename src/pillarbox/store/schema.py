@@ -173,6 +173,20 @@ suspension = Table(
     Column("fix", Text, nullable=False),
 )
 
+draft = Table(
+    "draft",
+    metadata,
+    # A draft that was made in a mailbox on the way of a large message, until that is finished. `id`
+    # is the mailbox's own; `recipients` are the numbers of those whom it names, blank separated.
+    Column("message_id", BigInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("recipients", Text, nullable=False),
+    # All of it is there, and it is being sent: it may have been.
+    Column("is_complete", Boolean, nullable=False),
+    PrimaryKeyConstraint("message_id", "id"),
+)
+
 instance = Table(
     "instance",
     metadata,

@@ -152,8 +152,7 @@ class Spool:
 
     async def prune(self, *, now: Timestamp, trace_days: int) -> int:
         """Remove content whose time is over, and finished messages and failed sessions that are
-        older than `trace_days`, in many small transactions; the number of rows of messages and
-        sessions that went."""
+        older than `trace_days`, in many small transactions; the number of rows that went."""
         removed = 0
         for step in upkeep.STEPS:
             gone = upkeep.STEP_ROWS

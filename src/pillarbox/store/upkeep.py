@@ -9,7 +9,7 @@ from pillarbox.mail.identifier import INSTANCES
 from pillarbox.store.clock import database_now
 from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
-from pillarbox.store.schema import content, message, session, upload
+from pillarbox.store.schema import content, draft, message, session, upload
 from pillarbox.store.schema import instance as instances
 
 STEP_ROWS = 200
@@ -50,6 +50,15 @@ def drop_messages(connection: Connection, *, now: Timestamp, before: Timestamp) 
     return len(ids)
 
 
+def drop_drafts(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001
+    """What is known of drafts of finished messages: they will not be tried again."""
+    is_over = draft.c.message_id == message.c.id, message.c.finished_at.is_not(None)
+    ids = _some(connection, select(draft.c.message_id).where(*is_over))
+    if ids:
+        connection.execute(delete(draft).where(draft.c.message_id.in_(ids)))
+    return len(ids)
+
+
 def drop_sessions(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001
     """Failed sessions that are past the time of the trace."""
     ids = _some(connection, select(session.c.id).where(session.c.started_at < before))
@@ -58,7 +67,7 @@ def drop_sessions(connection: Connection, *, now: Timestamp, before: Timestamp) 
     return len(ids)
 
 
-STEPS = (drop_content, drop_messages, drop_sessions)
+STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions)
 
 
 def _some(connection: Connection, query: Select[int]) -> Sequence[int]:

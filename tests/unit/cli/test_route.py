@@ -239,11 +239,11 @@ def test_show_tells_how_full_each_window_is_and_when_the_next_message_goes(
 
 def test_windows_are_changed_one_by_one(office: Service) -> None:
     """What is not named stays; none takes one away."""
-    limits = ("--per-day", "10000", "--window", "10000 messages in 10 min")
+    limits = ("--per-day", "10000", "--window", "10000 requests in 10 min")
     route_id = office.json(*RELAY, *limits)["id"]
 
-    changed = office.json("route", "change", route_id, "--window", "9 messages in 10min")
-    last = office.json("route", "change", route_id, "--window", "none message in 600 s")
+    changed = office.json("route", "change", route_id, "--window", "9 requests in 10min")
+    last = office.json("route", "change", route_id, "--window", "none request in 600 s")
 
     assert [(w["amount"], w["seconds"]) for w in changed["windows"]] == [(9, 600), (10_000, 86_400)]
     assert [w["counted"] for w in last["windows"]] == ["recipients"]

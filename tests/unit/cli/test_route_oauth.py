@@ -123,7 +123,7 @@ def test_a_mailbox_by_graph(office: Service) -> None:
     assert [(w["counted"], w["amount"], w["seconds"]) for w in route["windows"]] == [
         ("messages", 30, 60),
         ("octets", 110_000_000, 300),
-        ("messages", 10_000, 600),
+        ("requests", 10_000, 600),
         ("recipients", 10_000, 86_400),
     ]
     assert (changed["connections"], changed["messages_per_minute"]) == (2, 30)

@@ -321,3 +321,22 @@ def test_each_transaction_of_an_attempt_counts() -> None:
     usage.end(1.0, cost, counts=True, transactions=3)
 
     assert [fill.used for fill in usage.fill(1.0)] == [3, 25]
+
+
+def test_requests_count_as_many_as_there_were() -> None:
+    """More or fewer than was thought; messages count once."""
+    usage = Usage()
+    usage.set_windows((Window(Counted.REQUESTS, 100, 60), Window(Counted.MESSAGES, 10, 60)))
+    usage.grant(usage.plan(0.0, ahead=True))
+    thought = Cost(1, 1, 1, 4)
+
+    for requests in (6, 3):
+        usage.begin(thought)
+        usage.end(1.0, thought, counts=True, requests=requests)
+
+    assert [fill.used for fill in usage.fill(1.0)] == [9, 2]
+    usage.begin(thought)
+    assert usage.begin_at(1.0, Cost(1, 1, 1, 87)) == 1.0
+    assert usage.begin_at(1.0, Cost(1, 1, 1, 88)) > 60.0
+    usage.end(1.0, thought, counts=False)
+    assert usage.fill(1.0)[0].used == 9

@@ -73,6 +73,11 @@ class Emulator:
         return self._graph.url
 
     @property
+    def drafts(self) -> int:
+        """How many drafts there are in all mailboxes."""
+        return self._graph.drafts
+
+    @property
     def control_url(self) -> str:
         """The control API."""
         return f"http://127.0.0.1:{self._control_port.port}"

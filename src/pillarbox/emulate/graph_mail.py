@@ -17,6 +17,7 @@ from pillarbox.emulate.world import Owner, World
 
 UPLOAD_SECONDS = 3600
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_BY_MESSAGE_ID = re.compile(r"internetMessageId eq '(.+)'")
 
 Json = dict[str, Any]
 
@@ -44,6 +45,8 @@ class Upload:
     name: str
     content_type: str
     size: int
+    content_id: str = ""
+    """Of a picture in the text."""
     parts: list[bytes] = field(default_factory=list)
     received: int = 0
 
@@ -55,10 +58,11 @@ class Drafts:
         self._world = world
         self._drafts: dict[str, Draft] = {}
         self._uploads: dict[str, Upload] = {}
+        self._sent: dict[str, tuple[Owner, Json]] = {}
 
     def create(self, owner: Owner, content_type: str, body: bytes) -> str:
         """A new draft; its id."""
-        draft_id = f"AAMk{secrets.token_urlsafe(48)}"
+        draft_id = _new_id()
         if content_type == "text/plain":
             raw = decode_mime(body)
             parsed = message_from_bytes(raw, policy=SMTP)
@@ -74,10 +78,43 @@ class Drafts:
             raise GraphError("item")
         return draft
 
-    def remove(self, owner: Owner, draft_id: str) -> None:
-        """Delete it, or it has been sent."""
-        self.find(owner, draft_id)
-        del self._drafts[draft_id]
+    def look(self, owner: Owner, item_id: str) -> Json:
+        """A draft, or what stands in Sent Items. Raises GraphError."""
+        if item_id in self._sent and self._sent[item_id][0] is owner:
+            return self._sent[item_id][1]
+        return _shown(item_id, self.find(owner, item_id), is_draft=True)
+
+    def search(self, owner: Owner, query: str) -> Json:
+        """The items with a Message-ID. Raises GraphError."""
+        match = _BY_MESSAGE_ID.fullmatch(query)
+        if match is None:
+            raise GraphError("json")
+        drafts = [
+            _shown(key, draft, is_draft=True)
+            for key, draft in self._drafts.items()
+            if draft.owner is owner
+        ]
+        items = [*drafts, *(item for whose, item in self._sent.values() if whose is owner)]
+        wanted = match[1].replace("''", "'")
+        return {"value": [item for item in items if item["internetMessageId"] == wanted]}
+
+    def remove(self, owner: Owner, item_id: str) -> None:
+        """Delete a draft, or what was sent. Raises GraphError."""
+        self.look(owner, item_id)
+        self._drafts.pop(item_id, None)
+        self._sent.pop(item_id, None)
+
+    def sent(self, owner: Owner, draft_id: str) -> None:
+        """The draft stands in Sent Items now."""
+        draft = self._drafts.pop(draft_id)
+        is_changed = self._world.switches.is_at("draft_ids", "changed", owner.targets)
+        item_id = _new_id() if is_changed else draft_id
+        self._sent[item_id] = owner, _shown(item_id, draft, is_draft=False)
+
+    @property
+    def left(self) -> int:
+        """How many drafts there are."""
+        return len(self._drafts)
 
     def begin_upload(self, draft: Draft, app_id: str, body: bytes, base_url: str) -> Json:
         """createUploadSession: where the pieces go."""
@@ -93,6 +130,7 @@ class Drafts:
             str(item.get("name", "attachment")),
             str(item.get("contentType", "application/octet-stream")),
             item["size"],
+            str(item.get("contentId", "")) if item.get("isInline") else "",
         )
         return {"uploadUrl": f"{base_url}/upload/{token}", **self._expected("0-")}
 
@@ -101,6 +139,11 @@ class Drafts:
         if token not in self._uploads:
             raise GraphError("item")
         return self._uploads[token]
+
+    def upload_of(self, segments: tuple[str, ...]) -> Upload | None:
+        """The session of a URL, if it is one and there is such a session."""
+        is_one = len(segments) == 2 and segments[0] == "upload"
+        return self._uploads.get(segments[1]) if is_one else None
 
     def take_range(self, token: str, content_range: str, body: bytes) -> Json | None:
         """One piece, in order; None where it was the last one. Raises GraphError."""
@@ -117,7 +160,10 @@ class Drafts:
         if upload.received < size:
             return self._expected(str(upload.received))
         del self._uploads[token]
-        attach(upload.draft, upload.name, upload.content_type, b"".join(upload.parts))
+        content = b"".join(upload.parts)
+        attach(
+            upload.draft, upload.name, upload.content_type, content, content_id=upload.content_id
+        )
         return None
 
     def _expected(self, next_range: str) -> Json:
@@ -128,13 +174,41 @@ class Drafts:
         }
 
 
-def attach(draft: Draft, name: str, content_type: str, content: bytes) -> None:
+def _new_id() -> str:
+    return f"AAMk{secrets.token_urlsafe(48)}"
+
+
+def _shown(item_id: str, draft: Draft, *, is_draft: bool) -> Json:
+    message_id = str(draft.message.get("Message-ID", ""))
+    return {"id": item_id, "isDraft": is_draft, "internetMessageId": message_id}
+
+
+def attach(
+    draft: Draft, name: str, content_type: str, content: bytes, *, content_id: str = ""
+) -> None:
     """Add a file to a draft; it is written anew."""
     main, _, sub = content_type.partition("/")
     draft.message.add_attachment(
-        content, maintype=main or "application", subtype=sub or "octet-stream", filename=name
+        content,
+        maintype=main or "application",
+        subtype=sub or "octet-stream",
+        disposition="inline" if content_id else "attachment",
+        filename=name,
+        cid=f"<{content_id}>" if content_id else None,
     )
     draft.raw = None
+
+
+def attach_file(draft: Draft, value: Json) -> None:
+    """Add a file that came as JSON (the resource type `fileAttachment`). Raises GraphError."""
+    try:
+        content = base64.b64decode(value["contentBytes"], validate=True)
+        name = str(value["name"])
+        content_type = str(value.get("contentType") or "application/octet-stream")
+        content_id = str(value.get("contentId", "")) if value.get("isInline") else ""
+        attach(draft, name, content_type, content, content_id=content_id)
+    except (KeyError, TypeError, ValueError) as error:
+        raise GraphError("json") from error
 
 
 def decode_mime(body: bytes) -> bytes:

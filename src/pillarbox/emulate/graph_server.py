@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pillarbox.emulate.config import GRAPH_SEND, GRAPH_WRITE
 from pillarbox.emulate.faults import Stage
 from pillarbox.emulate.graph_errors import DENIALS, GraphError, error_response, ordered_response
-from pillarbox.emulate.graph_mail import Drafts, attach, compose, decode_mime, read_json
+from pillarbox.emulate.graph_mail import Drafts, attach_file, compose, decode_mime, read_json
 from pillarbox.emulate.graph_throttle import RETRY_AFTER, Throttle
 from pillarbox.emulate.headers import read_addresses
 from pillarbox.emulate.http import Request, Response, json_response, meet_fault
@@ -43,6 +43,11 @@ class GraphServer:
         self._throttle = Throttle(world)
         self.url = ""
 
+    @property
+    def drafts(self) -> int:
+        """How many drafts there are in all mailboxes."""
+        return self._drafts.left
+
     def forget(self) -> None:
         """Begin anew with what is throttled."""
         self._throttle.forget()
@@ -51,9 +56,8 @@ class GraphServer:
         """Answer one request."""
         access = self._access(request)
         owner = self._owner(request, access)
-        app_id = access.app_id if access else ""
-        mailbox = owner.mailbox.address if owner else ""
-        if owner is not None:
+        app_id, mailbox = self._counted(request, access, owner)
+        if mailbox:
             self._throttle.arrived(app_id, mailbox)
         try:
             response = await meet_fault(self._world, "graph", Stage.REQUEST, request, mailbox)
@@ -63,7 +67,7 @@ class GraphServer:
                 response = self._ordered(response)
         except GraphError as error:
             response = error_response(error, self._world.now())
-        if owner is not None:
+        if mailbox:
             self._throttle.answered(app_id, mailbox, response.status, response.headers)
         return response
 
@@ -92,6 +96,15 @@ class GraphServer:
                 )
             case _:
                 return None
+
+    def _counted(
+        self, request: Request, access: Access | None, owner: Owner | None
+    ) -> tuple[str, str]:
+        """The app and the mailbox that a request counts for, "" for none."""
+        upload = self._drafts.upload_of(request.segments)
+        if upload is not None:
+            return upload.app_id, upload.draft.owner.mailbox.address
+        return access.app_id if access else "", owner.mailbox.address if owner else ""
 
     async def _answer(
         self, request: Request, access: Access | None, owner: Owner | None
@@ -170,17 +183,17 @@ class GraphServer:
             case "POST", ():
                 draft_id = self._drafts.create(call.owner, call.content_type, call.body)
                 return json_response(201, {"id": draft_id, "isDraft": True})
-            case "DELETE", (draft_id,):
-                self._drafts.remove(call.owner, draft_id)
+            case "GET", ():
+                query = call.request.query.get("$filter", "")
+                return json_response(200, self._drafts.search(call.owner, query))
+            case "GET", (item_id,):
+                return json_response(200, self._drafts.look(call.owner, item_id))
+            case "DELETE", (item_id,):
+                self._drafts.remove(call.owner, item_id)
                 return Response(204)
             case "POST", (draft_id, "attachments"):
                 draft = self._drafts.find(call.owner, draft_id)
-                message = compose({"attachments": [read_json(call.body)]})
-                for part in message.iter_attachments():
-                    content = part.get_payload(decode=True)
-                    octets = content if isinstance(content, bytes) else b""
-                    name = part.get_filename() or "attachment"
-                    attach(draft, name, part.get_content_type(), octets)
+                attach_file(draft, read_json(call.body))
                 return json_response(201, {})
             case "POST", (draft_id, "attachments", "createUploadSession"):
                 draft = self._drafts.find(call.owner, draft_id)
@@ -246,7 +259,7 @@ class GraphServer:
             raise GraphError(DENIALS[denial.name])
         message = await take(world, owner, arrival, addresses)
         if draft_id:
-            self._drafts.remove(owner, draft_id)
+            self._drafts.sent(owner, draft_id)
         # Until the answer is out nobody knows of the message.
         message.is_answered = False
         fault = await meet_fault(world, "graph", Stage.TAKEN, call.request, address)

@@ -95,6 +95,9 @@ SWITCHES: Mapping[str, Switch] = MappingProxyType(
             "mailbox|app", "Whether parallel requests count by app and mailbox, or by app"
         ),
         "retry_after": _switch("seconds|date", "The form of Retry-After"),
+        "draft_ids": _switch(
+            "kept|changed", "Whether what was sent is found by the id that it had as a draft"
+        ),
         "graph_success": _switch("202|200", "What Graph answers when it takes a message"),
     }
 )

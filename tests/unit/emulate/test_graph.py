@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -28,7 +27,6 @@ from pillarbox.emulate.faults import Action, Fault, Stage
 GRAPH = "https://graph.microsoft.com"
 ROLES = ["Mail.Send", "Mail.ReadWrite"]
 SEND = f"/v1.0/users/{SAMPLE_MAILBOX}/sendMail"
-DRAFTS = f"/v1.0/users/{SAMPLE_MAILBOX}/messages"
 MIME = (
     f"From: {SAMPLE_MAILBOX}\r\nTo: {RECIPIENT}\r\nCc: Two <two@fabrikam.example>\r\n"
     "Bcc: hidden@fabrikam.example\r\nSubject: Toner\r\n\r\nIt is empty.\r\n"
@@ -174,65 +172,6 @@ async def test_another_from_needs_send_as() -> None:
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ErrorSendAsDenied")
     assert allowed.status_code == 202
-
-
-async def test_a_large_attachment_comes_in_ranges() -> None:
-    """Draft, upload session, PUT in order without a token, then send."""
-    size = 3 * 1024 * 1024 + 100
-    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    draft = {
-        "subject": "Report",
-        "body": {"contentType": "Text", "content": "attached"},
-        "toRecipients": [{"emailAddress": {"address": RECIPIENT}}],
-    }
-    item = {"attachmentType": "file", "name": "report.bin", "size": size}
-
-    async with graphing() as (emulator, http):
-        draft_id = (await http.post(DRAFTS, json=draft)).json()["id"]
-        path = f"{DRAFTS}/{draft_id}"
-        session = (
-            await http.post(
-                f"{path}/attachments/createUploadSession", json={"AttachmentItem": item}
-            )
-        ).json()
-        async with httpx.AsyncClient(verify=client_context(emulator)) as uploader:
-            statuses = []
-            for first, last in ((5, 9), (0, 2_000_000), (2_000_001, size - 1)):
-                answer = await uploader.put(
-                    session["uploadUrl"],
-                    content=content[first : last + 1],
-                    headers={"Content-Range": f"bytes {first}-{last}/{size}"},
-                )
-                statuses.append(answer.status_code)
-                if answer.status_code == 200:
-                    assert answer.json()["nextExpectedRanges"] == ["2000001"]
-        sent = await http.post(f"{path}/send")
-        again = await http.post(f"{path}/send")
-
-    (message,) = emulator.world.messages.all()
-    (part,) = [p for p in message_from_bytes(message.seen).walk() if p.get_filename()]
-    assert session["nextExpectedRanges"] == ["0-"]
-    assert statuses == [416, 200, 201]
-    assert (sent.status_code, again.status_code) == (202, 404)
-    assert part.get_payload(decode=True) == content
-    assert message.arrival.recipients == (RECIPIENT,)
-
-
-async def test_a_draft_of_mime_is_sent_as_it_came() -> None:
-    """And a small attachment has no upload session."""
-    item = {"attachmentType": "file", "name": "small", "size": 100}
-
-    async with graphing() as (emulator, http):
-        created = await send(http, path=DRAFTS)
-        path = f"{DRAFTS}/{created.json()['id']}"
-        refused = await http.post(
-            f"{path}/attachments/createUploadSession", json={"AttachmentItem": item}
-        )
-        sent = await http.post(f"{path}/send")
-
-    (message,) = emulator.world.messages.all()
-    assert (created.status_code, refused.status_code, sent.status_code) == (201, 400, 202)
-    assert message.arrival.raw == MIME
 
 
 # Throttling

@@ -109,12 +109,9 @@ async def _by_answers(talk: Talk, mechanism: str, login: Login) -> RawReply:
     dialogue = choose_login([mechanism], login)
     if dialogue is None:
         raise RemoteProtocolError(f"{mechanism} can not be done")
-    answers = list(dialogue.answers)
     raw = await talk.ask(dialogue.command.rstrip(b"\r\n"))
     while 300 <= raw.code < 400:
-        if not answers:
-            raise RemoteProtocolError("the server asks for more than the login has answers")
-        raw = await talk.ask(answers.pop(0))
+        raw = await talk.ask(dialogue.answer(b"".join(raw.lines)))
     return raw
 
 

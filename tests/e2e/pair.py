@@ -88,9 +88,13 @@ def _send_one(service: Pillarbox, client: smtplib.SMTP, domain: str) -> Accepted
     text = f"From: {service.username}\r\nSubject: {mark}\r\n\r\nHello\r\n"
     code, said = client.data(text)
     assert code == 250, said
-    # The id is made by the worker that says it, and its number is in it.
+    return Accepted(mark.encode(), instance_of(said))
+
+
+def instance_of(said: bytes) -> int:
+    """The number of the worker that took a message: its id is made there, and tells it."""
     queue_id = parse_id(said.decode().rsplit(maxsplit=1)[-1])
-    return Accepted(mark.encode(), queue_id >> _SEQUENCE_BITS & INSTANCES - 1)
+    return queue_id >> _SEQUENCE_BITS & INSTANCES - 1
 
 
 def send_by_all(service: Pillarbox, domain: str) -> list[Accepted]:

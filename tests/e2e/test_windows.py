@@ -6,31 +6,14 @@ import re
 import signal
 import smtplib
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.e2e.next_hop import NextHop
-from tests.e2e.service import Pillarbox
+from tests.e2e.service import Pillarbox, running
 from tests.e2e.waiting import wait_until
 
 CONNECTIONS = 2
-
-
-@contextmanager
-def running(folder: Path, first_lines: str) -> Iterator[Pillarbox]:
-    """A service with further options, its first account in whatever database they name."""
-    service = Pillarbox(folder)
-    if first_lines:
-        service.config.write_text(first_lines + service.config.read_text())
-        service.prepare()
-    try:
-        service.start()
-        yield service
-    finally:
-        code = service.stop()
-    assert code == 0, service.log[-4000:]
 
 
 def _route(service: Pillarbox, hop: NextHop, window: str) -> None:
@@ -68,7 +51,7 @@ def _wait(hop: NextHop, count: int, seconds: float) -> None:
 def test_a_burst_into_a_window_is_spread_by_the_window(tmp_path: Path, next_hop: NextHop) -> None:
     """All of it is taken at once, none of it is lost, and the next hop never sees more."""
     next_hop.open()
-    with running(tmp_path, "") as service:
+    with running(tmp_path) as service:
         _route(service, next_hop, "40 messages in 1 s")
         _burst(service, 120)
         _wait(next_hop, 120, 60)
@@ -88,7 +71,8 @@ def test_two_workers_keep_to_the_window_when_the_owner_dies(
     """Both are killed in turn, so the one that delivers is among them; the other one goes on where
     the window stands. What was under way may arrive twice."""
     next_hop.open()
-    with running(tmp_path, f'workers = 2\ndatabase_url = "{postgresql_url}"\n') as service:
+    first_lines = f'workers = 2\ndatabase_url = "{postgresql_url}"\n'
+    with running(tmp_path, first_lines=first_lines) as service:
         _route(service, next_hop, "20 messages in 3 s")
         _burst(service, 60)
         wait_until(lambda: len(next_hop.taken) > 10, 30, "the first messages")
@@ -109,7 +93,7 @@ def _workers(service: Pillarbox) -> list[int]:
 def test_600_messages_into_a_mailbox_with_30_a_minute(tmp_path: Path, next_hop: NextHop) -> None:
     """In true minutes: twenty of them, and one kill of everything in the middle."""
     next_hop.open()
-    with running(tmp_path, "") as service:
+    with running(tmp_path) as service:
         _route(service, next_hop, "30 messages in 60 s")
         _burst(service, 600)
         wait_until(lambda: len(next_hop.taken) > 305, 900, "half of it")

@@ -10,7 +10,13 @@ Result = TypeVar("Result")
 LOOK_AGAIN_SECONDS = 0.02
 
 
-def wait_until(look: Callable[[], Result], seconds: float, what: str) -> Result:
+def wait_until(
+    look: Callable[[], Result],
+    seconds: float,
+    what: str,
+    *,
+    again_seconds: float = LOOK_AGAIN_SECONDS,
+) -> Result:
     """Look again and again until there is something true; that is the result.
 
     Raises AssertionError, which says `what` was waited for.
@@ -22,4 +28,4 @@ def wait_until(look: Callable[[], Result], seconds: float, what: str) -> Result:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain: {what}")
-        select.select([], [], [], LOOK_AGAIN_SECONDS)
+        select.select([], [], [], again_seconds)

@@ -18,11 +18,13 @@ AnyClient: TypeAlias = Client | AsyncClient
 
 def letter(**fields: str) -> EmailMessage:
     """A message with these header fields beside the usual ones."""
+    usual = {
+        "From": "App <app@t1.test>",
+        "To": "Bob <bob@example.net>, carol@example.net",
+        "Subject": "Tally",
+    }
     message = EmailMessage()
-    message["From"] = "App <app@t1.test>"
-    message["To"] = "Bob <bob@example.net>, carol@example.net"
-    message["Subject"] = "Tally"
-    for name, value in fields.items():
+    for name, value in (usual | fields).items():
         message[name] = value
     message.set_content(".first line\nlast line\n")
     return message
@@ -34,9 +36,13 @@ class Certified:
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.context)
+        issued = authority.issue_cert("localhost", "127.0.0.1")
+        issued.configure_cert(self.context)
         self.ca_file = str(folder / "ca.pem")
         authority.cert_pem.write_to_path(self.ca_file)
+        self.certificate, self.key = folder / "certificate.pem", folder / "key.pem"
+        issued.cert_chain_pems[0].write_to_path(str(self.certificate))
+        issued.private_key_pem.write_to_path(str(self.key))
 
 
 class Face:

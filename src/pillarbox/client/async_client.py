@@ -67,7 +67,8 @@ class AsyncClient:
             try:
                 async with self._link() as link:
                     if not is_paced:
-                        await self._keep_pace()
+                        # It may have become stale meanwhile.
+                        link.is_reused |= await self._keep_pace()
                         is_paced = True
                     await link.wire.run(sending.run(link.session, is_reused=link.is_reused))
             except ClientError as exc:
@@ -141,13 +142,14 @@ class AsyncClient:
             raise closed_error()
         return turn
 
-    async def _keep_pace(self) -> None:
-        """Wait until one more message may begin. Raises ClientClosed."""
+    async def _keep_pace(self) -> bool:
+        """Wait until one more message may begin; whether that took time. Raises ClientClosed."""
         seconds = self._pace.reserve(time.monotonic())
         if seconds > 0:
             await asyncio.sleep(seconds)
         if self._is_closed:
             raise closed_error()
+        return seconds > 0
 
     async def _usable(self, link: _Link | None) -> _Link:
         """The kept connection, where it still stands, or a new one. Raises ClientError."""

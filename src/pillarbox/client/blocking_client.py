@@ -67,7 +67,8 @@ class Client:
             try:
                 with self._link() as link:
                     if not is_paced:
-                        self._keep_pace()
+                        # It may have become stale meanwhile.
+                        link.is_reused |= self._keep_pace()
                         is_paced = True
                     link.wire.run(sending.run(link.session, is_reused=link.is_reused))
             except ClientError as exc:
@@ -166,12 +167,13 @@ class Client:
         with self._lock:
             return None if self._book.leave(waiter) else waiter.turn
 
-    def _keep_pace(self) -> None:
-        """Wait until one more message may begin. Raises ClientClosed."""
+    def _keep_pace(self) -> bool:
+        """Wait until one more message may begin; whether that took time. Raises ClientClosed."""
         with self._lock:
             seconds = self._pace.reserve(time.monotonic())
         if self._closed.wait(seconds):
             raise closed_error()
+        return seconds > 0
 
     def _usable(self, link: _Link | None) -> _Link:
         """The kept connection, where it still stands, or a new one. Raises ClientError."""

@@ -25,8 +25,11 @@ class Link(Generic[W]):
 
     def is_fresh(self, pool: Pool) -> bool:
         """Whether it may be used for one more message."""
+        core = self.session.core
+        # RFC 9422 section 4.1: MAILMAX.
+        messages = min(pool.messages, core.capabilities.mails_max or pool.messages)
         is_young = time.monotonic() - self._opened_at < pool.age
-        return is_young and self.session.core.transactions < pool.messages
+        return is_young and core.transactions < messages
 
     def may_be_kept(self, pool: Pool) -> bool:
         """Whether its session stands and is worth keeping."""

@@ -12,8 +12,8 @@ RENEW_SECONDS = 300.0
 NEW_SECONDS = 60.0
 """A token that is refused when it is younger than this would be refused again."""
 
-SHARED_SECONDS = 120.0
-"""So long others wait for a token that one of them asks for."""
+SHARED_SECONDS = 960.0
+"""So long others wait for a token that one of them asks for: a person may have to enter a code."""
 
 _UNUSABLE = frozenset(map(chr, (*range(0x21), 0x7F)))
 

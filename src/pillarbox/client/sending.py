@@ -50,7 +50,7 @@ class Sending:
             is_reused = False
             self._tls, self._has_dsn = core.tls, core.capabilities.dsn
             self.pending = self._judge(core, batch) + rest
-            if core.failure is not None:
+            if core.failure is not None and self.pending:
                 self.give_up(error_of(core.failure, self._server))
 
     def give_up(self, error: ClientError) -> None:

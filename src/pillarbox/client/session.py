@@ -188,8 +188,8 @@ class Session:
         while octets:
             progress = yield Write(octets, self._timeouts.block, is_fresh)
             is_fresh = False
-            octets = progress.unsent
             self._take(progress)
+            octets = b"" if self.core.is_closed else progress.unsent
 
     # -- TLS ----------------------------------------------------------------------------------
 

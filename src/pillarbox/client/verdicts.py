@@ -21,7 +21,7 @@ from pillarbox.client.errors import (
 )
 from pillarbox.client.results import RecipientResult, SendState
 from pillarbox.client.server import Server
-from pillarbox.explain.client_failures import explain_to_client, reworded
+from pillarbox.explain.client_failures import explain_to_client
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.reply import Reply, ReplyClass
 
@@ -114,6 +114,7 @@ def error_of(failure: Failure, server: Server) -> ClientError:
 
 def _known_failure(failure: Failure, server: Server) -> tuple[str, str, str] | None:
     """What is known of this failure at this provider, or of this answer: id, cause, fix."""
+    from pillarbox.explain.client_replies import advice_of
     from pillarbox.explain.replies import explain_failure
 
     found = explain_failure(failure, host=server.host, port=server.port)
@@ -121,7 +122,7 @@ def _known_failure(failure: Failure, server: Server) -> tuple[str, str, str] | N
         return None
     if found.id.startswith("hop-"):
         return None
-    return found.id, reworded(found.cause), reworded(found.fix)
+    return found.id, *advice_of(found)
 
 
 def _passes(failure: Failure) -> bool:
@@ -138,9 +139,11 @@ def result_of(address: str, reply: Reply) -> RecipientResult:
     """The result for a recipient about whom the server said this."""
     if reply.category is ReplyClass.POSITIVE:
         return RecipientResult(address, SendState.ACCEPTED, reply.code, reply.enhanced, reply.text)
+    from pillarbox.explain.client_replies import advice_of
     from pillarbox.explain.replies import explain_reply
 
     known = explain_reply(reply)
+    cause, fix = ("", "") if known is None else advice_of(known)
     is_transient = reply.category is not ReplyClass.PERMANENT
     after = None
     if known is not None and known.passes:
@@ -156,8 +159,8 @@ def result_of(address: str, reply: Reply) -> RecipientResult:
         retry_after=(waiting_seconds(reply.text) or after or SOON_SECONDS)
         if is_transient
         else None,
-        cause=reworded(known.cause) if known else "",
-        fix=reworded(known.fix) if known else "",
+        cause=cause,
+        fix=fix,
     )
 
 

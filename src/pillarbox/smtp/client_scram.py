@@ -100,6 +100,9 @@ class ScramExchange:
         return salted
 
     def _check(self, said: bytes) -> None:
+        if said.startswith(b"e="):
+            # RFC 5802 section 7: an error; the refusal comes next, and nothing else may.
+            return
         if not hmac.compare_digest(said.partition(b",")[0], b"v=" + b64encode(self._signature)):
             raise RemoteProtocolError("a signature that does not fit the password")
         self._signature = b""

@@ -1,8 +1,9 @@
 """Both clients, and TLS for servers of tests."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from tests.support.issuer import Issuer
 from tests.support.sending import Certified, Face
 
 
@@ -12,7 +13,14 @@ def face(request: pytest.FixtureRequest) -> Face:
     return Face(is_async=request.param)
 
 
-@pytest.fixture
-def certified(tmp_path: Path) -> Certified:
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
     """A server's side of TLS."""
-    return Certified(tmp_path)
+    return Certified(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def issuer(certified: Certified) -> Iterator[Issuer]:
+    """A sign-in server."""
+    with Issuer(certified.certificate, certified.key) as server:
+        yield server

@@ -1,0 +1,103 @@
+"""One client for many threads, and for tasks that are cancelled."""
+
+import asyncio
+import threading
+
+import pytest
+from tests.support.sending import Certified, letter
+from tests.support.smtp_peer import Peer, serve
+from tests.support.taking_peer import take_many
+
+from pillarbox.client import AsyncClient, Client, ConnectionLost, Pool, connect, connect_async
+
+
+async def test_a_task_that_is_cancelled_gives_its_turn_back() -> None:
+    """While it sends and while it waits; the half message is never ended."""
+    taken = asyncio.Event()
+
+    async def stuck(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.expect("MAIL")
+        taken.set()
+        await peer.until_closed()
+
+    async with serve(stuck, take_many) as server:
+        client = connect_async(
+            f"smtp://127.0.0.1:{server.port}", tls="opportunistic", pool=Pool(connections=1)
+        )
+        sending = asyncio.create_task(client.send(letter()))
+        await taken.wait()
+        waiting = [asyncio.create_task(client.send(letter())) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        sending.cancel()
+        done = await asyncio.gather(sending, *waiting, return_exceptions=True)
+        await client.close()
+
+    assert [isinstance(one, asyncio.CancelledError) for one in done] == [True, False, True, False]
+    assert sum(len(peer.contents) for peer in server.peers) == 2
+
+
+async def test_a_turn_that_came_in_the_moment_of_cancelling_is_not_lost() -> None:
+    """The waiter was handed its turn, and is cancelled before it runs."""
+    release = asyncio.Event()
+    taken = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.expect("MAIL")
+        taken.set()
+        await release.wait()
+        peer.cut()
+
+    async with serve(script, take_many) as server:
+        client = connect_async(
+            f"smtp://127.0.0.1:{server.port}", tls="opportunistic", pool=Pool(connections=1)
+        )
+        first = asyncio.create_task(client.send(letter()))
+        await taken.wait()
+        waiting = asyncio.create_task(client.send(letter()))
+        await asyncio.sleep(0)
+        first.add_done_callback(lambda _: waiting.cancel())
+        release.set()
+        with pytest.raises(ConnectionLost):
+            await first
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        async with asyncio.timeout(20):
+            assert (await client.send(letter())).is_complete
+        await client.close()
+
+
+async def test_fifty_threads_share_a_client() -> None:
+    """Each thread gets its own result; no message is lost or doubled."""
+    async with serve(take_many) as server:
+        client = connect(
+            f"smtp://127.0.0.1:{server.port}",
+            tls="opportunistic",
+            pool=Pool(connections=4, messages=7),
+        )
+        results: list[bool] = []
+
+        def work(number: int) -> None:
+            for turn in range(4):
+                sent = client.send(letter(To=f"t{number}-{turn}@x.test"))
+                results.append(sent[f"t{number}-{turn}@x.test"].is_accepted)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(client.close)
+
+    assert results == [True] * 200
+    recipients = [line for line in server.commands if line.startswith("RCPT")]
+    assert len(recipients) == len(set(recipients)) == 200
+
+
+def test_a_client_is_one_of_two_kinds(certified: Certified) -> None:
+    """Made without a connection, closed by with."""
+    with connect("smtps://mx.test", ca_file=certified.ca_file) as client:
+        assert isinstance(client, Client)
+    assert isinstance(connect_async("smtps://mx.test"), AsyncClient)

@@ -24,8 +24,8 @@ LAYERS = (
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
-    ("admin", "doctor", "first_start", "testing"),
-    ("app",),
+    ("admin", "doctor", "first_start", "testing", "profiles"),
+    ("app", "sendmail"),
     ("worker",),
     ("supervisor",),
     ("cli",),
@@ -57,7 +57,7 @@ SOCKET_PARTS = {
 SOCKET_FILES = {"observe/endpoint.py"}
 """Serves metrics on the loopback."""
 
-LIGHT = PURE | {"client", "doctor"}
+LIGHT = PURE | {"client", "doctor", "profiles", "sendmail"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 EXTRA_LIBRARIES = {"cryptography", "keyring", "msal"}
@@ -172,7 +172,7 @@ def test_the_light_library_needs_no_package_of_the_server(file: Path) -> None:
     assert not wrong
 
 
-@_by_name([file for file in FILES if _part(file) in {"client", "doctor"}] or [SOURCE / "errors.py"])
+@_by_name([file for file in FILES if _part(file) in LIGHT])
 def test_client_and_doctor_do_not_need_the_server(file: Path) -> None:
     """The library and the doctor install without the server."""
     assert not [f"line {line}: {other}" for line, other in _ours(file) if other in SERVER_PARTS]

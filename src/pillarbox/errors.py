@@ -13,17 +13,19 @@
 Refusals inside an SMTP session are `Reply` values (pillarbox.mail.reply), not exceptions.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class PillarboxError(Exception):
     """Base of all errors that Pillarbox raises on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong in a configuration: where, what, and what to write instead."""
+class Problem(NamedTuple):
+    """One thing that is wrong in a configuration: where, what, and what to write instead.
+
+    No dataclass: importing those takes longer than all else that the sendmail program imports.
+    """
 
     path: str
     text: str

@@ -1,0 +1,211 @@
+"""Profiles: which server a person's programs send by, as `pillarbox send` and the sendmail program
+read it from ~/.config/pillarbox/client.toml, or from /etc/pillarbox/client.toml for everybody.
+
+    default = "work"
+
+    [profiles.work]
+    server = "submissions://smtp.example.org"
+    username = "app@example.org"
+    password_file = "work.password"
+    sender = "app@example.org"
+
+No password stands in this file: it names another file, a variable of the environment, or the
+keyring. The sendmail program begins quickly because this module does: no dataclasses, no pathlib.
+"""
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pillarbox.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pillarbox.client import Client, Keyring, Password
+
+FILE_VARIABLE = "PILLARBOX_CLIENT_CONFIG"
+USER_FOLDER = "~/.config/pillarbox"
+SYSTEM_FILE = "/etc/pillarbox/client.toml"
+DEFAULT_NAME = "default"
+
+_SECRETS = ("password_file", "password_env", "keyring")
+
+
+class Profile(NamedTuple):
+    """One way of sending. `file` is where it stands; `password_file` is a full path.
+
+    `sender` is the reverse-path where a program names none with a domain; `local_recipient` gets
+    what is for a name without a domain ("root"); `spool` is the folder of the sendmail program.
+    """
+
+    name: str
+    file: str
+    server: str
+    username: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    keyring: bool = False
+    sender: str = ""
+    full_name: str = ""
+    local_recipient: str = ""
+    spool: str = ""
+    tls: str = "required"
+    ca_file: str = ""
+    timeout: float = 60.0
+
+
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "server": str,
+    "username": str,
+    "password_file": str,
+    "password_env": str,
+    "keyring": bool,
+    "sender": str,
+    "full_name": str,
+    "local_recipient": str,
+    "spool": str,
+    "tls": str,
+    "ca_file": str,
+    "timeout": (int, float),
+}
+_PATHS = ("password_file", "spool", "ca_file")
+
+
+def user_file() -> str:
+    """Where a person's profiles stand."""
+    folder = os.environ.get("XDG_CONFIG_HOME")
+    mine = os.path.join(folder, "pillarbox") if folder else os.path.expanduser(USER_FOLDER)
+    return os.path.join(mine, "client.toml")
+
+
+def find_file() -> str:
+    """The file that counts: the one named by PILLARBOX_CLIENT_CONFIG, the person's, the system's.
+    Raises ConfigError where there is none."""
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        return named
+    for file in (mine := user_file(), SYSTEM_FILE):
+        if os.path.exists(file):
+            return file
+    hint = "make one: pillarbox find ADDRESS --save"
+    raise ConfigError([Problem(mine, "there are no profiles for sending", hint)])
+
+
+def load_profile(name: str = "", *, file: str = "") -> Profile:
+    """The profile of this name; without a name the one that `default` says, or the only one.
+    Raises ConfigError with all that is wrong."""
+    file = file or find_file()
+    values = _read(file)
+    tables = values.get("profiles", {})
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigError([Problem(file, "there is no profile", "begin one with [profiles.NAME]")])
+    if not name:
+        only = next(iter(tables)) if len(tables) == 1 else DEFAULT_NAME
+        name = str(values.get("default", only))
+    if name not in tables:
+        hint = f"there are: {', '.join(tables)}"
+        raise ConfigError([Problem(file, f"there is no profile {name!r}", hint)])
+    return _profile(file, name, tables[name])
+
+
+def connect(profile: Profile) -> "Client":
+    """A client that sends by it. Raises ConfigError, ClientError."""
+    from pillarbox.client import connect as connect_client
+
+    return connect_client(
+        profile.server,
+        auth=_auth(profile),
+        tls="opportunistic" if profile.tls == "opportunistic" else "required",
+        ca_file=profile.ca_file,
+        timeout=profile.timeout,
+    )
+
+
+def _read(file: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        _check_owner(file, "others may change it", stat.S_IWGRP | stat.S_IWOTH)
+        with open(file, "rb") as opened:
+            return tomllib.load(opened)
+    except OSError as error:
+        raise ConfigError([Problem(file, f"can not be read: {error.strerror}")]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(file, f"is no TOML: {error}")]) from error
+
+
+def _profile(file: str, name: str, table: object) -> Profile:
+    place = f"{file}: profiles.{name}"
+    if not isinstance(table, dict):
+        raise ConfigError([Problem(place, "is no table", f"write [profiles.{name}]")])
+    problems = [
+        Problem(f"{place}.{key}", "is no setting", f"there are: {', '.join(_KEYS)}")
+        if key not in _KEYS
+        else Problem(f"{place}.{key}", "has a value of the wrong kind")
+        for key, value in table.items()
+        if key not in _KEYS
+        or not isinstance(value, _KEYS[key])
+        or (isinstance(value, bool) and _KEYS[key] is not bool)
+    ]
+    if "password" in table:
+        hint = "write it into a file of its own (chmod 600) and name that: password_file"
+        problems = [Problem(f"{place}.password", "a password does not stand here", hint)]
+    if not problems and not table.get("server"):
+        problems.append(Problem(f"{place}.server", "is missing", 'say "smtp://host:587"'))
+    if not problems and table.get("username") and not any(table.get(key) for key in _SECRETS):
+        problems.append(Problem(place, "names no password", f"add one of {', '.join(_SECRETS)}"))
+    if not problems and table.get("tls", "required") not in ("required", "opportunistic"):
+        problems.append(Problem(f"{place}.tls", 'is "required" or "opportunistic"'))
+    if problems:
+        raise ConfigError(problems)
+    paths = {key: _path(file, table[key]) for key in _PATHS if table.get(key)}
+    return Profile(name, file, **{**table, **paths})
+
+
+def _path(file: str, value: str) -> str:
+    """A path as it is meant: from the home folder, or from the folder of the file."""
+    return os.path.join(os.path.dirname(file), os.path.expanduser(value))
+
+
+def _auth(profile: Profile) -> "Password | Keyring | None":
+    if not profile.username:
+        return None
+    from pillarbox.client import Keyring, Password
+
+    if profile.keyring:
+        return Keyring(profile.username)
+    return Password(profile.username, read_password(profile))
+
+
+def read_password(profile: Profile) -> str:
+    """The password, from its file or the environment. Raises ConfigError."""
+    if profile.password_env:
+        value = os.environ.get(profile.password_env)
+        if not value:
+            place = f"{profile.file}: profiles.{profile.name}.password_env"
+            raise ConfigError([Problem(place, f"{profile.password_env} is not set")])
+        return value
+    file = profile.password_file
+    try:
+        _check_owner(file, "others may read it", stat.S_IRWXG | stat.S_IRWXO)
+        with open(file, encoding="utf-8") as opened:
+            value = opened.readline().rstrip("\r\n")
+    except OSError as error:
+        problem = Problem(file, f"the password can not be read: {error.strerror}")
+        raise ConfigError([problem]) from error
+    if not value:
+        raise ConfigError([Problem(file, "is empty", "write the password into the first line")])
+    return value
+
+
+def _check_owner(file: str, danger: str, forbidden: int) -> None:
+    """A file of this user or of root, and of nobody else's making. Where root shares a secret with
+    a group, that is what root wants. Raises OSError, ConfigError."""
+    found = os.stat(file)
+    is_shared = found.st_uid == 0 and os.geteuid() != 0
+    if is_shared:
+        forbidden &= ~stat.S_IRGRP
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConfigError([Problem(file, "belongs to another user", f"chown it: {file}")])
+    if found.st_mode & forbidden:
+        mode = "go-w" if forbidden & stat.S_IWGRP and not forbidden & stat.S_IROTH else "go="
+        raise ConfigError([Problem(file, danger, f"chmod {mode} {file}")])

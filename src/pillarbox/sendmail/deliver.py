@@ -1,0 +1,123 @@
+"""Sending one message by a profile, and what that means: sent, not now, or never.
+
+What can not be told by the message itself (no network, a wrong password, a certificate that has
+ended) passes or is mended, so such mail waits where there is a spool. Only what the server refuses
+for good, of this message or of a recipient, is refused.
+"""
+
+from typing import NamedTuple
+
+from pillarbox.client import (
+    ArgumentError,
+    Client,
+    ClientError,
+    ConnectError,
+    Dsn,
+    LoginError,
+    MessageRefused,
+    RecipientResult,
+    SendState,
+    TlsError,
+)
+from pillarbox.errors import ConfigError
+from pillarbox.profiles import Profile, connect
+from pillarbox.sendmail import codes
+from pillarbox.sendmail.spool import Mail
+
+
+class Verdict(NamedTuple):
+    """What became of a message. `waiting` do not have it and may get it later, `refused` never;
+    `code` is the exit code where nothing is done about it, `text` what a person reads."""
+
+    waiting: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    code: int = codes.OK
+    text: str = ""
+
+
+class Courier:
+    """Sends messages by the profiles that they name; one client for each."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._client: Client | None = None
+
+    def send(self, mail: Mail, content: bytes) -> Verdict:
+        """One attempt for all recipients that do not have it yet."""
+        try:
+            if self._client is None:
+                self._client = connect(self._profile)
+            result = self._client.send(
+                content,
+                sender=mail.sender,
+                recipients=mail.recipients,
+                dsn=_dsn(mail),
+            )
+        except ConfigError as error:
+            return Verdict(mail.recipients, (), codes.CONFIG, str(error))
+        except ClientError as error:
+            return _failed(mail, error)
+        return _told(result.recipients)
+
+    def close(self) -> None:
+        """Say good-bye."""
+        if self._client is not None:
+            self._client.close()
+
+
+def _failed(mail: Mail, error: ClientError) -> Verdict:
+    if isinstance(error, ArgumentError):
+        return Verdict((), mail.recipients, codes.DATA, str(error))
+    if isinstance(error, MessageRefused) and error.result is not None:
+        return _told(error.result.recipients)
+    return Verdict(mail.recipients, (), _code_of(error), str(error))
+
+
+def _code_of(error: ClientError) -> int:
+    match error:
+        case LoginError():
+            return codes.TRY_LATER if error.is_transient else codes.NO_PERMISSION
+        case TlsError():
+            return codes.CONFIG
+        case ConnectError() if not error.is_transient:
+            return codes.UNAVAILABLE
+    return codes.TRY_LATER
+
+
+def _told(results: tuple[RecipientResult, ...]) -> Verdict:
+    """By recipient. An unknown one is tried again: a copy is better than a loss."""
+    missing = [one for one in results if not one.is_accepted]
+    refused = [one for one in missing if _is_final(one)]
+    waiting = [one for one in missing if not _is_final(one)]
+    code = codes.OK
+    if refused:
+        code = codes.NO_USER if _all(refused, "5.1.") else codes.UNAVAILABLE
+        code = codes.NO_PERMISSION if _all(refused, "5.7.") else code
+    elif waiting:
+        code = codes.TRY_LATER
+    return Verdict(
+        tuple(one.address for one in waiting),
+        tuple(one.address for one in refused),
+        code,
+        "\n".join(_line(one) for one in missing),
+    )
+
+
+def _is_final(one: RecipientResult) -> bool:
+    return one.state is SendState.REFUSED and not one.is_transient and one.code >= 500
+
+
+def _all(results: list[RecipientResult], begin: str) -> bool:
+    return all(one.enhanced_code.startswith(begin) for one in results)
+
+
+def _line(one: RecipientResult) -> str:
+    return f"{one} (fix: {one.fix})" if one.fix and one.fix not in one.text else str(one)
+
+
+def _dsn(mail: Mail) -> Dsn | None:
+    if not (mail.notify or mail.ret or mail.envelope_id):
+        return None
+    notify = tuple(word.strip().lower() for word in mail.notify.split(",") if word.strip())
+    ret = {"full": "full", "hdrs": "headers"}.get(mail.ret.lower())
+    return Dsn(notify, ret, mail.envelope_id)  # type: ignore[arg-type] # checked by the client

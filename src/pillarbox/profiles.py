@@ -107,8 +107,9 @@ def load_profile(name: str = "", *, file: str = "") -> Profile:
     return _profile(file, name, tables[name])
 
 
-def connect(profile: Profile) -> "Client":
-    """A client that sends by it. Raises ConfigError, ClientError."""
+def connect(profile: Profile, *, transcript: "list[str] | None" = None) -> "Client":
+    """A client that sends by it; `transcript` gets what is said. Raises ConfigError,
+    ClientError."""
     from pillarbox.client import connect as connect_client
 
     return connect_client(
@@ -117,7 +118,34 @@ def connect(profile: Profile) -> "Client":
         tls="opportunistic" if profile.tls == "opportunistic" else "required",
         ca_file=profile.ca_file,
         timeout=profile.timeout,
+        transcript=transcript,
     )
+
+
+def save_profile(name: str, settings: "dict[str, str | bool]", *, file: str) -> None:
+    """Write one more profile behind those that are there, which stay as they are. Raises
+    ConfigError, OSError."""
+    from pathlib import Path
+
+    from pillarbox.files import replace_file
+
+    path = Path(file)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text and name in _read(file).get("profiles", {}):
+        hint = "choose another name: --save NAME, or take that one away"
+        raise ConfigError([Problem(file, f"there is a profile {name!r} already", hint)])
+    lines = [f"{key} = {_toml(value)}\n" for key, value in settings.items()]
+    table = f"[profiles.{name}]\n{''.join(lines)}"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    whole = f"{text.rstrip()}\n\n{table}" if text.strip() else table
+    replace_file(path, whole.encode(), mode=0o600)
+
+
+def _toml(value: "str | bool") -> str:
+    """A value as TOML has it: JSON's strings are TOML's."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(file: str) -> dict[str, Any]:

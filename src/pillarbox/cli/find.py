@@ -5,6 +5,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import print_json, printable
+from pillarbox.cli.saved_profile import save
 from pillarbox.client.discovery import Options, discover
 from pillarbox.discovery.answer import Discovery, client_settings, takes_passwords
 from pillarbox.discovery.report import as_json, render_discovery
@@ -39,8 +40,27 @@ OAUTH_ONLY = (
     help="Seconds for all of it.",
 )
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
+@click.option(
+    "--save",
+    "profile",
+    is_flag=False,
+    flag_value="default",
+    metavar="[NAME]",
+    help="Make it a profile for `pillarbox send` and the sendmail program.",
+)
+@click.option(
+    "--password-file", metavar="FILE", help="With --save: the password to keep (- standard input)."
+)
 @click.pass_obj
-def command(cli: Cli, /, target: str, only: str | None, **options: object) -> None:
+def command(
+    cli: Cli,
+    /,
+    target: str,
+    only: str | None,
+    profile: str | None,
+    password_file: str | None,
+    **options: object,
+) -> None:
     """Find the server, port and login for sending as ADDRESS, or as anybody in DOMAIN.
 
     It connects to what it finds and looks at TLS and logins; it sends nothing and tries no
@@ -55,14 +75,24 @@ def command(cli: Cli, /, target: str, only: str | None, **options: object) -> No
         click.echo("\n".join(map(printable, render_discovery(found).splitlines())))
     if found.best is None:
         raise click.exceptions.Exit(ExitCode.NO_SUCH)
+    if profile is not None:
+        if "@" not in found.query:
+            raise Failure(ExitCode.USAGE, "--save needs an ADDRESS: a domain has no login")
+        if not takes_passwords(found.best):
+            raise _oauth_only(found, found.best.host)
+        ca_file = str(options["ca_file"])
+        save(profile, client_settings(found.best, found.asking), password_file, ca_file=ca_file)
 
 
 def _one_snippet(found: Discovery, only: str) -> str:
     best = found.best
     if best is not None and not takes_passwords(best):
-        text = OAUTH_ONLY.format(server=best.host, query=found.query)
-        raise Failure(ExitCode.UNAVAILABLE, text)
+        raise _oauth_only(found, best.host)
     return "\n".join(snippet.text for snippet in _snippets(found, only))
+
+
+def _oauth_only(found: Discovery, server: str) -> Failure:
+    return Failure(ExitCode.UNAVAILABLE, OAUTH_ONLY.format(server=server, query=found.query))
 
 
 def _snippets(found: Discovery, only: str | None) -> list[Snippet]:

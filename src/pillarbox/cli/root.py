@@ -11,6 +11,7 @@ from pillarbox.cli.failures import ExitCode, describe
 NOUNS = {
     "find": ("find", "Find the settings for sending mail of any address."),
     "doctor": ("doctor", "Say what is wrong with a mail server, seen from here."),
+    "send": ("send", "Send a message from here, by any server."),
     "serve": ("serve", "Run the service."),
     "settings": ("settings", "Show what a client has to enter to send as an account."),
     "tenant": ("tenant", "Organisations: each has its own domains, accounts and routes."),

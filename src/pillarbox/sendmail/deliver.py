@@ -12,6 +12,7 @@ from pillarbox.client import (
     Client,
     ClientError,
     ConnectError,
+    DiscoveryError,
     Dsn,
     LoginError,
     MessageRefused,
@@ -70,16 +71,21 @@ def _failed(mail: Mail, error: ClientError) -> Verdict:
         return Verdict((), mail.recipients, codes.DATA, str(error))
     if isinstance(error, MessageRefused) and error.result is not None:
         return _told(error.result.recipients)
-    return Verdict(mail.recipients, (), _code_of(error), str(error))
+    return Verdict(mail.recipients, (), code_of(error), str(error))
 
 
-def _code_of(error: ClientError) -> int:
+def code_of(error: ClientError) -> int:
+    """The exit code for an error."""
     match error:
+        case ArgumentError():
+            return codes.DATA
+        case MessageRefused() if error.result is not None:
+            return _told(error.result.recipients).code
         case LoginError():
             return codes.TRY_LATER if error.is_transient else codes.NO_PERMISSION
         case TlsError():
             return codes.CONFIG
-        case ConnectError() if not error.is_transient:
+        case ConnectError() | DiscoveryError() if not error.is_transient:
             return codes.UNAVAILABLE
     return codes.TRY_LATER
 

@@ -1,0 +1,240 @@
+"""`pillarbox send`: send one message by a profile, or by a server that is named."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.output import Json, print_json, printable
+from pillarbox.profiles import Profile, connect, load_profile
+from pillarbox.sendmail.deliver import code_of
+
+if TYPE_CHECKING:
+    from pillarbox.client import ClientError, Message, RecipientResult, SendResult
+
+STANDARD_INPUT = "-"
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The options that make a message."""
+
+    sender: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    bcc: tuple[str, ...]
+    reply_to: tuple[str, ...]
+    subject: str
+    text: str | None
+    text_file: str | None
+    html: Path | None
+    attach: tuple[Path, ...]
+    header: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The options that say by which server."""
+
+    profile: str
+    server: str
+    user: str
+    password_file: str
+    password_env: str
+    keyring: bool
+    ca_file: str
+
+
+@click.command("send")
+@click.option(
+    "--to",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A recipient; can be given several times, as can all of these.",
+)
+@click.option("--cc", multiple=True, metavar="ADDRESS", help="A recipient of a copy.")
+@click.option(
+    "--bcc", multiple=True, metavar="ADDRESS", help="A recipient that the others do not see."
+)
+@click.option("--from", "sender", default="", metavar="ADDRESS", help="Who writes.")
+@click.option("--reply-to", multiple=True, metavar="ADDRESS", help="Where answers go.")
+@click.option("--subject", default="", help="What it is about.")
+@click.option("--text", help="The text.")
+@click.option("--text-file", metavar="FILE", help="The text, from a file (- for standard input).")
+@click.option("--html", type=_FILE, metavar="FILE", help="The HTML, from a file.")
+@click.option("--attach", type=_FILE, multiple=True, metavar="FILE", help="A file to attach.")
+@click.option("--header", multiple=True, metavar="'NAME: VALUE'", help="One more field.")
+@click.option(
+    "--eml", metavar="FILE", help="Send this message as it stands (- for standard input)."
+)
+@click.option("--profile", default="", metavar="NAME", help="Of ~/.config/pillarbox/client.toml.")
+@click.option("--server", default="", metavar="URL", help="In place of a profile: smtp://host:587.")
+@click.option("--user", default="", help="With --server: the login.")
+@click.option("--password-file", default="", metavar="FILE", help="Its password, in a file.")
+@click.option("--password-env", default="", metavar="NAME", help="Its password, in a variable.")
+@click.option("--keyring", is_flag=True, help="Its password stands in the keyring.")
+@click.option("--ca-file", default="", metavar="FILE", help="Further trusted roots, in PEM.")
+@click.option("--transcript", is_flag=True, help="Show what was said, secrets masked.")
+@click.option("--dry-run", is_flag=True, help="Show the message and send nothing.")
+@click.pass_obj
+def command(
+    cli: Cli,
+    /,
+    eml: str | None,
+    transcript: bool,
+    dry_run: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Send one message, and say what became of it for each recipient.
+
+    The text is --text, --text-file, or standard input where something stands there.
+    """
+    way = Way(**{name: options.pop(name) for name in Way.__slots__})
+    letter = Letter(**options)
+    profile = _profile(way)
+    octets = _read_eml(eml) if eml is not None else None
+    message: bytes | Message = octets if octets is not None else _message(letter, profile)
+    if dry_run:
+        made = message if isinstance(message, bytes) else bytes(message.build())
+        click.echo(made, nl=False)
+        return
+    lines: list[str] | None = [] if transcript else None
+    try:
+        result = _send(profile, message, letter, lines)
+    finally:
+        for line in lines or ():
+            click.echo(printable(line), err=True)
+    _show(result, as_json=cli.as_json)
+
+
+def _profile(way: Way) -> Profile:
+    if not way.server:
+        if way.user or way.password_file or way.password_env or way.keyring:
+            raise Failure(ExitCode.USAGE, "--user and its password go with --server")
+        return load_profile(way.profile)
+    if way.user and not (way.password_file or way.password_env or way.keyring):
+        hint = "--password-file, --password-env or --keyring"
+        raise Failure(ExitCode.USAGE, f"there is no password for {way.user} (add {hint})")
+    return Profile(
+        "--server",
+        "the command line",
+        way.server,
+        username=way.user,
+        password_file=way.password_file,
+        password_env=way.password_env,
+        keyring=way.keyring,
+        ca_file=way.ca_file,
+    )
+
+
+def _read_eml(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+
+
+def _message(letter: Letter, profile: Profile) -> "Message":
+    """Raises ArgumentError, OSError."""
+    from pillarbox.client import ArgumentError, Message
+
+    if not (letter.to or letter.cc or letter.bcc):
+        raise Failure(ExitCode.USAGE, "nobody is named: add --to ADDRESS")
+    sender = letter.sender or profile.sender or profile.username
+    author = (profile.full_name, sender) if profile.full_name and not letter.sender else sender
+    try:
+        message = Message(
+            sender=author,
+            to=letter.to,
+            cc=letter.cc,
+            bcc=letter.bcc,
+            reply_to=letter.reply_to,
+            subject=letter.subject,
+            text=_text(letter),
+            html=letter.html.read_text(encoding="utf-8") if letter.html else None,
+            headers=dict(map(_header, letter.header)),
+        )
+        for path in letter.attach:
+            message.attach(path)
+    except ArgumentError as error:
+        raise Failure(ExitCode.DATA, str(error)) from error
+    return message
+
+
+def _text(letter: Letter) -> str | None:
+    if letter.text is not None:
+        return letter.text
+    if letter.text_file is not None and letter.text_file != STANDARD_INPUT:
+        return Path(letter.text_file).read_text(encoding="utf-8")
+    if letter.text_file == STANDARD_INPUT or not (letter.html or sys.stdin.isatty()):
+        return sys.stdin.read()
+    return None
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise Failure(ExitCode.USAGE, f"{text!r} is not 'NAME: VALUE'")
+    return name.strip(), value.strip()
+
+
+def _send(
+    profile: Profile, message: "bytes | Message", letter: Letter, lines: list[str] | None
+) -> "SendResult":
+    from pillarbox.client import ClientError
+
+    named = (*letter.to, *letter.cc, *letter.bcc)
+    is_eml = isinstance(message, bytes)
+    try:
+        with connect(profile, transcript=lines) as client:
+            return client.send(
+                message,
+                sender=(letter.sender or profile.sender or None) if is_eml else None,
+                recipients=named if is_eml and named else None,
+            )
+    except ClientError as error:
+        raise _failure(error) from error
+
+
+def _failure(error: "ClientError") -> Failure:
+    lines = [str(error)]
+    if error.result is not None and len(error.result.recipients) > 1:
+        lines += [f"  {one}" for one in error.result.recipients]
+    return Failure(ExitCode(code_of(error)), "\n".join(map(printable, lines)))
+
+
+def _show(result: "SendResult", *, as_json: bool) -> None:
+    """What became of it. Ends the command with an exit code where somebody has it not."""
+    if as_json:
+        print_json(
+            {
+                "server": result.server,
+                "tls": result.tls or None,
+                "recipients": [_record(one) for one in result.recipients],
+            }
+        )
+    else:
+        for one in result.recipients:
+            click.echo(printable(f"{one} (fix: {one.fix})" if one.fix else str(one)))
+    missing = [one for one in result.recipients if not one.is_accepted]
+    if missing:
+        is_passing = all(one.is_transient for one in missing)
+        code = ExitCode.TRY_LATER if is_passing else ExitCode.UNAVAILABLE
+        raise click.exceptions.Exit(code)
+
+
+def _record(one: "RecipientResult") -> dict[str, Json]:
+    return {
+        "address": one.address,
+        "state": one.state.value,
+        "code": one.code,
+        "enhanced_code": one.enhanced_code or None,
+        "text": one.text,
+        "transient": one.is_transient,
+        "retry_after": one.retry_after,
+        "cause": one.cause or None,
+        "fix": one.fix or None,
+    }

@@ -1,0 +1,205 @@
+"""`pillarbox send` against a real server (pillarbox.cli.send), and profiles of `find --save`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.support.profiles import Profiles
+
+from pillarbox.cli.root import root
+from pillarbox.profiles import FILE_VARIABLE, load_profile, read_password
+from pillarbox.testing import SmtpServer
+
+EX_USAGE, EX_DATA, EX_NO_INPUT, EX_UNAVAILABLE, EX_TRY_LATER = 64, 65, 66, 69, 75
+EX_NO_PERMISSION, EX_CONFIG = 77, 78
+TO = ("--to", "ann@example.net")
+
+
+@pytest.fixture(autouse=True)
+def profiles(tmp_path: Path, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Profiles:
+    """The profile `main`, with a login over STARTTLS."""
+    made = Profiles(tmp_path, smtp_server)
+    made.write()
+    monkeypatch.setenv(FILE_VARIABLE, str(made.file))
+    return made
+
+
+def send(*arguments: str, stdin: str | bytes = "") -> Result:
+    """The command."""
+    return CliRunner().invoke(root, ["send", *arguments], input=stdin)
+
+
+def test_message_is_made_of_options(smtp_server: SmtpServer, tmp_path: Path) -> None:
+    """Text, HTML, attachment, copies: all of it arrives, and Bcc is nowhere in it."""
+    (tmp_path / "page.html").write_text("<p>well</p>")
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+
+    result = send(
+        *("--to", "Ann <ann@example.net>", "--cc", "bob@example.net", "--bcc", "c@example.net"),
+        *("--subject", "Bericht für Ann", "--text", "All is well.", "--reply-to", "d@example.com"),
+        *("--html", str(tmp_path / "page.html"), "--attach", str(tmp_path / "report.pdf")),
+        *("--header", "X-Job: 7"),
+    )
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count(": accepted, 250") == 3
+    message = smtp_server.wait_for(subject="Bericht für Ann")
+    assert message.recipients == ("ann@example.net", "bob@example.net", "c@example.net")
+    assert (message.sender, message.login) == ("app@example.com", smtp_server.username)
+    assert message.message["To"] == "Ann <ann@example.net>"
+    assert (message.message["X-Job"], message.message["Reply-To"]) == ("7", "d@example.com")
+    assert (message.text.strip(), message.html.strip()) == ("All is well.", "<p>well</p>")
+    assert message.attachments == {"report.pdf": b"%PDF"}
+    assert b"c@example.net" not in message.raw
+
+
+def test_text_comes_from_standard_input(smtp_server: SmtpServer) -> None:
+    """As in `df | pillarbox send --to …`."""
+    result = send(*TO, "--subject", "Disk", stdin="90 %\n")
+
+    assert result.exit_code == 0
+    assert smtp_server.wait_for(subject="Disk").text.strip() == "90 %"
+
+
+def test_whole_message_is_sent_as_it_stands(smtp_server: SmtpServer, tmp_path: Path) -> None:
+    """From a file or standard input; its header says to whom, unless options do."""
+    letter = b"From: x@example.com\r\nTo: y@example.net\r\nSubject: Whole\r\n\r\n.\r\nend\r\n"
+    (tmp_path / "whole.eml").write_bytes(letter)
+
+    assert send("--eml", str(tmp_path / "whole.eml")).exit_code == 0
+    assert send("--eml", "-", *TO, stdin=letter).exit_code == 0
+
+    first, second = smtp_server.messages
+    assert first.recipients == ("y@example.net",)
+    assert second.recipients == ("ann@example.net",)
+    assert first.raw == letter
+
+
+def test_server_can_be_named_in_place_of_a_profile(
+    smtp_server: SmtpServer, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the password in a file or a variable, never in an argument."""
+    server = ("--server", f"smtps://{smtp_server.host}:{smtp_server.tls_port}")
+    login = ("--user", smtp_server.username, "--ca-file", str(smtp_server.ca_file))
+    letter = ("--from", "app@example.com", *TO, "--text", "x")
+    monkeypatch.setenv("MAIL_PASSWORD", smtp_server.password)
+
+    by_file = send(*server, *login, "--password-file", str(profiles.password), *letter)
+    by_variable = send(*server, *login, "--password-env", "MAIL_PASSWORD", *letter)
+    without = send(*server, *login, *letter)
+
+    assert (by_file.exit_code, by_variable.exit_code) == (0, 0)
+    assert [message.login for message in smtp_server.messages] == [smtp_server.username] * 2
+    assert without.exit_code == EX_USAGE
+    assert "--password-env" in without.stderr
+
+
+def test_json_tells_each_recipient(smtp_server: SmtpServer) -> None:
+    """Programs read what became of it; the exit code says that somebody has it not."""
+    smtp_server.fail("rcpt", "450 4.2.1 Busy", only="busy@example.net")
+
+    result = send(*TO, "--to", "busy@example.net", "--text", "x", "--json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == EX_TRY_LATER
+    assert [(one["address"], one["state"]) for one in told["recipients"]] == [
+        ("ann@example.net", "accepted"),
+        ("busy@example.net", "refused"),
+    ]
+    assert told["recipients"][1]["enhanced_code"] == "4.2.1"
+    assert told["recipients"][1]["transient"] is True
+    assert told["tls"].startswith("TLSv1.3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--text", "x"), EX_USAGE, "nobody is named"),
+        ((*TO, "--user", "x", "--text", "x"), EX_USAGE, "go with --server"),
+        (("--to", "a@b\nBcc: c@d", "--text", "x"), EX_DATA, "control character"),
+        ((*TO, "--header", "X: a\nBcc: c@d", "--text", "x"), EX_DATA, "control character"),
+        ((*TO, "--text", "x", "--attach", "/nowhere"), EX_NO_INPUT, "/nowhere: No such file"),
+        ((*TO, "--text", "x", "--profile", "other"), EX_CONFIG, "there is no profile 'other'"),
+        ((*TO, "--text", "x", "--server", "smtp://127.0.0.1:1"), EX_TRY_LATER, "127.0.0.1:1"),
+    ],
+)
+def test_failure_says_what_to_do(
+    smtp_server: SmtpServer, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """One line and an exit code; nothing is sent."""
+    result = send("--from", "app@example.com", *arguments)
+
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert smtp_server.messages == []
+
+
+def test_refusals_have_their_codes(smtp_server: SmtpServer, profiles: Profiles) -> None:
+    """By a wrong password, and by the server for good."""
+    smtp_server.fail("content", "554 5.6.0 Spam")
+    assert send(*TO, "--text", "x").exit_code == EX_UNAVAILABLE
+    profiles.password.write_text("wrong\n")
+    assert send(*TO, "--text", "x").exit_code == EX_NO_PERMISSION
+
+
+def test_transcript_and_dry_run_show_no_password(smtp_server: SmtpServer) -> None:
+    """What would be sent, and what was said."""
+    dry = send(*TO, "--subject", "Dry", "--text", "x", "--dry-run")
+    assert "Subject: Dry" in dry.stdout
+    assert smtp_server.connections == 0
+
+    said = send(*TO, "--text", "x", "--transcript")
+
+    assert "C: RCPT TO:<ann@example.net>" in said.stderr
+    assert smtp_server.password not in said.output
+
+
+def find(*arguments: str, stdin: str = "") -> Result:
+    """`pillarbox find` for a provider in the table; nobody is asked."""
+    return CliRunner().invoke(root, ["find", *arguments, "--offline"], input=stdin)
+
+
+def test_find_makes_a_profile(profiles: Profiles) -> None:
+    """Behind those that are there, with its password in a file for this user alone."""
+    result = find("ann@mailbox.org", "--save", "mine", "--password-file", "-", stdin="secret\n")
+
+    assert result.exit_code == 0, result.output
+    made = load_profile("mine", file=str(profiles.file))
+    assert made.server.endswith("://smtp.mailbox.org:465")
+    assert (made.username, made.sender) == ("ann@mailbox.org", "ann@mailbox.org")
+    assert read_password(made) == "secret"
+    assert load_profile("main", file=str(profiles.file)).sender == "app@example.com"
+    assert {path.stat().st_mode & 0o777 for path in profiles.folder.glob("*.password")} == {0o600}
+
+
+def test_first_profile_is_the_default_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folder and file are made; where no password is given its place is told."""
+    file = tmp_path / "new" / "client.toml"
+    monkeypatch.setenv(FILE_VARIABLE, str(file))
+
+    result = find("ann@mailbox.org", "--save")
+
+    assert load_profile(file=str(file)).name == "default"
+    assert "Its password is still missing: (umask 077; cat > " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("ann@mailbox.org", "--save", "main"), EX_CONFIG, "there is a profile 'main' already"),
+        (("mailbox.org", "--save", "x"), EX_USAGE, "needs an ADDRESS"),
+        (("ann@mailbox.org", "--save", "a.b"), EX_USAGE, "no name of a profile"),
+        (("ann@outlook.com", "--save", "x"), EX_UNAVAILABLE, "only OAuth2"),
+    ],
+)
+def test_profile_that_can_not_be_made_changes_nothing(
+    profiles: Profiles, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """The file stays as it was."""
+    before = profiles.file.read_bytes()
+
+    result = find(*arguments)
+
+    assert (result.exit_code, words in result.stderr) == (code, True), result.stderr
+    assert profiles.file.read_bytes() == before

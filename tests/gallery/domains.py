@@ -70,6 +70,7 @@ def _of(
 ) -> Exhibit:
     """A domain that is good but for these records; a record that is "" is not there."""
     records = {at: text for at, text in {**GOOD, **changes}.items() if text}
+    more.setdefault("selector", "default")
     made = Domain(DOMAIN, records, address=address, **more)  # type: ignore[arg-type] # its fields
     return Exhibit(name, first, domain=made, target=DOMAIN)
 
@@ -122,7 +123,7 @@ DOMAINS = (
         ADDRESS,
     ),
     _of("SPF without the provider", "SPF-NO-PROVIDER", {}, server="smtp.office365.com"),
-    _of("no DKIM", "DKIM-NOT-FOUND", {KEY: ""}),
+    _of("no DKIM", "DKIM-NOT-FOUND", {KEY: ""}, selector=""),
     _of("no key at the selector", "DKIM-MISSING", {}, selector="printer"),
     _of(
         "an alias of Microsoft that leads nowhere",

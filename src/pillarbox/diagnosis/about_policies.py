@@ -11,7 +11,7 @@ from pillarbox.publish.dns_records import txt_record
 _LEAST_BITS, _GOOD_BITS = 1024, 2048
 _POLICIES = frozenset({"none", "quarantine", "reject"})
 _REMOVED = ("pct", "rf", "ri")
-"""RFC 9989: tags of RFC 7489 that mean nothing any more."""
+"""RFC 9989: tags that mean nothing any more."""
 
 _VALUES = {
     "p": _POLICIES,

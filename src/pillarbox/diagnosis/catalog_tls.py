@@ -26,9 +26,11 @@ _VERSIONS: tuple[Check, ...] = (
         "SSL 3 is still accepted, which is broken (POODLE)",
         "turn it off (RFC 7568); Postfix: smtpd_tls_protocols = >=TLSv1.2",
     ),
-    warn(
+    # Postfix does so by default, and Microsoft 365, which refuses such a session later. Clients
+    # that know something newer are not in danger.
+    info(
         "TLS-VERSION-OLD",
-        "{versions} is still accepted (RFC 8996 forbids it)",
+        "the handshake is still made with {versions} (RFC 8996 forbids it)",
         "accept TLS 1.2 and newer alone; Postfix: smtpd_tls_mandatory_protocols = >=TLSv1.2",
     ),
     info("TLS-NO-1-3", "TLS 1.3 is not offered", "update the TLS library of the server"),

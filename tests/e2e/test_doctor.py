@@ -1,0 +1,98 @@
+"""The doctor at servers that are well: Postfix, Pillarbox, and the emulator of Microsoft 365."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.e2e.postfix import SMART_HOST_PASSWORD, SMART_HOST_USER, PostfixNextHop
+from tests.e2e.service import Pillarbox
+from tests.support.emulated import app_token, client_context, emulating
+
+from pillarbox.cli.root import root
+from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.finding import Severity
+from pillarbox.diagnosis.findings import findings
+from pillarbox.diagnosis.target import read_target
+from pillarbox.doctor import Account, Tools, examine
+from pillarbox.emulate.config import SAMPLE_MAILBOX, SAMPLE_PASSWORD
+from pillarbox.net.tls import client_context as context_of
+
+HEALTHY_SECONDS = 3.0
+
+
+def look(target: str, ca_file: Path, account: Account) -> Facts:
+    """What the doctor sees."""
+    tools = Tools(context_of(verify=True, ca_file=str(ca_file)))
+    return asyncio.run(examine(read_target(target), tools, account))
+
+
+def alarms(facts: Facts) -> list[str]:
+    """Failures and warnings."""
+    return [str(f) for f in findings(facts) if f.severity is not Severity.INFO]
+
+
+@pytest.mark.parametrize("door", ["starttls", "tls", "open"])
+def test_postfix_is_well(postfix: PostfixNextHop, hop_ca: Path, door: str) -> None:
+    """With its defaults for TLS and a login by Dovecot's protocol. A port without TLS, for its own
+    machine, has no STARTTLS: the doctor says that first."""
+    ports = {"starttls": postfix.starttls_port, "tls": postfix.tls_port, "open": postfix.port}
+    scheme = "smtps" if door == "tls" else "smtp"
+    account = Account(SMART_HOST_USER, SMART_HOST_PASSWORD, sender="a@hop.example")
+
+    facts = look(f"{scheme}://localhost:{ports[door]}", hop_ca / "ca.pem", account)
+
+    if door == "open":
+        assert [f.id for f in findings(facts)][:1] == ["STARTTLS-MISSING"]
+    else:
+        assert alarms(facts) == []
+        assert facts.login is not None
+        assert facts.sender is not None
+
+
+@pytest.mark.parametrize("implicit_tls", [False, True])
+def test_pillarbox_is_well(service: Pillarbox, implicit_tls: bool) -> None:
+    """Both doors, with login and sender, in the time that people wait. Its own certificate is of
+    an own authority."""
+    door = service.door(implicit_tls=implicit_tls)
+    scheme = "smtps" if implicit_tls else "submission"
+    account = Account(door.username, door.password, sender=door.username)
+    began = time.monotonic()
+
+    facts = look(f"{scheme}://localhost:{door.port}", door.ca_file, account)
+
+    assert alarms(facts) == []
+    assert facts.login is not None
+    assert facts.login.answer is not None
+    assert facts.login.answer.reply.code == 235
+    assert time.monotonic() - began < HEALTHY_SECONDS
+
+
+def test_pillarbox_is_told_by_the_command(service: Pillarbox) -> None:
+    """From the command line, with the authority of its own."""
+    door = service.door(implicit_tls=False)
+    words = ["doctor", f"localhost:{door.port}", "--ca-file", str(door.ca_file), "--strict"]
+
+    result = CliRunner().invoke(root, [*words, "--json"])
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["ok"] is True
+
+
+@pytest.mark.parametrize("by_token", [False, True])
+async def test_emulator_of_microsoft_is_well(by_token: bool) -> None:
+    """By password and by token; it has no PLAIN, as Microsoft has none."""
+    async with emulating() as emulator:
+        token = app_token(emulator) if by_token else ""
+        password = "" if by_token else SAMPLE_PASSWORD
+        account = Account(SAMPLE_MAILBOX, password, token, sender=SAMPLE_MAILBOX)
+        tools = Tools(client_context(emulator))
+
+        facts = await examine(read_target(f"localhost:{emulator.smtp_port}"), tools, account)
+
+    assert alarms(facts) == []
+    assert facts.login is not None
+    assert facts.login.answer is not None
+    assert facts.login.answer.reply.code == 235

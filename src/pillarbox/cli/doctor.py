@@ -14,24 +14,16 @@ from pillarbox.cli.doctor_domain import (
     domain_facts,
     domain_request,
     facts_of_domain,
-    is_unknown,
 )
+from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.output import print_json, printable
 from pillarbox.client.discovery import Options, discover
 from pillarbox.diagnosis.about_tokens import read_token
 from pillarbox.diagnosis.facts import Facts, Target
-from pillarbox.diagnosis.finding import Severity
-from pillarbox.diagnosis.findings import findings
-from pillarbox.diagnosis.report import as_json, render
 from pillarbox.diagnosis.target import read_target
 from pillarbox.doctor import Account, Tools, examine
 from pillarbox.doctor.domain import DomainRequest
-from pillarbox.explain.failures import FailureKind
 from pillarbox.net.tls import client_context
-
-WARNED, FAILED, NOT_TESTABLE = 1, 2, 3
-"""Exit codes of this command for what it found; those of sysexits are for how it was used."""
 
 _DEFAULT = "check"
 
@@ -64,9 +56,9 @@ def command() -> None:
 @SELECTOR
 @ADDRESS
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
-@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
+@report_options
 @click.pass_obj
-def check(cli: Cli, /, target: str, ca_file: str, strict: bool, **options: object) -> None:
+def check(cli: Cli, /, target: str, ca_file: str, **options: object) -> None:
     """Say which ports and ways of encryption of a mail server work, and what is wrong.
 
     The ports 25, 465, 587 and 2525 are tried at once, each with STARTTLS and with TLS from the
@@ -82,7 +74,7 @@ def check(cli: Cli, /, target: str, ca_file: str, strict: bool, **options: objec
         names = (str(options["dkim_selector"]), str(options["sending_address"]))
         request = domain_request(sender.rpartition("@")[2], *names, server=meant.host)
     facts = asyncio.run(_look(meant, account, request, ca_file))
-    _tell(cli, facts, strict=strict)
+    tell(cli, facts, options)
 
 
 async def _look(
@@ -101,36 +93,27 @@ async def _look(
 @SELECTOR
 @ADDRESS
 @click.option("--server", default="", help="The host that mail is sent by.")
-@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
+@report_options
 @click.pass_obj
-def dns(cli: Cli, /, domain: str, server: str, strict: bool, **options: str) -> None:
+def dns(cli: Cli, /, domain: str, server: str, **options: object) -> None:
     """Look at the records of a domain that mail is sent from: SPF, DKIM, DMARC, MX, MTA-STS,
     TLS-RPT, DANE, PTR."""
-    names = (options["dkim_selector"], options["sending_address"])
+    names = (str(options["dkim_selector"]), str(options["sending_address"]))
     facts = facts_of_domain(domain_request(domain, *names, server=server.lower()))
-    _tell(cli, facts, strict=strict)
+    tell(cli, facts, options)
 
 
 @command.command("token")
 @click.option("--user", default="", help="Whose login it is for.")
 @click.option("--server", default="smtp.office365.com", show_default=True, help="For which host.")
 @click.argument("file", metavar="FILE|-")
+@report_options
 @click.pass_obj
-def token(cli: Cli, /, file: str, user: str, server: str) -> None:
+def token(cli: Cli, /, file: str, user: str, server: str, **options: object) -> None:
     """Read the access token in FILE: for whom it is, for what, until when. Nobody is asked."""
     text = read_account_secret(file)
     facts = Facts(Target(server, server), now=time.time(), username=user, token=read_token(text))
-    _tell(cli, facts, strict=False)
-
-
-def _tell(cli: Cli, facts: Facts, *, strict: bool) -> None:
-    if cli.as_json:
-        print_json(as_json(facts))
-    else:
-        click.echo("\n".join(map(printable, render(facts).splitlines())))
-    code = _code(facts, strict=strict)
-    if code:
-        raise click.exceptions.Exit(code)
+    tell(cli, facts, options)
 
 
 def _of_address(address: str, ca_file: str) -> Target:
@@ -139,14 +122,3 @@ def _of_address(address: str, ca_file: str) -> Target:
         hint = f"see: pillarbox find {address}"
         raise Failure(ExitCode.NO_SUCH, f"no server for sending was found for {address} ({hint})")
     return Target(address, best.host)
-
-
-def _code(facts: Facts, *, strict: bool) -> int:
-    if facts.lookup_failure and facts.lookup_failure.kind is FailureKind.NAME_LOOKUP_FAILED:
-        return NOT_TESTABLE
-    if not facts.attempts and facts.domain is not None and is_unknown(facts.domain):
-        return NOT_TESTABLE
-    severities = {finding.severity for finding in findings(facts)}
-    if Severity.FAIL in severities:
-        return FAILED
-    return WARNED if strict and Severity.WARN in severities else 0

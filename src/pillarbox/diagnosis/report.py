@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step
+from pillarbox.diagnosis.about_servers import offered_under_tls
+from pillarbox.diagnosis.about_tls import read_chain
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step, TlsFacts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.diagnosis.findings import findings, working_doors
 from pillarbox.publish.card import door_text
+from pillarbox.publish.client_settings import Encryption
 
 Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None
 
@@ -123,6 +126,8 @@ def as_json(facts: Facts) -> Json:
             for finding in found
         ],
         "attempts": [_attempt(attempt) for attempt in facts.attempts],
+        "login": _login(facts),
+        "tls": [_tls(seen) for seen in facts.tls],
         "working": [
             {"port": door.port, "encryption": door.encryption.value}
             for door in working_doors(facts)
@@ -140,6 +145,8 @@ def _attempt(attempt: Attempt) -> Json:
         "detail": attempt.failure.detail if attempt.failure else None,
         "said": str(attempt.failure.said) if attempt.failure and attempt.failure.said else None,
         "mechanisms": list(attempt.mechanisms),
+        "offered_in_clear": _offered(attempt, is_clear=True),
+        "offered_under_tls": _offered(attempt, is_clear=False),
         "steps": [
             {
                 "stage": step.stage.value,
@@ -148,5 +155,54 @@ def _attempt(attempt: Attempt) -> Json:
                 "detail": step.detail or None,
             }
             for step in attempt.steps
+        ],
+    }
+
+
+def _offered(attempt: Attempt, *, is_clear: bool) -> Json:
+    """The keywords of EHLO, as they were said."""
+    if is_clear and attempt.encryption is Encryption.TLS:
+        return []
+    heard = attempt.heard(Stage.EHLO) if is_clear else offered_under_tls(attempt)
+    lines = heard.decode("latin-1").splitlines()
+    return [printable(line[4:]) for line in lines if line[:3] == "250"][1:]
+
+
+def printable(text: str) -> str:
+    """The text without control characters."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _login(facts: Facts) -> Json:
+    tried = facts.login
+    if tried is None:
+        return None
+    return {
+        "port": tried.port,
+        "mechanism": tried.mechanism or None,
+        "offered": list(tried.offered),
+        "ok": tried.answer is not None and tried.answer.reply.code < 300,
+        "answer": tried.answer.evidence if tried.answer else None,
+    }
+
+
+def _tls(seen: TlsFacts) -> Json:
+    chain = read_chain(seen)
+    return {
+        "port": seen.port,
+        "encryption": seen.encryption.value,
+        "versions": {
+            name: None if name not in seen.hellos else bool(seen.hellos[name].version)
+            for name in ("ssl3", "1.0", "1.1", "1.2", "1.3")
+        },
+        "certificates": [
+            {
+                "subject": one.subject,
+                "issuer": one.issuer,
+                "names": list(one.names),
+                "not_before": round(one.begins_at),
+                "not_after": round(one.ends_at),
+            }
+            for one in chain
         ],
     }

@@ -63,7 +63,7 @@ if [ ! -e $stamp ] || [ "$(cat $stamp)" != "$state" ]; then
     printf '%s' "$state" >$stamp
 fi
 
-# Mail of others, by its hash.
+# Mail of others and the table of SPF, by their hashes.
 samples=.tools/mail-samples
 state=$(cksum <tests/mail_samples.txt)
 if [ ! -e $samples/complete ] || [ "$(cat $samples/complete)" != "$state" ]; then

@@ -1,18 +1,18 @@
 """`pillarbox domain`: the domains that a tenant may send from."""
 
 import asyncio
-from dataclasses import dataclass
 
 import click
 
+from pillarbox.cli import domain_dns
 from pillarbox.cli.context import Cli
+from pillarbox.cli.domain_entries import Entry, find_entry, list_entries
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, no_such
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.errors import DnsFailure
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.mail.envelope import Timestamp
 from pillarbox.net.dns import DnsResolver
 from pillarbox.publish.dns_records import is_proved, ownership_record, txt_record
 from pillarbox.store.admin.accounts import list_accounts
@@ -25,9 +25,7 @@ from pillarbox.store.admin.domain_claims import (
     withdraw_claim,
 )
 from pillarbox.store.admin.tenants import (
-    DomainInfo,
     add_domain,
-    list_domains,
     move_domain,
     read_domain,
     remove_domain,
@@ -36,23 +34,6 @@ from pillarbox.store.database import Database
 
 ADMINISTRATOR = "administrator"
 DNS = "dns"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A domain that a tenant has, or claims (`proof` is "" then). `token` is what stands in DNS, or
-    has to; "" where an administrator vouched."""
-
-    name: str
-    tenant: str
-    proof: str
-    token: str
-    created_at: Timestamp
-
-    @property
-    def state(self) -> str:
-        """What people and programs read of it."""
-        return "proved" if self.proof else "claimed"
 
 
 @click.group("domain")
@@ -68,7 +49,7 @@ def list_(cli: Cli, tenant: str | None) -> None:
     """List all domains, also those that a tenant claims and has not proved."""
     with cli.database() as database:
         name = find_tenant(database, tenant).name if tenant else None
-        entries = [entry for entry in _entries(database) if name in (None, entry.tenant)]
+        entries = [entry for entry in list_entries(database) if name in (None, entry.tenant)]
     if cli.as_json:
         print_json([_record(entry) for entry in entries])
         return
@@ -186,7 +167,7 @@ def remove(cli: Cli, domain: str, tenant: str | None) -> None:
     """Take a domain or a claim from its tenant. No account may have an address in it."""
     with cli.database() as database:
         name = read_domain(domain)
-        if tenant is None and sum(entry.name == name for entry in _entries(database)) > 1:
+        if tenant is None and sum(entry.name == name for entry in list_entries(database)) > 1:
             raise Failure(ExitCode.USAGE, f"several tenants name {name}: say --tenant NAME")
         found = find_entry(database, domain, tenant)
         if found.proof:
@@ -200,6 +181,9 @@ def remove(cli: Cli, domain: str, tenant: str | None) -> None:
         click.echo(f"Removed {found.name} from tenant {found.tenant}.")
 
 
+command.add_command(domain_dns.command)
+
+
 async def _is_in_dns(cli: Cli, claim: DomainClaim) -> bool:
     name, _ = ownership_record(claim.name, claim.token)
     try:
@@ -207,30 +191,6 @@ async def _is_in_dns(cli: Cli, claim: DomainClaim) -> bool:
         return is_proved(await resolver.txt(name), claim.token)
     except DnsFailure as error:
         raise Failure(ExitCode.TRY_LATER, f"{name} can not be looked up: {error}") from error
-
-
-def _entries(database: Database) -> list[Entry]:
-    """What tenants have, and what they claim, by name; who has it comes first."""
-
-    def of_domain(domain: DomainInfo) -> Entry:
-        return Entry(domain.name, domain.tenant, domain.proof, domain.token, domain.created_at)
-
-    entries = [of_domain(domain) for domain in database.read_now(list_domains)]
-    for claim in database.read_now(list_claims):
-        entries.append(Entry(claim.name, claim.tenant, "", claim.token, claim.created_at))
-    return sorted(entries, key=lambda entry: (entry.name, not entry.proof))
-
-
-def find_entry(database: Database, domain: str, tenant: str | None) -> Entry:
-    """The domain of a tenant; without one the domain of whoever has it, else the oldest claim.
-    Raises Failure."""
-    name = read_domain(domain)
-    entries = _entries(database)
-    for entry in entries:
-        if entry.name == name and tenant in (None, entry.tenant):
-            return entry
-    hint = "`pillarbox domain list` shows all"
-    raise no_such("domain", name, [known.name for known in entries if known.name != name], hint)
 
 
 def _find_claim(database: Database, domain: str, tenant: str | None) -> DomainClaim:

@@ -134,6 +134,10 @@ class DnsResolver:
             for record in await self._ask(name, TLSA)
         ]
 
+    async def records(self, name: str, kind: type[Record]) -> list[Record]:
+        """The records of a kind as they are, those behind a CNAME too. Raises DnsFailure."""
+        return await self._ask(name, kind)
+
     async def _ask(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of a kind; its class is named as the DNS names it."""
         try:

@@ -40,6 +40,9 @@ class CloudFacts:
     source: str
     tenant: str = ""
     has_message_limits: bool = True
+    spf: str = ""
+    """What the SPF record of a domain includes whose mail leaves this cloud; "" where that is not
+    known. [D] learn.microsoft.com: set up SPF for custom domains."""
 
 
 _EXO_DEV = "learn.microsoft.com: how to authenticate an IMAP, POP or SMTP application by OAuth"
@@ -55,6 +58,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         user_scope="https://outlook.office.com/SMTP.Send",
         graph_root="https://graph.microsoft.com",
         source=f"[D] {_EXO_DEV}",
+        spf="spf.protection.outlook.com",
     ),
     Cloud.GCC_HIGH: CloudFacts(
         title="Microsoft 365 GCC High",
@@ -65,6 +69,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         graph_root="https://graph.microsoft.us",
         source=f"[D] authority: {_ENTRA}; Graph: {_GRAPH}. [F] host: EmailEngine; "
         "scope: sasl-xoauth2",
+        spf="spf.protection.office365.us",
     ),
     Cloud.DOD: CloudFacts(
         title="Microsoft 365 DoD",
@@ -75,6 +80,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         graph_root="https://dod-graph.microsoft.us",
         source=f"[D] host: list of endpoints, DoD; authority: {_ENTRA}; Graph: {_GRAPH}. "
         "[F] scope: sasl-xoauth2",
+        spf="spf.protection.office365.us",
     ),
     Cloud.CHINA: CloudFacts(
         title="Microsoft 365 in China, by 21Vianet",
@@ -85,6 +91,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         graph_root="https://microsoftgraph.chinacloudapi.cn",
         source=f"[D] authority: {_ENTRA}; Graph: {_GRAPH}. [F] host: public configurations; "
         "scope: sasl-xoauth2",
+        spf="spf.protection.partner.outlook.cn",
     ),
     Cloud.HVE: CloudFacts(
         title="High Volume Email of Microsoft 365 (inside of the organisation)",

@@ -1,0 +1,290 @@
+"""What DNS says of a domain that sends from here, and what a receiver will make of its mail.
+
+Asks everything at once; what is wrong is told by publish.domain_records.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from pillarbox.errors import DnsFailure
+from pillarbox.net.dns import Record as DnsRecord
+from pillarbox.net.spf import SpfResult, check_host
+from pillarbox.publish import domain_records as records
+from pillarbox.publish.dmarc import Discovery, discover, is_aligned, names_of_walk, read_dmarc
+from pillarbox.publish.dns_records import ownership_record
+from pillarbox.publish.domain_records import Judged, Record, State, Texts
+
+T = TypeVar("T")
+
+
+class Resolver(Protocol):
+    """What is asked of net.dns.DnsResolver; all of it raises DnsFailure."""
+
+    async def addresses(self, name: str) -> list[str]:
+        """IPv4 and IPv6 addresses of a host."""
+        ...
+
+    async def txt(self, name: str) -> list[str]:
+        """TXT records."""
+        ...
+
+    async def records(self, name: str, kind: type[DnsRecord]) -> list[DnsRecord]:
+        """The records of a kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """A way on which mail leaves. `term` is what an SPF record has to say for it, "" where only its
+    operator knows. `addresses`: mail comes from these; else `term` has to be in the record."""
+
+    name: str
+    term: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A DKIM key of the domain, or of one above it. `name` is where its record stands."""
+
+    domain: str
+    name: str
+    record: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The domain, and what is known of it here. `token`: "" or the proof that is due or was given;
+    `services` are pairs of an SRV label and a port."""
+
+    domain: str
+    host_name: str
+    token: str
+    is_proved: bool
+    keys: tuple[Key, ...]
+    services: tuple[tuple[str, int], ...]
+    ways: tuple[WayOut, ...]
+    version: str
+    """A new id for MTA-STS."""
+
+
+class Dmarc(StrEnum):
+    """By what mail will pass DMARC."""
+
+    BOTH = "both"
+    DKIM = "dkim"
+    SPF = "spf"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What becomes of mail that leaves on one way: `spf` and `dkim` say why."""
+
+    way: str
+    dmarc: Dmarc
+    dkim: str
+    spf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """All records, and a forecast for each way out. `policy` is what the owner asks receivers to do
+    with mail that fails, "" where nothing asks."""
+
+    records: tuple[Judged, ...]
+    forecasts: tuple[Forecast, ...]
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _SpfOfWay:
+    """`passes` None: nobody knows from here."""
+
+    way: WayOut
+    passes: bool | None
+    text: str
+
+
+async def look(resolver: Resolver, subject: Subject) -> Outlook:
+    """Ask the DNS for all records of the domain."""
+    domain = subject.domain
+    spf_texts, discovery, dmarc_texts = await _policies(resolver, domain)
+    keys = await _keys(resolver, subject)
+    ways = await asyncio.gather(*(_spf_of(resolver, domain, w, spf_texts) for w in subject.ways))
+    judged = [
+        *await _ownership(resolver, subject),
+        _judge_spf(domain, spf_texts, ways),
+        *(one for _, one in keys),
+        _judge_dmarc(domain, discovery, dmarc_texts),
+        *await _services(resolver, subject),
+        *await _about_incoming(resolver, subject),
+    ]
+    policy = "" if discovery is None else discovery.policy_for(domain).value
+    has_record = discovery is not None and discovery.record is not None
+    return Outlook(
+        tuple(judged),
+        tuple(_forecast(way, keys, domain, discovery) for way in ways),
+        policy if has_record else "",
+    )
+
+
+async def _answer(question: Awaitable[T]) -> T | None:
+    try:
+        return await question
+    except DnsFailure:
+        return None
+
+
+async def _policies(resolver: Resolver, domain: str) -> tuple[Texts, Discovery | None, Texts]:
+    """SPF and DMARC; no discovery where a part of it had no answer."""
+    names = names_of_walk(domain)
+    spf_texts, *found = await asyncio.gather(
+        _answer(resolver.txt(domain)),
+        *(_answer(resolver.txt(f"_dmarc.{name}")) for name in names),
+    )
+    if None in found:
+        return spf_texts, None, found[0]
+    walk = {name: read_dmarc(texts or ()) for name, texts in zip(names, found, strict=True)}
+    return spf_texts, discover(domain, walk), found[0]
+
+
+async def _ownership(resolver: Resolver, subject: Subject) -> list[Judged]:
+    if not subject.token:
+        return []
+    name, text = ownership_record(subject.domain, subject.token)
+    record = Record("ownership", name, text, is_needed=not subject.is_proved)
+    texts = await _answer(resolver.txt(name))
+    return [records.judge_ownership(record, subject.token, texts)]
+
+
+async def _keys(resolver: Resolver, subject: Subject) -> list[tuple[Key, Judged]]:
+    texts = await asyncio.gather(*(_answer(resolver.txt(key.name)) for key in subject.keys))
+    return [
+        (key, records.judge_dkim(Record("dkim", key.name, key.record), found))
+        for key, found in zip(subject.keys, texts, strict=True)
+    ]
+
+
+async def _spf_of(resolver: Resolver, domain: str, way: WayOut, texts: Texts) -> _SpfOfWay:
+    """Whether SPF passes for mail with a sender in the domain."""
+    if texts is None:
+        return _SpfOfWay(way, None, "no answer")
+    if way.addresses:
+        return await _spf_of_addresses(resolver, domain, way)
+    if not way.term:
+        return _SpfOfWay(way, None, "its operator says what the SPF record needs")
+    terms = [t.lower().lstrip("+") for text in texts if records.is_spf(text) for t in text.split()]
+    if way.term.lower() in terms:
+        return _SpfOfWay(way, True, f"{way.term} is in the record")
+    return _SpfOfWay(way, False, f"{way.term} is not in the record")
+
+
+async def _spf_of_addresses(resolver: Resolver, domain: str, way: WayOut) -> _SpfOfWay:
+    verdicts = await asyncio.gather(*(check_host(resolver, a, domain) for a in way.addresses))
+    for address, verdict in zip(way.addresses, verdicts, strict=True):
+        cause = f" ({verdict.cause})" if verdict.cause else ""
+        if verdict.result is SpfResult.TEMPERROR:
+            return _SpfOfWay(way, None, f"{verdict.result.value} for {address}{cause}")
+        if verdict.result is not SpfResult.PASS:
+            return _SpfOfWay(way, False, f"{verdict.result.value} for {address}{cause}")
+    return _SpfOfWay(way, True, f"pass for {', '.join(way.addresses)}")
+
+
+def _judge_spf(domain: str, texts: Texts, ways: Sequence[_SpfOfWay]) -> Judged:
+    # Softly: RFC 9989 warns that "-all" may have mail refused before anybody looks at DKIM.
+    terms = [one.way.term for one in ways if one.way.term]
+    record = Record("spf", domain, records.with_terms("v=spf1 ~all", terms))
+    bad = [one for one in ways if one.passes is False]
+    faults = [f"{one.way.name}: {one.text}" for one in bad]
+    judged = records.judge_spf(record, texts, faults, [one.way.term for one in bad])
+    if judged.state is State.RIGHT and any(one.passes is None for one in ways):
+        note = "; ".join(f"{one.way.name}: {one.text}" for one in ways if one.passes is None)
+        return Judged(judged.record, judged.state, judged.found, note)
+    return judged
+
+
+def _judge_dmarc(domain: str, discovery: Discovery | None, texts: Texts) -> Judged:
+    value = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
+    record = Record("dmarc", f"_dmarc.{domain}", value)
+    return records.judge_dmarc(record, domain, discovery, texts)
+
+
+async def _services(resolver: Resolver, subject: Subject) -> list[Judged]:
+    from dns.rdtypes.IN.SRV import SRV
+
+    judged = []
+    for label, port in subject.services:
+        name = f"{label}._tcp.{subject.domain}"
+        value = f"0 1 {port} {subject.host_name.lower()}."
+        found = await _answer(resolver.records(name, SRV))
+        values = None if found is None else [one.to_text().lower() for one in found]
+        record = Record(label.removeprefix("_"), name, value, is_needed=False, type="SRV")
+        judged.append(records.judge_srv(record, values))
+    return judged
+
+
+async def _about_incoming(resolver: Resolver, subject: Subject) -> list[Judged]:
+    """Of use to those who send to the domain."""
+    domain = subject.domain
+    sts = Record("mta-sts", f"_mta-sts.{domain}", f"v=STSv1; id={subject.version}", False)
+    rua = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
+    reports = Record("tls-rpt", f"_smtp._tls.{domain}", rua, False)
+    of_sts, of_reports = await asyncio.gather(
+        _answer(resolver.txt(sts.name)), _answer(resolver.txt(reports.name))
+    )
+    return [
+        records.judge_mta_sts(sts, of_sts),
+        records.judge_tls_reports(reports, of_reports),
+    ]
+
+
+def _forecast(
+    spf: _SpfOfWay,
+    keys: Sequence[tuple[Key, Judged]],
+    domain: str,
+    discovery: Discovery | None,
+) -> Forecast:
+    """RFC 9989: one of both has to pass, for a name that is aligned with the From domain. The
+    sender has the From domain here, as most mail does."""
+    passes, text = _dkim_of(keys, domain, discovery)
+    match passes, spf.passes:
+        case True, True:
+            dmarc = Dmarc.BOTH
+        case True, _:
+            dmarc = Dmarc.DKIM
+        case _, True:
+            dmarc = Dmarc.SPF
+        case False, False:
+            dmarc = Dmarc.FAIL
+        case _:
+            dmarc = Dmarc.UNKNOWN
+    return Forecast(spf.way.name, dmarc, text, spf.text)
+
+
+def _dkim_of(
+    keys: Sequence[tuple[Key, Judged]], domain: str, discovery: Discovery | None
+) -> tuple[bool | None, str]:
+    active = [(key, judged) for key, judged in keys if key.is_active]
+    if not active:
+        return False, "no key signs"
+    if discovery is None:
+        return None, "no answer"
+    record = discovery.record
+    is_strict = record is not None and record.is_dkim_strict
+    aligned = [
+        one for one in active if is_aligned(one[0].domain, domain, discovery, strict=is_strict)
+    ]
+    if not aligned:
+        return False, f"the key of {active[0][0].domain} is not aligned"
+    states = [judged.state for _, judged in aligned]
+    if State.RIGHT in states:
+        return True, f"signed by {aligned[states.index(State.RIGHT)][0].domain}"
+    if State.UNKNOWN in states:
+        return None, "no answer"
+    return False, f"the record {aligned[0][1].record.name} is {states[0].value}"

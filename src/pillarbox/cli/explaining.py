@@ -1,7 +1,7 @@
 """How explanations of replies are shown, in all commands that show replies."""
 
 from pillarbox.cli.output import Json
-from pillarbox.explain.remedies import Grade, Remedy, Scope
+from pillarbox.explain.remedies import Bounce, Grade, Remedy, Scope
 from pillarbox.explain.replies import Explanation, explain_text
 
 PROVIDERS = {
@@ -25,6 +25,18 @@ _SCOPES = {
     Scope.SENDER: "all mail of this sender",
     Scope.HOP: "all mail of this route or mailbox",
 }
+_BOUNCES = {
+    Bounce.HARD: "nobody has the address",
+    Bounce.SOFT: "it may pass another time",
+    Bounce.QUOTA: "the mailbox is full",
+    Bounce.POLICY: "a rule of the recipient's side",
+    Bounce.REPUTATION: "of the address or domain that sends",
+    Bounce.AUTHENTICATION: "SPF, DKIM, DMARC or the reverse DNS name",
+    Bounce.CONTENT: "what is in the message, or its size",
+    Bounce.LIMIT: "too much at once or in a time",
+    Bounce.SETUP: "the route or the sender is not set up as the next hop wants",
+    Bounce.OTHER: "none of the others",
+}
 _GRADES = {
     Grade.DOCUMENTED: "documented",
     Grade.FIELD: "seen in the field",
@@ -41,6 +53,7 @@ def explanation_facts(explanation: Explanation) -> list[tuple[str, str]]:
         ("Fix", explanation.fix),
         ("Class", f"{explanation.remedy.value}: {_REMEDIES[explanation.remedy]}"),
         ("Concerns", _SCOPES[explanation.scope]),
+        ("Counts as", f"{explanation.bounce.value}: {_BOUNCES[explanation.bounce]}"),
         ("Known from", f"{known} ({_GRADES[explanation.grade]})"),
     ]
 
@@ -54,6 +67,7 @@ def explanation_record(explanation: Explanation | None) -> Json:
         "provider": explanation.provider or None,
         "class": explanation.remedy.value,
         "scope": explanation.scope.value,
+        "bounce": explanation.bounce.value,
         "cause": explanation.cause,
         "fix": explanation.fix,
         "grade": explanation.grade.value,

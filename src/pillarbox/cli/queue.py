@@ -228,7 +228,8 @@ def _print_explanations(replies: Sequence[str]) -> None:
     """What is behind these replies, each kind once, the first of them."""
     found = {each.id: each for each in map(explain_text, dict.fromkeys(replies)) if each}
     for explanation in list(found.values())[:_EXPLAINED]:
-        click.echo(f"\n{explanation.id}: {explanation.cause}\n  fix: {explanation.fix}")
+        counted = f"{explanation.id} ({explanation.bounce.value})"
+        click.echo(f"\n{counted}: {explanation.cause}\n  fix: {explanation.fix}")
 
 
 def _full(database: Database, hops: set[str]) -> dict[str, Fill]:

@@ -112,7 +112,8 @@ def _show(message: MessageTrace) -> None:
             if found is not None and found.id != told:
                 # Once, where the same comes again and again.
                 told = found.id
-                click.echo(f"    cause: {found.cause}\n    fix: {found.fix} [{found.id}]")
+                counted = f"[{found.id}, {found.bounce.value}]"
+                click.echo(f"    cause: {found.cause}\n    fix: {found.fix} {counted}")
 
 
 def _state(recipient: RecipientTrace, moment: Timestamp) -> str:

@@ -30,6 +30,30 @@ class Scope(StrEnum):
     """All mail of this route or mailbox."""
 
 
+class Bounce(StrEnum):
+    """What a failure is counted as."""
+
+    HARD = "hard"
+    """Nobody has the address, and nobody will tomorrow."""
+    SOFT = "soft"
+    """It may pass another time."""
+    QUOTA = "quota"
+    """The mailbox is full."""
+    POLICY = "policy"
+    """A rule of the recipient's side."""
+    REPUTATION = "reputation"
+    """Of the address or domain that sends."""
+    AUTHENTICATION = "authentication"
+    """SPF, DKIM, DMARC or the reverse DNS name."""
+    CONTENT = "content"
+    """What is in the message, or its size."""
+    LIMIT = "limit"
+    """Too much at once, or in a time."""
+    SETUP = "setup"
+    """The route or the sender is not set up as the next hop wants."""
+    OTHER = "other"
+
+
 class Grade(StrEnum):
     """How well a row is known."""
 

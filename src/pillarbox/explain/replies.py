@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.explain.failures import explain as explain_kind
-from pillarbox.explain.remedies import Grade, Remedy, Scope, Stage, Way
+from pillarbox.explain.remedies import Bounce, Grade, Remedy, Scope, Stage, Way
 from pillarbox.explain.reply_table import TABLE, Question, Row
 from pillarbox.mail.reply import Reply, split_enhanced
 
@@ -68,6 +68,7 @@ class Explanation:
     provider: str
     remedy: Remedy
     scope: Scope
+    bounce: Bounce
     cause: str
     fix: str
     grade: Grade
@@ -111,6 +112,15 @@ def explain_reply(reply: Reply, context: ReplyContext = NOWHERE) -> Explanation 
             )
         )
     )
+
+
+def bounce_of(reply: Reply, context: ReplyContext = NOWHERE) -> Bounce:
+    """What a failure with this reply is counted as. Where the stage is not known its words count as
+    those that people paste."""
+    found = explain_reply(reply, context) or explain_text(str(reply))
+    if found is not None:
+        return found.bounce
+    return Bounce.SOFT if reply.code < 500 else Bounce.OTHER
 
 
 def explain_text(text: str) -> Explanation | None:
@@ -183,10 +193,18 @@ def _plain(failure: Failure, hop: str) -> Explanation:
         provider="",
         remedy=Remedy.FINAL if is_message else remedy,
         scope=Scope.MESSAGE if is_message else Scope.HOP,
+        bounce=_PLAIN_BOUNCES[Remedy.FINAL if is_message else remedy],
         cause=told.cause,
         fix=told.fix,
         grade=Grade.FIELD,
     )
+
+
+_PLAIN_BOUNCES = {
+    Remedy.RETRY: Bounce.SOFT,
+    Remedy.CONFIGURATION: Bounce.SETUP,
+    Remedy.FINAL: Bounce.CONTENT,
+}
 
 
 def _tokens(text: str) -> frozenset[str]:
@@ -203,6 +221,7 @@ def _known(row: Row) -> Explanation:
         provider=row.provider,
         remedy=row.remedy,
         scope=row.scope,
+        bounce=row.bounce,
         cause=row.cause,
         fix=row.fix,
         grade=row.grade,

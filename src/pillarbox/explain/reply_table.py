@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from pillarbox.explain.remedies import Grade, Remedy, Scope, Stage, Way
+from pillarbox.explain.remedies import Bounce, Grade, Remedy, Scope, Stage, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Row:
     provider: str
     remedy: Remedy
     scope: Scope
+    bounce: Bounce
     cause: str
     fix: str
     grade: Grade
@@ -174,6 +175,7 @@ def _row(entry: Mapping[str, Any], sources: Mapping[str, str]) -> Row:
         provider=entry.get("provider", ""),
         remedy=Remedy(entry["class"]),
         scope=Scope(entry["scope"]),
+        bounce=Bounce(entry["bounce"]),
         cause=entry["cause"],
         fix=entry["fix"],
         grade=Grade(entry["grade"]),

@@ -119,6 +119,9 @@ RECIPIENTS_BY_STATE = _by_state(
     "Recipients that became final.",
     [state for state in RecipientState if state.is_final],
 )
+FAILURES = _counter(
+    "outcome_failures_total", "Recipients that failed or expired, by pillarbox explain.", "kind"
+)
 DSNS = _counter("outcome_dsns_total", "DSNs made: failed, expired, delayed, delivered.", "kind")
 DSNS_BY_KIND = {kind: DSNS.labels(kind) for kind in ("failed", "expired", "delayed", "delivered")}
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.explain.replies import ReplyContext, bounce_of
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.spooled import SpooledMessage
@@ -202,10 +203,16 @@ class Recorder:
             for record in settlement.records:
                 if record.state.is_final:
                     metrics.RECIPIENTS_BY_STATE[record.state].inc()
+                if record.state in _FAILURES:
+                    kind = bounce_of(record.reply, ReplyContext(host=record.remote_host))
+                    metrics.FAILURES.labels(kind.value).inc()
         settled.settled(settlement.queue_id, settlement.records, counted=counted)
         if counted:
             for dsn in settlement.dsns:
                 self._tools.offer(dsn)
+
+
+_FAILURES = frozenset({RecipientState.FAILED, RecipientState.EXPIRED})
 
 
 def _octets(settlement: Settlement) -> int:

@@ -181,7 +181,7 @@ async def test_known_reply_is_explained_below_the_list_and_in_the_trace(
     listed = service.do("queue", "list")
     traced = service.do("trace", format_id(message.queue_id))
 
-    assert listed.count("greylisting: The server puts off mail") == 1
+    assert listed.count("greylisting (soft): The server puts off mail") == 1
     assert traced.count("cause: The server puts off mail") == 2
     assert service.json("queue", "list")[0]["explanation"]["id"] == "greylisting"
     [told] = service.json("trace", format_id(message.queue_id))

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pillarbox.explain.failures import Failure, FailureKind
-from pillarbox.explain.remedies import Grade, Remedy, Scope, Stage, Way
+from pillarbox.explain.remedies import Bounce, Grade, Remedy, Scope, Stage, Way
 from pillarbox.explain.replies import (
     MAX_TEXT_CHARACTERS,
     ReplyContext,
+    bounce_of,
     explain_failure,
     explain_reply,
     explain_text,
@@ -249,3 +250,32 @@ def test_long_texts_are_read_once(piece: str) -> None:
     found = explain_text(text)
 
     assert found is None or found.id in TABLE.rows
+
+
+@pytest.mark.parametrize(
+    ("text", "bounce"),
+    [
+        ("550 5.1.1 User unknown", Bounce.HARD),
+        ("550 5.1.2 No such domain", Bounce.HARD),
+        ("550 No such user here", Bounce.HARD),
+        ("550 5.2.1 Mailbox disabled", Bounce.HARD),
+        ("450 4.1.1 Try later", Bounce.SOFT),
+        ("451 4.3.0 Trouble", Bounce.SOFT),
+        ("552 5.2.2 Over quota", Bounce.QUOTA),
+        ("452 4.2.2 Mailbox full", Bounce.QUOTA),
+        ("550 5.7.1 Not allowed", Bounce.POLICY),
+        ("550 Not today", Bounce.POLICY),
+        ("554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org", Bounce.REPUTATION),
+        ("550 5.7.26 Unauthenticated email is not accepted", Bounce.AUTHENTICATION),
+        ("550 5.7.23 SPF", Bounce.AUTHENTICATION),
+        ("552 5.3.4 Too large", Bounce.CONTENT),
+        ("452 4.5.3 Too many recipients", Bounce.LIMIT),
+        ("550 5.7.60 Client does not have permissions to send as this sender", Bounce.SETUP),
+        ("554 5.3.0 Other", Bounce.OTHER),
+        ("480 Hm", Bounce.SOFT),
+        ("580 Hm", Bounce.OTHER),
+    ],
+)
+def test_a_failure_has_its_kind(text: str, bounce: Bounce) -> None:
+    """By enhanced code and words, where nobody said at which stage."""
+    assert bounce_of(_of_server(text)) is bounce

@@ -12,6 +12,7 @@ from tests.support.virtual_time import simulate
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState
 from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.observe.metrics import REGISTRY
 from pillarbox.outcome.report import Reporter
 from pillarbox.outcome.settle import Tried
 from pillarbox.scheduler.recorder import UNSETTLED, Recorder, RecorderTools
@@ -125,6 +126,25 @@ def test_report_is_offered_once_it_is_durable(store: FailingStore) -> None:
             assert b"Subject: from the store" in (report.content or b"")
 
     simulate(run())
+
+
+def test_failures_are_counted_by_their_kind(store: FailingStore) -> None:
+    """Once each, when they are recorded; what was delivered is none."""
+
+    def hard() -> float:
+        return REGISTRY.get_sample_value("pillarbox_outcome_failures_total", {"kind": "hard"}) or 0
+
+    before = hard()
+
+    async def run() -> None:
+        async with recording(store) as case:
+            case.record(make_message(queue_id=1))
+            case.record(make_message(queue_id=2), fails=True)
+            await case.recorder.wait_until_idle()
+
+    simulate(run())
+
+    assert hard() - before == 1
 
 
 def test_report_on_content_that_is_gone_has_what_is_known(store: FailingStore) -> None:

@@ -247,8 +247,10 @@ class Usage:
 
     @property
     def is_low(self) -> bool:
-        """Whether it is time to reserve more."""
-        return bool(self._windows) and any(each.is_low for each in self._windows)
+        """Whether it is time to reserve more: little is left, or less than somebody waits for."""
+        if not self._windows:
+            return False
+        return self._wanted is not _NO_COST or any(each.is_low for each in self._windows)
 
     def begin(self, cost: Cost) -> None:
         """An attempt begins."""

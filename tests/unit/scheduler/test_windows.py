@@ -188,3 +188,24 @@ def test_a_limit_that_is_raised_lets_waiting_mail_go_at_once(seconds: int) -> No
         await task
 
     simulate(run())
+
+
+def test_a_message_larger_than_what_is_reserved_goes_at_once() -> None:
+    """Nothing is low: it asks the store for what it needs, and does not wait for other mail."""
+
+    async def run() -> None:
+        house = House()
+        windows = (*CAPS.windows, Window(Counted.OCTETS, 110_000_000, 300))
+        caps = HopCaps(connections=2, windows=windows)
+        house.directory.change(make_tenant(Route(1, "", "", HOP, caps)))
+        scheduler, task = await house.start()
+        for size in (1000, 5_000_000, 5_000_000):
+            made = make_message(received_at=wall())
+            made.size_octets = size
+            scheduler.offer(house.store.keep(made))
+            await asyncio.sleep(5)
+        await house.kill(scheduler, task)
+
+        house.check(3)
+
+    simulate(run())

@@ -50,6 +50,8 @@ class Microsoft365Way(StrEnum):
     """By HTTPS: sendMail of Microsoft Graph."""
     GRAPH_OR_SMTP = "graph-or-smtp"
     """By Graph, and by SMTP what Graph can not take."""
+    GRAPH_OR_DRAFT = "graph-or-draft"
+    """By Graph, and as a draft with attachments what is too large for one request."""
 
     @property
     def is_graph(self) -> bool:
@@ -59,7 +61,12 @@ class Microsoft365Way(StrEnum):
     @property
     def has_smtp(self) -> bool:
         """Whether mail may go by SMTP."""
-        return self is not Microsoft365Way.GRAPH
+        return self in (Microsoft365Way.SMTP, Microsoft365Way.GRAPH_OR_SMTP)
+
+    @property
+    def has_drafts(self) -> bool:
+        """Whether drafts may be made in the mailbox."""
+        return self is Microsoft365Way.GRAPH_OR_DRAFT
 
 
 class OtherFrom(StrEnum):
@@ -108,9 +115,8 @@ class Microsoft365:
     @property
     def smtp_access(self) -> Access:
         """What a token for SMTP is asked for."""
-        facts = CLOUDS[self.cloud]
-        is_for_a_person = self.sign_in.flow.is_for_a_person
-        return Access(self.sign_in, facts.user_scope if is_for_a_person else facts.app_scope)
+        facts, flow = CLOUDS[self.cloud], self.sign_in.flow
+        return Access(self.sign_in, facts.user_scope if flow.is_for_a_person else facts.app_scope)
 
     @property
     def graph_root(self) -> str:
@@ -120,9 +126,10 @@ class Microsoft365:
     @property
     def graph_access(self) -> Access:
         """What a token for Graph is asked for."""
-        is_for_a_person = self.sign_in.flow.is_for_a_person
-        scope = "Mail.Send" if is_for_a_person else ".default"
-        return Access(self.sign_in, f"{CLOUDS[self.cloud].graph_root}/{scope}")
+        root, names = CLOUDS[self.cloud].graph_root, [".default"]
+        if self.sign_in.flow.is_for_a_person:
+            names = ["Mail.Send", "Mail.ReadWrite"] if self.way.has_drafts else ["Mail.Send"]
+        return Access(self.sign_in, " ".join(f"{root}/{name}" for name in names))
 
     @property
     def access(self) -> Access:
@@ -178,7 +185,6 @@ class Counted(StrEnum):
     OCTETS = "octets"
     """Of the message as it is handed over, its header and content."""
     REQUESTS = "requests"
-    """Of Graph, which takes some messages by many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,14 @@
 """The service sends by Microsoft Graph, through the emulator."""
 
+import random
 import smtplib
 import ssl
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
 
 import pytest
 from tests.e2e.letters import SENDER
@@ -33,7 +39,8 @@ def quick_retries(service: Pillarbox) -> None:
 def _route(service: Pillarbox, emulator: Emulator, domain: str, *words: str) -> str:
     """Mail for this domain goes by Graph, as mail of the sample mailbox."""
     said = service.admin_json(
-        *("route", "add", "--microsoft365", SAMPLE_MAILBOX, "--way", "graph", "--to", domain),
+        *("route", "add", "--microsoft365", SAMPLE_MAILBOX, "--to", domain),
+        *(() if "--way" in words else ("--way", "graph")),
         *("--tenant-id", SAMPLE_TENANT, "--client-id", SAMPLE_APP, "--client-secret-file", "-"),
         *("--authority", emulator.authority_url, "--graph-url", emulator.graph_url),
         *("--ca-file", str(emulator.ca_file), "--other-from", "rewrite", "--per-minute", "none"),
@@ -43,12 +50,19 @@ def _route(service: Pillarbox, emulator: Emulator, domain: str, *words: str) -> 
     return str(said["id"])
 
 
-def _send(service: Pillarbox, domain: str, count: int) -> None:
-    """So many messages, each to one in the header and one in the envelope alone."""
+@contextmanager
+def _client(service: Pillarbox) -> Iterator[smtplib.SMTP]:
+    """A program that is logged in."""
     context = ssl.create_default_context(cafile=service.ca_file)
     with smtplib.SMTP("localhost", service.starttls_port, timeout=20) as client:
         client.starttls(context=context)
         client.login(service.username, service.password)
+        yield client
+
+
+def _send(service: Pillarbox, domain: str, count: int) -> None:
+    """So many messages, each to one in the header and one in the envelope alone."""
+    with _client(service) as client:
         for number in range(count):
             to, hidden = f"to{number}@{domain}", f"hidden{number}@{domain}"
             text = f"From: {SENDER}\r\nTo: {to}\r\nSubject: {number}\r\n\r\nHello\r\n"
@@ -97,3 +111,31 @@ def test_everything_arrives_and_only_a_lost_answer_makes_a_copy(service: Pillarb
     assert sum(not one.is_answered for one in arrived) == 1
     assert all(b"hidden" not in one.seen for one in arrived)
     assert emulator.world.statistics[SAMPLE_MAILBOX].most_parallel_requests <= 4
+
+
+def test_a_large_message_goes_as_a_draft_and_a_lost_answer_makes_no_copy(
+    service: Pillarbox,
+) -> None:
+    """Out of the store, through two attempts; the second one finds what the first one sent."""
+    letter = EmailMessage(policy=SMTP)
+    letter["From"], letter["To"], letter["Subject"] = SENDER, "a@draft.example", "Scan"
+    letter.set_content("Your scan")
+    scan = random.Random(1).randbytes(4_000_000)
+    letter.add_attachment(scan, maintype="application", subtype="pdf", filename="scan.pdf")
+    with emulator_in_background() as emulator:
+        fault = Fault(service="graph", stage=Stage.TAKEN, action=Action.CUT)
+        emulator.world.faults.order(fault)
+        _route(service, emulator, "draft.example", "--way", "graph-or-draft")
+        with _client(service) as client:
+            client.sendmail(SENDER, "a@draft.example", letter.as_bytes())
+
+        wait_until(lambda: emulator.world.messages.all(), SECONDS, "the message")
+        wait_until(lambda: not service.admin_json("queue", "list"), SECONDS, "an empty queue")
+        [arrived] = emulator.world.messages.all()
+        drafts = emulator.drafts
+
+    read = message_from_bytes(arrived.seen, policy=SMTP)
+    [part] = [part for part in read.walk() if part.get_filename() == "scan.pdf"]
+    assert part.get_payload(decode=True) == scan
+    assert (drafts, arrived.is_answered) == (0, False)
+    assert arrived.arrival.recipients == ("a@draft.example",)

@@ -40,6 +40,7 @@ from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, Sche
 from pillarbox.store.account_usage import AccountUsage
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
+from pillarbox.store.drafts import Drafts
 from pillarbox.store.grants import Grants
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
@@ -234,7 +235,11 @@ def _scheduler(
     delivery = settings.delivery
     couriers = Couriers(
         SessionSettings(
-            settings.host_name, ClientContexts(), delivery_timeouts(delivery), tokens=tokens
+            settings.host_name,
+            ClientContexts(),
+            delivery_timeouts(delivery),
+            tokens=tokens,
+            drafts=Drafts(database),
         )
     )
     return Scheduler(

@@ -7,18 +7,24 @@ import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.m365_graph import GRAPH_API, print_graph_for_application, print_lines
+from pillarbox.cli.m365_graph import (
+    GRAPH_API,
+    graph_permissions,
+    print_graph_for_application,
+    print_lines,
+)
 from pillarbox.cli.names import read_id
 from pillarbox.cli.output import print_json, printable
 from pillarbox.cli.times import now
-from pillarbox.delivery.sender_check import Step, check_sender
+from pillarbox.delivery.check_step import Step
+from pillarbox.delivery.sender_check import check_sender
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.identifier import format_id
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts
 from pillarbox.oauth import powershell
-from pillarbox.oauth.clouds import CLOUDS, Cloud
+from pillarbox.oauth.clouds import CLOUDS, NO_UPLOADS, Cloud
 from pillarbox.oauth.sign_in import Flow
 from pillarbox.route import Microsoft365, Microsoft365Way, Route
 from pillarbox.store.admin.routes import list_routes, show_route
@@ -59,7 +65,7 @@ def command() -> None:
     "--way",
     type=click.Choice([way.value for way in Microsoft365Way]),
     default=Microsoft365Way.SMTP.value,
-    help="Set up SMTP (the default), Graph, or both.",
+    help="Set up SMTP (the default), Graph, both, or Graph with drafts for large mail.",
 )
 def setup(
     *, cloud: str, tenant_id: str, client_id: str, mailbox: str, sign_in: str, way: str
@@ -74,13 +80,15 @@ def setup(
     by = Microsoft365Way(way)
     if by.is_graph and where is Cloud.HVE:
         raise click.UsageError("High Volume Email has no Graph: use --way smtp")
+    if by.has_drafts and not facts.has_upload_sessions:
+        raise click.UsageError(f"{facts.title}: {NO_UPLOADS}")
     host = facts.host if by.has_smtp else facts.graph_root
     click.echo(f"{facts.title}: {host}, sign-in at {facts.authority}")
     if flow.is_for_a_person:
         _print_for_person(mailboxes, where, flow, by)
     else:
         if by.is_graph:
-            print_graph_for_application(client_id, mailboxes, where)
+            print_graph_for_application(client_id, mailboxes, where, by)
         if by.has_smtp:
             _print_for_application(client_id, mailboxes, where)
     tenant = "" if facts.tenant else f" --tenant-id {tenant_id}"
@@ -117,7 +125,7 @@ def _print_for_application(client_id: str, mailboxes: list[str], cloud: Cloud) -
 
 def _print_for_person(mailboxes: list[str], cloud: Cloud, flow: Flow, way: Microsoft365Way) -> None:
     apis = [(_API, "SMTP.Send")] if way.has_smtp else []
-    apis += [(GRAPH_API, "Mail.Send")] if way.is_graph else []
+    apis += [(GRAPH_API, graph_permissions(way))] if way.is_graph else []
     click.echo()
     for api, permission in apis:
         click.echo(

@@ -24,6 +24,7 @@ from pillarbox.errors import DirectoryError
 from pillarbox.mail.identifier import format_id
 from pillarbox.microsoft365_caps import microsoft365_caps
 from pillarbox.route import Capture, HopCaps, Microsoft365, Route, SmartHost, hop_key
+from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.routes import (
     RouteInfo,
     add_route,
@@ -38,6 +39,11 @@ from pillarbox.store.database import Database
 from pillarbox.store.grants import grant_facts
 from pillarbox.store.seal import Seal
 from pillarbox.store.suspensions import list_suspensions
+
+_SIGN_IN_HINT = (
+    "Who signed in may not have consented to that. If `pillarbox m365 check` says so: pillarbox"
+    " route change ID --device-code (or --browser)"
+)
 
 
 @click.group("route")
@@ -144,6 +150,7 @@ def add(
         new = _with_known_limits(new, others, options)
         # Before a person is asked to sign in.
         check_limits(new, others)
+        check_route(new)
         token = options.refresh_token(new.next_hop)
         route_id = database.write_now(
             lambda c: add_route(c, name, new, seal=seal, now=now(), refresh_token=token)
@@ -167,6 +174,7 @@ def change(ctx: click.Context, /, route_id: str, **_: object) -> None:
         new = _changed(before, options)
         others = database.read_now(lambda c: routes_sharing(c, new))
         new = _with_known_limits(new, others, options)
+        check_route(new)
         token = options.refresh_token(new.next_hop)
         if new == before and not token:
             raise click.UsageError("say what to change")
@@ -175,6 +183,8 @@ def change(ctx: click.Context, /, route_id: str, **_: object) -> None:
         )
         info = database.read_now(lambda c: show_route(c, found.route_id))
     _say(cli, info, "Changed")
+    if not token and _wants_more(before, new):
+        click.echo(_SIGN_IN_HINT, err=True)
     for each in followers:
         click.echo(
             f"Also {_named(each)} goes to the same next hop and has these limits now.", err=True
@@ -226,6 +236,14 @@ def _with_known_limits(new: Route, others: Sequence[RouteInfo], options: RouteOp
 
 def _named(info: RouteInfo) -> str:
     return f"route {format_id(info.route.route_id)} of tenant {info.tenant}"
+
+
+def _wants_more(before: Route, new: Route) -> bool:
+    """Whether tokens of a person are asked for something else than he signed in for."""
+    was, hop = before.next_hop, new.next_hop
+    if not isinstance(was, Microsoft365) or not isinstance(hop, Microsoft365):
+        return False
+    return hop.sign_in.flow.is_for_a_person and hop.access.scope != was.access.scope
 
 
 def _seal(cli: Cli) -> Seal:

@@ -27,7 +27,7 @@ SIGN_IN_OPTIONS = (
     click.option(
         "--way",
         type=click.Choice([way.value for way in Microsoft365Way]),
-        help="SMTP, Microsoft Graph, or SMTP for what Graph can not take; default: smtp.",
+        help="SMTP, Microsoft Graph, or Graph with SMTP or drafts for large mail; default: smtp.",
     ),
     click.option(
         "--may-send-as",

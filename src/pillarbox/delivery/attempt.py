@@ -11,11 +11,15 @@ from typing import TypeAlias
 from pillarbox.delivery.usage import Cost
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
-from pillarbox.route import NextHop
+from pillarbox.route import Microsoft365, NextHop
 from pillarbox.store.records import Tenant
 
 MAX_RECIPIENTS = 100
 """Recipients of one transaction: RFC 5321 4.5.3.1.8, every server takes at least 100."""
+
+_ONE_REQUEST_OCTETS = 3_000_000
+_DRAFT_REQUESTS = 6
+_RANGE_OCTETS = 1_000_000
 
 WallClock: TypeAlias = Callable[[], Timestamp]
 
@@ -40,4 +44,13 @@ class Attempt:
     @property
     def cost(self) -> Cost:
         """What it counts against the windows of the next hop."""
-        return Cost(1, len(self.recipients), self.message.size_octets)
+        size = self.message.size_octets
+        return Cost(1, len(self.recipients), size, _requests(self.next_hop, size))
+
+
+def _requests(next_hop: NextHop, size_octets: int) -> int:
+    """About how many requests of Graph there will be; they are counted at the end."""
+    if size_octets <= _ONE_REQUEST_OCTETS:
+        return 1
+    is_draft = isinstance(next_hop, Microsoft365) and next_hop.way.has_drafts
+    return _DRAFT_REQUESTS + size_octets // _RANGE_OCTETS if is_draft else 1

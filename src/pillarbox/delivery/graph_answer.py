@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -16,11 +16,14 @@ from pillarbox.net.https import Answer
 
 ACCEPTED = 202
 UNAUTHORIZED = 401
+FORBIDDEN = 403
+_NOT_THERE = frozenset({404, 410})
+_ERRORS = 400
 _REFUSALS = frozenset({400, 413})
 """Where the request itself is wrong: the same message would be refused again. All other answers
 that nobody knows are tried again."""
 
-_PAUSES = frozenset({429, 503, 504})
+PAUSES = frozenset({429, 503, 504})
 LONGEST_PAUSE_SECONDS = 86_400.0
 """Nobody means more by Retry-After."""
 
@@ -59,7 +62,7 @@ class GraphResults:
             fix = "Nobody knows this answer; it is about the message" if why is None else why.fix
             return self.refused(Failure(FailureKind.REQUEST_NOT_TAKEN, fix, said), aside=False)
         failure = Failure(FailureKind.REQUEST_PUT_OFF, said=said)
-        pause = retry_after(answer.headers) if answer.status in _PAUSES else 0.0
+        pause = retry_after(answer.headers) if answer.status in PAUSES else 0.0
         return self._result(
             RecipientState.DEFERRED, self._reply(failure), throttled=True, retry_after=pause
         )
@@ -68,13 +71,56 @@ class GraphResults:
         """No answer: what was not sent waits for the hop; of what may have arrived nobody knows,
         so it is tried again, too."""
         if failure.kind is FailureKind.CONFIRMATION_LOST:
-            return self._result(RecipientState.DEFERRED, self._reply(failure), throttled=True)
+            return self._put_off(failure)
         why = explain_failure(failure, host=self._host, port=self._port)
         return self._down(failure, HopReason(why))
 
     def refused(self, failure: Failure, *, aside: bool = True) -> AttemptResult:
         """The message can not go this way; `aside`: that is known without asking."""
         return self._result(RecipientState.FAILED, self._reply(failure), is_aside=aside)
+
+    def of_step(self, answer: Answer | Failure, *, doing: str, is_first: bool) -> AttemptResult:
+        """What came of a step before a draft is sent, that was not what it should be: nothing has
+        been sent. `is_first`: nothing has been answered yet, so the hop may be unusable."""
+        if isinstance(answer, Failure):
+            if is_first and answer.kind is not FailureKind.CONFIRMATION_LOST:
+                return self.of_failure(answer)
+            return self._put_off(Failure(FailureKind.CONNECTION_LOST, doing))
+        said = said_by(answer)
+        if answer.status == FORBIDDEN:
+            denied = self._reply(Failure(FailureKind.DRAFT_DENIED, said=said))
+            # Smaller mail needs no draft.
+            return self._result(RecipientState.DEFERRED, denied, is_aside=True)
+        is_gone = answer.status in _NOT_THERE and not is_first
+        if is_gone or answer.status < _ERRORS:
+            return self._put_off(Failure(FailureKind.REQUEST_PUT_OFF, said=said))
+        return self.of_answer(answer)
+
+    def of_sending(self, answer: Answer | Failure) -> AttemptResult:
+        """What came of sending a draft; what is not clear is looked up by the next attempt."""
+        if isinstance(answer, Failure):
+            doing = "it sent a draft; whether it did is looked up before the next attempt"
+            return self._put_off(Failure(FailureKind.CONNECTION_LOST, doing))
+        if answer.status in _NOT_THERE:
+            return self._put_off(Failure(FailureKind.REQUEST_PUT_OFF, said=said_by(answer)))
+        return self.of_answer(answer)
+
+    def sent_before(self, numbers: Collection[int]) -> AttemptResult:
+        """An earlier attempt had sent it to these, as was found out now; the others have to wait
+        for the next one."""
+        known = Reply(250, "2.0.0", ("An earlier attempt had sent it: it is in Sent Items",))
+        other = Reply(451, "4.3.0", ("It was sent to the other recipients; it is tried again",))
+        outcomes = [
+            RecipientOutcome(recipient.number, state, reply, self._host)
+            for recipient in self._recipients
+            for is_known in [recipient.number in numbers]
+            for state in [RecipientState.DELIVERED if is_known else RecipientState.DEFERRED]
+            for reply in [known if is_known else other]
+        ]
+        return AttemptResult(outcomes)
+
+    def _put_off(self, failure: Failure) -> AttemptResult:
+        return self._result(RecipientState.DEFERRED, self._reply(failure), throttled=True)
 
     def _down(self, failure: Failure, reason: HopReason) -> AttemptResult:
         reply = self._reply(failure)

@@ -1,11 +1,12 @@
 """Tries each step on the way into a mailbox of Microsoft 365 alone; nothing is sent.
 
-Token, what stands in it; by SMTP also connection with STARTTLS, login, sender. Each step says what
-it found; the first that fails names the fix, with the cmdlet where there is one.
+Token, what stands in it; by SMTP also connection with STARTTLS, login, sender; where large mail
+goes as a draft, also that one can be made. Each step says what it found; the first that fails names
+the fix, with the cmdlet where there is one.
 """
 
-from dataclasses import dataclass
-
+from pillarbox.delivery.check_step import Step
+from pillarbox.delivery.draft_check import check_draft
 from pillarbox.delivery.smtp_connect import SessionSettings, open_session
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.errors import LocalProtocolError
@@ -15,20 +16,10 @@ from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.reply import Reply
 from pillarbox.net.oauth import TokenSource
 from pillarbox.oauth import powershell
-from pillarbox.oauth.claims import judge, read_claims
+from pillarbox.oauth.claims import judge, judge_person, read_claims
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Access
 from pillarbox.route import Microsoft365
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a step came to. `fixes` are sentences and cmdlets, in the order to try them."""
-
-    name: str
-    is_ok: bool
-    text: str
-    fixes: tuple[str, ...] = ()
 
 
 async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Step]:
@@ -38,6 +29,8 @@ async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Ste
     steps: list[Step] = []
     if hop.way.is_graph:
         steps += await _check_token(hop, hop.graph_access, settings.tokens, graph=True)
+    if hop.way.has_drafts and steps[0].is_ok:
+        steps.append(await check_draft(hop, settings))
     if hop.way.has_smtp:
         steps += await _check_smtp(hop, settings, settings.tokens)
     return steps
@@ -79,11 +72,15 @@ async def _check_smtp(
 def _inspect(hop: Microsoft365, token: str, *, graph: bool) -> list[Step]:
     claims = read_claims(token)
     root = CLOUDS[hop.cloud].graph_root if graph else ""
+    drafts = hop.way.has_drafts
     if claims is None:
         return [Step("Token content", True, "opaque, as the tokens of private persons are")]
+    findings = judge(claims, hop.sign_in, hop.cloud, graph_root=root, drafts=drafts)
+    if graph and hop.sign_in.flow.is_for_a_person:
+        findings += judge_person(claims, hop.mailbox)
     return [
         Step("Token content", not finding.fix, finding.text, (finding.fix,) if finding.fix else ())
-        for finding in judge(claims, hop.sign_in, hop.cloud, graph_root=root)
+        for finding in findings
     ]
 
 

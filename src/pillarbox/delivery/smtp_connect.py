@@ -23,6 +23,7 @@ from pillarbox.route import SmartHost, TlsMode
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
 from pillarbox.smtp.client_login import Token
 from pillarbox.smtp.client_phase import Phase
+from pillarbox.store.drafts import Drafts
 
 MAX_ADDRESSES = 6
 """So many addresses of a name are tried for one session. RFC 5321 5.1: "at least two"."""
@@ -64,13 +65,15 @@ async def ask_system(host: str, port: int) -> list[Address]:
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """What all sessions of this process have in common. `helo_name` is this host's name;
-    `resolve` is how names become addresses, `tokens` where access tokens come from."""
+    `resolve` is how names become addresses, `tokens` where access tokens come from, `drafts` where
+    those of Graph are written down."""
 
     helo_name: str
     contexts: ClientContexts
     timeouts: Timeouts
     resolve: Callable[[str, int], Awaitable[list[Address]]] = ask_system
     tokens: TokenSource | None = None
+    drafts: Drafts | None = None
 
 
 async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnection | Failure:

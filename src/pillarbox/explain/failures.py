@@ -9,24 +9,8 @@ Codes: RFC 3463, RFC 5321 4.2; those of refused content RFC 6152 3, RFC 6531 3.2
 from dataclasses import dataclass
 from enum import Enum, unique
 
+from pillarbox.explain.failure_text import failure_text as _t
 from pillarbox.mail.reply import Reply
-
-
-@dataclass(frozen=True, slots=True)
-class FailureText:
-    """Codes and texts of one kind. `what`, `cause` and `fix` may name `{hop}`, `{said}` (what the
-    next hop answered) and `{detail}`."""
-
-    code: int
-    enhanced: str
-    what: str
-    cause: str
-    fix: str
-
-
-def _t(codes: str, what: str, cause: str, fix: str) -> FailureText:
-    code, _, enhanced = codes.partition(" ")
-    return FailureText(int(code), enhanced, what, cause, fix)
 
 
 @unique
@@ -358,7 +342,24 @@ class FailureKind(Enum):
         "552 5.3.4",
         "The next hop {hop} takes messages of at most {detail} octets by Graph; this one is larger",
         "Graph takes requests of 4 MB, which is about 3 MB of mail.",
+        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp; or as a draft"
+        " with attachments: --way graph-or-draft",
+    )
+    PARTS_NOT_TAKEN = _t(
+        "554 5.6.0",
+        "The next hop {hop} takes a message as large as this only without its attachments, and"
+        " those one by one; that can not be done with this one: it {detail}",
+        "Graph takes requests of 4 MB. A draft to which attachments are added is made anew there.",
         "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp",
+    )
+    DRAFT_DENIED = _t(
+        "451 4.7.0",
+        "The next hop {hop} does not let the route make a draft, which a message as large as this"
+        " needs: {said}",
+        "The permission Mail.ReadWrite of Microsoft Graph is missing, or its scope leaves the"
+        " mailbox out.",
+        "Give the application Mail.ReadWrite (a person: sign in again, --device-code), or let large"
+        " mail go by SMTP (--way graph-or-smtp). `pillarbox m365 check` tries it",
     )
 
 

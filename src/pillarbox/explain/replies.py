@@ -44,7 +44,7 @@ _OF_THE_MESSAGE = frozenset(
     {
         *(FailureKind.EIGHT_BIT_NOT_TAKEN, FailureKind.BINARY_NOT_TAKEN),
         *(FailureKind.UTF8_NOT_TAKEN, FailureKind.TOO_LARGE),
-        *(FailureKind.HEADER_NOT_TAKEN, FailureKind.SIZE_NOT_TAKEN),
+        *(FailureKind.HEADER_NOT_TAKEN, FailureKind.SIZE_NOT_TAKEN, FailureKind.PARTS_NOT_TAKEN),
         FailureKind.REQUEST_NOT_TAKEN,
     }
 )

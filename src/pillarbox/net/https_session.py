@@ -44,12 +44,12 @@ class HttpsSession:
         server takes for it."""
         return self._is_open
 
-    async def post(
-        self, url: str, *, headers: Mapping[str, str], content: bytes
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes = b""
     ) -> Answer | Failure:
         """Make one request. A failure is CONFIRMATION_LOST where the server may have acted on it;
         all others are from before it was sent."""
-        made = await self._post(url, headers=headers, content=content)
+        made = await self._exchange(method, url, headers=headers, content=content)
         self._is_open = (
             isinstance(made, Answer) and made.headers.get("connection", "").lower() != "close"
         )
@@ -59,11 +59,11 @@ class HttpsSession:
         if event == _BEGUN:
             self._is_open = True
 
-    async def _post(
-        self, url: str, *, headers: Mapping[str, str], content: bytes
+    async def _exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes
     ) -> Answer | Failure:
         asked = self._client.stream(
-            "POST",
+            method,
             url,
             headers=dict(headers),
             content=content,

@@ -5,6 +5,7 @@ Decoded and not verified: the token came from the issuer itself over TLS, and on
 
 import json
 from base64 import urlsafe_b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from pillarbox.oauth.sign_in import SignIn
 SEND_AS_APP = "SMTP.SendAsApp"
 SEND = "SMTP.Send"
 MAIL_SEND = "Mail.Send"
+MAIL_WRITE = "Mail.ReadWrite"
 GRAPH_ID = "00000003-0000-0000-c000-000000000000"
 """The id of Microsoft Graph, which some tokens have as their audience."""
 
@@ -76,10 +78,14 @@ def _text(value: object) -> str:
     return text if text.isprintable() else ""
 
 
-def judge(claims: Claims, sign_in: SignIn, cloud: Cloud, *, graph_root: str = "") -> list[Finding]:
-    """What is right and wrong with a token for SMTP, or for the Graph at `graph_root`."""
+def judge(
+    claims: Claims, sign_in: SignIn, cloud: Cloud, *, graph_root: str = "", drafts: bool = False
+) -> list[Finding]:
+    """What is right and wrong with a token for SMTP, or for the Graph at `graph_root`, which
+    `drafts` are to be made with."""
     if graph_root:
-        findings = [_graph_audience(claims, graph_root), _graph_permission(claims, sign_in)]
+        needed = (MAIL_SEND, MAIL_WRITE) if drafts else (MAIL_SEND,)
+        findings = [_graph_audience(claims, graph_root), _graph_permission(claims, sign_in, needed)]
     else:
         findings = [_audience(claims, cloud), _permission(claims, sign_in, cloud)]
     ids = (
@@ -114,19 +120,28 @@ def _graph_audience(claims: Claims, graph_root: str) -> Finding:
     return Finding(f"The audience is {host or 'not said'}, not {_host(graph_root)}", fix)
 
 
-def _graph_permission(claims: Claims, sign_in: SignIn) -> Finding:
+def _graph_permission(claims: Claims, sign_in: SignIn, wanted: Sequence[str]) -> Finding:
     is_for_a_person = sign_in.flow.is_for_a_person
     found = claims.scopes if is_for_a_person else claims.roles
     shown = " ".join(found) or "none"
-    if MAIL_SEND in found:
+    missing = " and ".join(name for name in wanted if name not in found)
+    if not missing:
         return Finding(f"The permissions are {shown}")
     if is_for_a_person:
-        fix = f"Add the delegated permission {MAIL_SEND} of Graph, consent, sign in again"
-        return Finding(f"The permissions are {shown}, without {MAIL_SEND}", fix)
+        fix = f"Add the delegated permission {missing} of Graph, consent, sign in again"
+        return Finding(f"The permissions are {shown}, without {missing}", fix)
     return Finding(
         f"The application permissions are {shown}: right with RBAC for Applications (variant B);"
-        f" with variant A {MAIL_SEND} of Microsoft Graph or the admin consent is missing"
+        f" with variant A {missing} of Microsoft Graph or the admin consent is missing"
     )
+
+
+def judge_person(claims: Claims, mailbox: str) -> list[Finding]:
+    """By Graph a person uses his own mailbox: others need permissions that are not asked for."""
+    if not claims.user or claims.user.lower() == mailbox.lower():
+        return []
+    fix = f"Sign in as {mailbox}; for a shared mailbox use --way smtp, or an application"
+    return [Finding(f"{claims.user} has signed in, not {mailbox}", fix)]
 
 
 def _host(url: str) -> str:

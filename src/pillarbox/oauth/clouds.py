@@ -11,6 +11,8 @@ from typing import Final
 SUBMISSION_PORT: Final = 587
 """The only port that Microsoft's list of endpoints names for submission; 465 is not served."""
 
+NO_UPLOADS: Final = "Graph takes no uploads of attachments there; use --way graph-or-smtp"
+
 
 class Cloud(StrEnum):
     """The clouds, named as on the command line."""
@@ -43,6 +45,8 @@ class CloudFacts:
     spf: str = ""
     """What the SPF record of a domain includes whose mail leaves this cloud; "" where that is not
     known. [D] learn.microsoft.com: set up SPF for custom domains."""
+    has_upload_sessions: bool = True
+    """[D] learn.microsoft.com: Graph, attachment: createUploadSession, national clouds."""
 
 
 _EXO_DEV = "learn.microsoft.com: how to authenticate an IMAP, POP or SMTP application by OAuth"
@@ -70,6 +74,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         source=f"[D] authority: {_ENTRA}; Graph: {_GRAPH}. [F] host: EmailEngine; "
         "scope: sasl-xoauth2",
         spf="spf.protection.office365.us",
+        has_upload_sessions=False,
     ),
     Cloud.DOD: CloudFacts(
         title="Microsoft 365 DoD",
@@ -81,6 +86,7 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         source=f"[D] host: list of endpoints, DoD; authority: {_ENTRA}; Graph: {_GRAPH}. "
         "[F] scope: sasl-xoauth2",
         spf="spf.protection.office365.us",
+        has_upload_sessions=False,
     ),
     Cloud.CHINA: CloudFacts(
         title="Microsoft 365 in China, by 21Vianet",

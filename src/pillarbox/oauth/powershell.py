@@ -96,10 +96,22 @@ def variant_b(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[st
     ]
 
 
-def variant_b_graph(client_id: str, mailboxes: Sequence[str], cloud: Cloud) -> list[str]:
+def variant_b_graph(
+    client_id: str, mailboxes: Sequence[str], cloud: Cloud, *, drafts: bool = False
+) -> list[str]:
     """The same for Graph. Application Access Policies, which did this before, are not to be made
     any more."""
-    return _scoped_role(client_id, mailboxes, cloud, role="Application Mail.Send")
+    lines = _scoped_role(client_id, mailboxes, cloud, role="Application Mail.Send")
+    return [*lines, draft_role(client_id)] if drafts else lines
+
+
+def draft_role(client_id: str) -> str:
+    """Let the application make drafts, in the scope of `variant_b_graph`."""
+    return (
+        "New-ManagementRoleAssignment -Name 'Pillarbox drafts'"
+        f" -Role 'Application Mail.ReadWrite' -App {quote(client_id)}"
+        " -CustomResourceScope 'Pillarbox senders'"
+    )
 
 
 def authorization(client_id: str, mailbox: str) -> str:

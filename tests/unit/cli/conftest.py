@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from click.testing import CliRunner, Result
+from tests.support.issuer import Issuer
 from tests.support.storing import open_database
 
 from pillarbox.cli.root import root
@@ -65,3 +67,20 @@ def office(service: Service) -> Service:
     service.do("domain", "add", "example.org")
     service.do("account", "add", "printer@example.org")
     return service
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who issued the certificates here."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def issuer(authority: trustme.CA, tmp_path: Path) -> Iterator[Issuer]:
+    """A sign-in server; its roots stand in ca.pem."""
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    with Issuer(tmp_path / "certificate.pem", tmp_path / "key.pem") as server:
+        yield server

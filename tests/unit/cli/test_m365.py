@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 from tests.e2e.next_hop import NextHop
 from tests.support.issuer import CLIENT, TENANT, Issuer
 from tests.unit.cli.conftest import Service
@@ -60,6 +59,17 @@ def test_setup_of_graph_prints_its_permission(service: Service) -> None:
     assert f"--microsoft365 {MAILBOX} --way graph --tenant-id {TENANT}" in said
 
 
+def test_setup_of_drafts_prints_their_permission(service: Service) -> None:
+    """Mail.ReadWrite beside Mail.Send, in both variants; not where Graph takes no uploads."""
+    way = ("--sign-in", "certificate", "--way", "graph-or-draft")
+    said = setup(service, "--cloud", "worldwide", *way)
+    refused = service.run(*SETUP, "--mailbox", MAILBOX, "--cloud", "gcc-high", *way)
+
+    assert "> Mail.Send and Mail.ReadWrite, then grant admin consent" in said
+    assert f"-Role 'Application Mail.ReadWrite' -App '{CLIENT}'" in said
+    assert (refused.exit_code, "--way graph-or-smtp" in refused.stderr) == (64, True)
+
+
 def test_setup_quotes_for_powershell(service: Service) -> None:
     """A quote in an address does not end the literal."""
     said = setup(
@@ -90,27 +100,16 @@ def test_setup_fits_cloud_and_sign_in(
     assert not_there not in said
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Who issued the certificates here."""
-    return trustme.CA()
-
-
 @pytest.fixture
-def issuer(authority: trustme.CA, tmp_path: Path) -> Iterator[Issuer]:
+def issuer(issuer: Issuer) -> Issuer:
     """A sign-in server whose tokens are for SMTP."""
-    certificate = authority.issue_cert("localhost")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    with Issuer(tmp_path / "certificate.pem", tmp_path / "key.pem") as server:
-        server.claims = {
-            "aud": "https://outlook.office365.com",
-            "roles": ["SMTP.SendAsApp"],
-            "tid": TENANT,
-            "appid": CLIENT,
-        }
-        yield server
+    issuer.claims = {
+        "aud": "https://outlook.office365.com",
+        "roles": ["SMTP.SendAsApp"],
+        "tid": TENANT,
+        "appid": CLIENT,
+    }
+    return issuer
 
 
 @pytest.fixture

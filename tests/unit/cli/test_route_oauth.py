@@ -2,7 +2,6 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,23 +30,6 @@ EX_CONFIG = 78
 APP = ("--tenant-id", TENANT, "--client-id", CLIENT)
 ADD = ("route", "add", "--microsoft365", "alerts@contoso.example", *APP)
 SECRET = ("--client-secret-file", "-")
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Who issued the certificates here."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def issuer(authority: trustme.CA, tmp_path: Path) -> Iterator[Issuer]:
-    """A sign-in server; its roots stand in ca.pem."""
-    certificate = authority.issue_cert("localhost")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    with Issuer(tmp_path / "certificate.pem", tmp_path / "key.pem") as server:
-        yield server
 
 
 def _route(service: Service) -> Route:
@@ -105,46 +87,6 @@ def test_an_application_with_a_secret(office: Service) -> None:
     shown += office.do("route", "list") + office.do("route", "show", route["id"])
     assert "s3cret" not in shown
     assert "alerts@contoso.example" in shown
-
-
-def test_a_mailbox_by_graph(office: Service) -> None:
-    """Another scope and other limits; with SMTP beside it, those of SMTP."""
-    office.do(*ADD, *SECRET, "--way", "graph", stdin="s3cret\n")
-    [route] = office.json("route", "list")
-    office.do("route", "change", route["id"], "--way", "graph-or-smtp")
-    [changed] = office.json("route", "list")
-    office.do("route", "change", route["id"], "--other-from", "pass", "--connections", "1")
-    [kept] = office.json("route", "list")
-
-    assert route["next_hop"]["way"] == "graph"
-    assert route["next_hop"]["graph_url"] == "https://graph.microsoft.com"
-    assert route["next_hop"]["sign_in"]["scope"] == "https://graph.microsoft.com/.default"
-    assert (route["connections"], route["messages_per_minute"]) == (4, 30)
-    assert [(w["counted"], w["amount"], w["seconds"]) for w in route["windows"]] == [
-        ("messages", 30, 60),
-        ("octets", 110_000_000, 300),
-        ("requests", 10_000, 600),
-        ("recipients", 10_000, 86_400),
-    ]
-    assert (changed["connections"], changed["messages_per_minute"]) == (2, 30)
-    assert (kept["connections"], kept["next_hop"]["way"]) == (1, "graph-or-smtp")
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("--cloud", "hve", "--way", "graph"), "has no Graph"),
-        (("--way", "graph", "--graph-url", "http://localhost:1"), "http://localhost:1"),
-    ],
-)
-def test_a_graph_that_can_not_be_is_refused(
-    office: Service, words: tuple[str, ...], says: str
-) -> None:
-    """Before mail waits for it."""
-    result = office.run(*ADD, *SECRET, *words, stdin="s3cret\n")
-
-    assert result.exit_code == EX_DATA
-    assert says in result.stderr
 
 
 def test_a_pool_in_another_cloud(office: Service) -> None:

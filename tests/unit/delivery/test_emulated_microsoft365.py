@@ -9,8 +9,9 @@ from tests.support.emulated import emulating
 from tests.support.granting import MemoryGrants
 from tests.support.outgoing import DEFERRED, DELIVERED, attempt, message, states
 
+from pillarbox.delivery.check_step import Step
 from pillarbox.delivery.factory import Couriers
-from pillarbox.delivery.sender_check import Step, check_sender
+from pillarbox.delivery.sender_check import check_sender
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.emulate.config import SAMPLE_APP, SAMPLE_MAILBOX, SAMPLE_SECRET, SAMPLE_TENANT

@@ -2,130 +2,22 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
-from tests.support.emulated import emulating
-from tests.support.granting import MemoryGrants
+from tests.support.graphing import FROM, graph
 from tests.support.outgoing import (
     DEFERRED,
     DELIVERED,
     FAILED,
     PREFIX,
-    attempt,
-    message,
     states,
     stored,
 )
 
-from pillarbox.delivery.courier import AttemptResult, Courier
-from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.graph_answer import retry_after
 from pillarbox.delivery.sender_check import check_sender
-from pillarbox.delivery.smtp_connect import SessionSettings
-from pillarbox.delivery.timeouts import Timeouts
-from pillarbox.emulate.config import SAMPLE_APP, SAMPLE_MAILBOX, SAMPLE_SECRET, SAMPLE_TENANT
-from pillarbox.emulate.emulator import Emulator
-from pillarbox.emulate.faults import Action, Fault, Stage
-from pillarbox.mail.address import parse_mailbox
-from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.net.oauth import TokenSource
-from pillarbox.net.tls import ClientContexts
-from pillarbox.oauth.clouds import Cloud
-from pillarbox.oauth.sign_in import Flow, SignIn
-from pillarbox.route import Microsoft365, Microsoft365Way
-
-FROM = f"From: {SAMPLE_MAILBOX}\r\nSubject: Toner\r\n"
-
-
-class Graph:
-    """An emulator and a courier to it. `now` is the clock of the tokens."""
-
-    def __init__(self, emulator: Emulator, way: Microsoft365Way) -> None:
-        self.emulator = emulator
-        self.now = 1000.0
-        self.hop = _hop(emulator, way)
-        self.tokens = TokenSource(
-            MemoryGrants(),
-            ClientContexts(),
-            owner="me",
-            monotonic=lambda: self.now,
-            wall=lambda: 0,
-        )
-        timeouts = Timeouts(connect=10, quit=2)
-        settings = SessionSettings("me.test", ClientContexts(), timeouts, tokens=self.tokens)
-        self.courier: Courier = Couriers(settings).courier_for(self.hop)
-
-    async def send(self, content: str, recipients: int = 1) -> AttemptResult:
-        """One attempt with r0@far.test, r1@far.test, …"""
-        return await attempt(self.courier, letter(content, recipients))
-
-    def order(self, stage: Stage = Stage.CONTENT, **fault: object) -> None:
-        """The next request meets a fault."""
-        order = {"service": "graph", "stage": stage, **fault}
-        self.emulator.world.faults.order(Fault.model_validate(order))
-
-    @property
-    def taken(self) -> list[tuple[tuple[str, ...], bytes]]:
-        """Recipients and content, as they see it, of all that arrived."""
-        messages = self.emulator.world.messages.all()
-        return [(one.arrival.recipients, one.seen) for one in messages]
-
-    @property
-    def ways(self) -> list[str]:
-        """By which way each message came."""
-        return [one.arrival.way for one in self.emulator.world.messages.all()]
-
-    @property
-    def requests(self) -> int:
-        """How many there were at the mailbox."""
-        return self.emulator.world.statistics[SAMPLE_MAILBOX].requests
-
-
-def _hop(emulator: Emulator, way: Microsoft365Way) -> Microsoft365:
-    """The sample mailbox by the sample application."""
-    ca_file = str(emulator.ca_file)
-    sign_in = SignIn(
-        Flow.CLIENT_SECRET,
-        SAMPLE_APP,
-        emulator.authority_url,
-        SAMPLE_TENANT,
-        secret=SAMPLE_SECRET,
-        ca_file=ca_file,
-    )
-    return Microsoft365(
-        SAMPLE_MAILBOX,
-        Cloud.WORLDWIDE,
-        sign_in,
-        way,
-        host="localhost",
-        port=emulator.smtp_port,
-        ca_file=ca_file,
-        graph_url=emulator.graph_url,
-    )
-
-
-@asynccontextmanager
-async def graph(
-    way: Microsoft365Way = Microsoft365Way.GRAPH, switches: dict[str, str] | None = None
-) -> AsyncIterator[Graph]:
-    """A courier to an emulator."""
-    async with emulating(switches) as emulator:
-        made = Graph(emulator, way)
-        try:
-            yield made
-        finally:
-            await made.courier.close()
-            await made.tokens.close()
-
-
-def letter(content: str, recipients: int = 1) -> SpooledMessage:
-    """A message by the mailbox."""
-    made = message(content.encode(), recipients)
-    made.envelope = replace(made.envelope, reverse_path=parse_mailbox(SAMPLE_MAILBOX))
-    return made
+from pillarbox.emulate.faults import Action, Stage
+from pillarbox.route import Microsoft365Way
 
 
 async def test_a_message_arrives_and_the_connection_is_kept() -> None:
@@ -362,7 +254,7 @@ async def test_a_server_that_is_not_there_is_a_failure_of_the_hop() -> None:
 
 async def test_a_courier_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without an answer ends in time, while the loop goes on."""
-    monkeypatch.setattr("pillarbox.delivery.graph.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("pillarbox.delivery.graph_requests.REQUEST_SECONDS", 1.0)
     async with graph() as far:
         far.order(action=Action.HANG)
         task = asyncio.create_task(far.send(f"{FROM}\r\nHi\r\n"))
@@ -379,8 +271,7 @@ async def test_a_courier_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPa
 async def test_check_looks_at_the_token_and_sends_nothing() -> None:
     """Token, audience, permission; no request of Graph."""
     async with graph() as far:
-        settings = SessionSettings("me.test", ClientContexts(), Timeouts(), tokens=far.tokens)
-        steps = await check_sender(far.hop, settings)
+        steps = await check_sender(far.hop, far.settings)
 
         texts = [step.text for step in steps]
         assert [step.name for step in steps] == ["Token", "Token content", "Token content"]

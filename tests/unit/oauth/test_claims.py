@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.issuer import jwt
 
-from pillarbox.oauth.claims import judge, read_claims
+from pillarbox.oauth.claims import judge, judge_person, read_claims
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 
@@ -57,6 +57,29 @@ def test_a_token_that_does_not_fit(
     [found] = fixes(sign_in, cloud, **claims)
 
     assert fix in found
+
+
+def test_a_token_for_drafts_needs_both_permissions() -> None:
+    """A person's is refused without; of an application it may be RBAC's, which no token shows."""
+    claims = read_claims(jwt(aud="https://graph.microsoft.com", scp="Mail.Send"))
+    assert claims is not None
+    root = "https://graph.microsoft.com"
+
+    alone = judge(claims, PERSON, Cloud.WORLDWIDE, graph_root=root)
+    drafts = judge(claims, PERSON, Cloud.WORLDWIDE, graph_root=root, drafts=True)
+
+    assert [finding.fix for finding in alone] == ["", ""]
+    assert "delegated permission Mail.ReadWrite" in drafts[1].fix
+
+
+def test_by_graph_a_person_sends_from_his_own_mailbox() -> None:
+    """Who signed in is told from the mailbox of the route."""
+    claims = read_claims(jwt(upn="Ann@here.example"))
+    assert claims is not None
+
+    assert judge_person(claims, "ann@HERE.example") == []
+    [found] = judge_person(claims, "shared@here.example")
+    assert "Sign in as shared@here.example" in found.fix
 
 
 _JSON = st.recursive(

@@ -4,7 +4,7 @@ import re
 
 from pillarbox.errors import AddressError, DirectoryError
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.oauth.clouds import CLOUDS, Cloud
+from pillarbox.oauth.clouds import CLOUDS, NO_UPLOADS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
 from pillarbox.route import Capture, HopCaps, Microsoft365, Reject, Route, SmartHost, TlsMode
 
@@ -80,6 +80,11 @@ def _check_microsoft365(hop: Microsoft365, mailboxes: list[str]) -> None:
     _check_host(hop.smtp_host, hop.port)
     if hop.way.is_graph:
         _check_graph(hop)
+        if len(mailboxes) > 1 and hop.sign_in.flow.is_for_a_person:
+            raise DirectoryError(
+                "by Graph a person sends by his own mailbox only: a pool needs an application"
+                " (--client-secret-file or --certificate), or --way smtp"
+            )
     sign_in = hop.sign_in
     if not sign_in.is_microsoft:
         raise DirectoryError("Microsoft 365 has no token URL: say authority and tenant id")
@@ -94,6 +99,9 @@ def _check_microsoft365(hop: Microsoft365, mailboxes: list[str]) -> None:
 def _check_graph(hop: Microsoft365) -> None:
     if hop.cloud is Cloud.HVE:
         raise DirectoryError("High Volume Email has no Graph: use --way smtp")
+    facts = CLOUDS[hop.cloud]
+    if hop.way.has_drafts and not facts.has_upload_sessions:
+        raise DirectoryError(f"{facts.title}: {NO_UPLOADS}")
     if not _GRAPH_ROOT.fullmatch(hop.graph_root):
         raise DirectoryError(f"{hop.graph_root!r} is not like https://graph.microsoft.com")
 

@@ -2,7 +2,6 @@
 
 Each kind of failure has a reply that stands for it in queue, trace and DSN, where the next hop
 itself said nothing that could stand there, a cause, and a fix that names the setting to change.
-
 Codes: RFC 3463, RFC 5321 4.2; those of refused content RFC 6152 3, RFC 6531 3.2, RFC 1870 6.
 """
 

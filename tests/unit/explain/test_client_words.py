@@ -26,6 +26,8 @@ _BY_GRAPH = {
     FailureKind.REQUEST_PUT_OFF,
     FailureKind.HEADER_NOT_TAKEN,
     FailureKind.SIZE_NOT_TAKEN,
+    FailureKind.PARTS_NOT_TAKEN,
+    FailureKind.DRAFT_DENIED,
 }
 """Never of a client."""
 

@@ -117,10 +117,8 @@ def test_defect_5_every_message_has_its_trace(aftermath: Aftermath) -> None:
     assert ends[aftermath.refused_id] == ["failed"]
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_defect_5_retry_after_is_waited_for(bridge: Bridge, form: str) -> None:
+def test_defect_5_retry_after_is_waited_for(bridge: Bridge) -> None:
     """The next request does not come sooner than the last answer has asked for."""
-    bridge.emulator.world.switches.change({"retry_after": form})
     headers = {"Retry-After": "2"}
     bridge.order(service="graph", stage="request", status=429, headers=headers)
 
@@ -172,13 +170,15 @@ def _plain(user: str, password: str) -> str:
 
 
 def test_defect_7_a_password_check_stops_no_other_session(bridge: Bridge) -> None:
-    """While hashes are made, another session gets its answer."""
+    """While hashes are made, another session gets its answers: were they made in between, there
+    would be no more of them than logins."""
     guessers = [_connect(bridge, f"127.0.7.{number + 1}") for number in range(LOGINS)]
     sockets = [guesser.sock for guesser in guessers if guesser.sock is not None]
     with bridge.client() as other:
         for number, guesser in enumerate(guessers):
             guesser.putcmd("AUTH", f"PLAIN {_plain(f'nobody{number}@sender.example', 'a guess')}")
-        assert other.noop()[0] == 250
+        for _ in range(4 * LOGINS):
+            assert other.noop()[0] == 250
         answered, _, _ = select.select(sockets, [], [], 0)
 
     assert len(answered) < LOGINS

@@ -1,13 +1,13 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long soak fuzz crash bench instructions
+.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench instructions
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
 	@echo "make test    check the code and run all tests (as root it installs what they need)"
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
-	@echo "make long    floods at full size, slow clients in real time: half an hour"
+	@echo "make long    floods at full size, slow clients and limits in real time: an hour and a half"
 	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
 	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
 	@echo "make instructions"
@@ -15,6 +15,9 @@ help:
 	@echo "make fuzz    feed random octets to all that reads them, 10 minutes each"
 	@echo "make crash   kill the service a thousand times and judge what became of the mail: two hours;"
 	@echo "             PILLARBOX_CRASH_KILLS=20 for minutes, PILLARBOX_CRASH_SEED=... to repeat"
+	@echo "make crash-m365"
+	@echo "             10,000 messages by Microsoft 365, played, through all that goes wrong there and"
+	@echo "             kills: half an hour; PILLARBOX_CRASH_MESSAGES=1000 for minutes"
 	@echo "make bench   compare with Postfix, five to ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
 
 run:
@@ -59,6 +62,10 @@ crash:
 	@command -v cc >/dev/null || \
 		{ echo "make crash: a C compiler is missing: apt-get install gcc libc6-dev" >&2; exit 1; }
 	@.venv/bin/pytest -m crash -s -p no:randomly tests/crash
+
+crash-m365:
+	@scripts/venv.sh dev
+	@.venv/bin/pytest -m crash -s -p no:randomly tests/crash/test_microsoft365.py
 
 bench:
 	@scripts/venv.sh dev

@@ -1,7 +1,8 @@
 """A campaign: load, faults, the end of all faults, a drain, and the verdict on the ledger.
 
 A seed decides what clients send, what the sink does and when it is struck; the report names it.
-PILLARBOX_CRASH_SEED gives one, PILLARBOX_CRASH_KILLS the number of kills.
+PILLARBOX_CRASH_SEED gives one, PILLARBOX_CRASH_KILLS the number of kills; where a campaign counts
+by messages, PILLARBOX_CRASH_MESSAGES.
 """
 
 import os
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +32,7 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 3.0
 # Taken out of the environment: the command line refuses a name of ours that is no option.
 _SEED = os.environ.pop("PILLARBOX_CRASH_SEED", "")
 _KILLS = os.environ.pop("PILLARBOX_CRASH_KILLS", "")
+_MESSAGES = os.environ.pop("PILLARBOX_CRASH_MESSAGES", "")
 
 
 def seed_of_run() -> str:
@@ -43,6 +45,11 @@ def number_of_kills(usual: int) -> int:
     return int(_KILLS or usual)
 
 
+def messages_to_send(usual: int) -> int:
+    """That of the environment, else the usual one."""
+    return int(_MESSAGES or usual)
+
+
 def report(text: str) -> None:
     """Show a line of the report; `make crash` does not capture it."""
     sys.stdout.write(f"\n{text}\n")
@@ -50,14 +57,15 @@ def report(text: str) -> None:
 
 
 @dataclass(slots=True)
-class Campaign:
-    """The parties of one campaign and what they need."""
+class Trial:
+    """The parties of one campaign but for the next hop, and what they need. `reached` are the
+    moments at which a strike can wait to fall."""
 
     seed: str
     victim: Victim
-    sink: Sink
     ledger: Ledger
     moments: Moments
+    reached: Sequence[Moment] = field(default=tuple(Moment), kw_only=True)
 
     @property
     def rng(self) -> random.Random:
@@ -103,7 +111,7 @@ class Campaign:
             shoot()
 
         seconds = rng.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
-        moment = rng.choice(list(Moment)) if rng.random() < 0.5 else None
+        moment = rng.choice(self.reached) if rng.random() < 0.5 else None
         if moment is None:
             time.sleep(seconds)
             strike()
@@ -144,6 +152,13 @@ class Campaign:
         return text
 
 
+@dataclass(slots=True)
+class Campaign(Trial):
+    """A campaign whose mail goes to the sink."""
+
+    sink: Sink
+
+
 def share_within(starts: Sequence[Start], bar_seconds: float) -> float:
     """So many of the starts took no longer, but for the time in which others computed."""
     return sum(start.own_seconds <= bar_seconds for start in starts) / len(starts)
@@ -178,7 +193,7 @@ def campaign(folder: Path, seed: str, victim: Victim | None = None) -> Iterator[
     try:
         victim.set_up(sink.port)
         victim.start()
-        yield Campaign(seed, victim, sink, ledger, moments)
+        yield Campaign(seed, victim, ledger, moments, sink)
     finally:
         victim.stop()
         sink.close()

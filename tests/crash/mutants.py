@@ -7,6 +7,7 @@ ends the process with a message instead of running it unchanged.
 """
 
 import asyncio
+import random
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,8 @@ class Mutant(StrEnum):
     SYNCHRONOUS_OFF = "synchronous-off"
     SETTLE_BEFORE_REPLY = "settle-before-reply"
     FOLDER_NOT_SYNCED = "folder-not-synced"
+    GRAPH_BUSY_IS_TAKEN = "graph-busy-is-taken"
+    GRAPH_TAKEN_IS_BUSY = "graph-taken-is-busy"
 
 
 def environment_of(mutant: Mutant) -> Mapping[str, str]:
@@ -45,6 +48,10 @@ def become(mutant: Mutant) -> None:
             _settle_before_reply()
         case Mutant.FOLDER_NOT_SYNCED:
             _leave_folder_unsynced()
+        case Mutant.GRAPH_BUSY_IS_TAKEN:
+            _read_graph({503: 202}, 1.0)
+        case Mutant.GRAPH_TAKEN_IS_BUSY:
+            _read_graph({202: 503}, 0.1)
 
 
 def _ack_before_commit() -> None:
@@ -111,6 +118,22 @@ def _leave_folder_unsynced() -> None:
     import pillarbox.files
 
     _replace(pillarbox.files, "sync_folder", lambda _folder: None)
+
+
+def _read_graph(statuses: Mapping[int, int], share: float) -> None:
+    """A share of the answers with these statuses counts as if it had another one."""
+    from pillarbox.delivery.courier import AttemptResult
+    from pillarbox.delivery.graph_answer import GraphResults
+    from pillarbox.net.https import Answer
+
+    of_answer = GraphResults.of_answer
+
+    def of_another(self: GraphResults, answer: Answer) -> AttemptResult:
+        if answer.status in statuses and random.random() < share:
+            answer = Answer(statuses[answer.status], answer.headers, answer.text)
+        return of_answer(self, answer)
+
+    _replace(GraphResults, "of_answer", of_another)
 
 
 def _replace(owner: Any, name: str, value: object) -> None:

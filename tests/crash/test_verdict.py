@@ -72,6 +72,10 @@ BROKEN: dict[str, tuple[Fate, Sequence[Event]]] = {
         Fate.DUPLICATE,
         (sent(ONE), final(250), got(ONE), kill(1.5, 3), got(ONE, 4), got(ONE, 5)),
     ),
+    "second copy, its own reply lost": (
+        Fate.DUPLICATE,
+        (sent(ONE), final(250), got(ONE), got(ONE, 2), Fault("reply lost", 2, "m", at=2)),
+    ),
     "reply lost for another message": (
         Fate.DUPLICATE,
         (
@@ -115,6 +119,18 @@ def test_held_mail_is_not_lost() -> None:
 
     assert verdict.failures == []
     assert verdict.fates == {Fate.HELD: 1}
+
+
+def test_the_report_tells_what_explains_further_copies() -> None:
+    """Fault by fault: what befell the message itself first."""
+    lost = Fault("reply lost", 1, "m", at=1)
+    begun: Sequence[Event] = (sent(ONE), final(250), got(ONE), lost)
+    story = (*begun, got(ONE, 4), kill(4.5, 6), got(ONE, 7))
+
+    verdict = judge(story)
+
+    assert verdict.failures == []
+    assert "2 copies beyond the first (1 by kill, 1 by reply lost);" in str(verdict)
 
 
 def test_the_report_bounds_the_loss() -> None:

@@ -57,6 +57,8 @@ class Verdict:
     fates: Counter[Fate] = field(default_factory=Counter)
     failures: list[tuple[Fate, str, str]] = field(default_factory=list)
     copies_beyond_first: int = 0
+    excuses: Counter[str] = field(default_factory=Counter)
+    """The kinds of faults that explain them."""
     slowest_seconds: float = 0.0
     """The longest time from an acknowledgement to the first copy or report."""
 
@@ -69,11 +71,13 @@ class Verdict:
     def __str__(self) -> str:
         fates = ", ".join(f"{self.fates[fate]} {fate}" for fate in Fate if self.fates[fate])
         faults = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+        excuses = ", ".join(f"{count} by {kind}" for kind, count in sorted(self.excuses.items()))
         total = sum(self.faults.values())
         bound = f"{3 / total:.2g} a fault (95 %)" if total else "no fault, no bound"
         return (
             f"{self.messages} messages, {self.acknowledged} acknowledged; faults: {faults}; "
-            f"recipients: {fates}; {self.copies_beyond_first} copies beyond the first; "
+            f"recipients: {fates}; {self.copies_beyond_first} copies beyond the first"
+            f"{f' ({excuses})' if excuses else ''}; "
             f"loss at most {bound}; longest way {self.slowest_seconds:.1f} s"
         )
 
@@ -182,15 +186,18 @@ def _judge_copies(
     if len({report.report_id for report in told}) > 1:
         # A report is made once, in the transaction that ends its recipient.
         verdict.count(Fate.DUPLICATE, uuid, recipient)
-    faults = [*everywhere, *story.faults]
+    faults = [*story.faults, *everywhere]
     for copies in ([copy.at for copy in got], [report.at for report in told]):
         verdict.copies_beyond_first += max(len(copies) - 1, 0)
         for first, second in pairwise(copies):
-            if not any(_excuses(fault, first, second) for fault in faults):
+            excuse = next((one for one in faults if _excuses(one, first, second)), None)
+            if excuse is None:
                 verdict.count(Fate.DUPLICATE, uuid, recipient)
+            else:
+                verdict.excuses[excuse.kind] += 1
 
 
 def _excuses(fault: Fault, first: float, second: float) -> bool:
     """Whether a fault explains a second copy: the first had come, or still came, when it struck,
-    and could not have been recorded yet."""
-    return fault.at <= min(first + SETTLE_SECONDS, second) and fault.until >= first
+    and could not have been recorded yet. What befell the second copy does not explain it."""
+    return fault.at <= first + SETTLE_SECONDS and fault.at < second and fault.until >= first

@@ -7,7 +7,7 @@ help:
 	@echo "make test    check the code and run all tests (as root it installs what they need)"
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
-	@echo "make long    floods at full size, slow clients and limits in real time: an hour and a half"
+	@echo "make long    floods at full size, slow clients and limits in real time: an hour"
 	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
 	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
 	@echo "make instructions"

@@ -1,12 +1,13 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench instructions
+.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench instructions pyright
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
 	@echo "make test    check the code and run all tests (as root it installs what they need)"
 	@echo "make check   ruff, mypy, layers"
 	@echo "make fmt     format the code"
+	@echo "make pyright check the examples of the library with pyright, strict (it needs Node)"
 	@echo "make long    floods at full size, slow clients and limits in real time: an hour"
 	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
 	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
@@ -35,6 +36,11 @@ check:
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/pytest -q tests/test_layers.py
+
+pyright:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input pyright
+	.venv/bin/pyright -p examples/client
 
 fmt:
 	@scripts/venv.sh dev

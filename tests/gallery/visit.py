@@ -8,8 +8,8 @@ from tests.gallery.exhibits import Domain, Exhibit
 from tests.gallery.server import serving
 from tests.support.mail_world import World, page
 
-from pillarbox.diagnosis.facts import Facts, Target
-from pillarbox.diagnosis.target import read_target
+from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.target import Target, read_target
 from pillarbox.doctor import Account, Tools, examine
 from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
 from pillarbox.doctor.talk import Means

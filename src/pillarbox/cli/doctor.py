@@ -19,8 +19,8 @@ from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.client.discovery import Options, discover
 from pillarbox.diagnosis.about_tokens import read_token
-from pillarbox.diagnosis.facts import Facts, Target
-from pillarbox.diagnosis.target import read_target
+from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.target import Target, read_target
 from pillarbox.doctor import Account, Tools, examine
 from pillarbox.doctor.domain import DomainRequest
 from pillarbox.net.tls import client_context

@@ -7,7 +7,8 @@ import click
 
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.diagnosis.domain_facts import DomainFacts
-from pillarbox.diagnosis.facts import Facts, Target
+from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
 from pillarbox.doctor.talk import Means
 from pillarbox.errors import DnsFailure

@@ -19,7 +19,7 @@ from pillarbox.client.links import (
 )
 from pillarbox.client.looping import AsyncWire, connect
 from pillarbox.client.options import Dsn
-from pillarbox.client.outgoing import Sendable, prepare
+from pillarbox.client.outgoing import Outgoing, Sendable, prepare
 from pillarbox.client.pooling import Book, Pace, Turn
 from pillarbox.client.results import SendResult
 from pillarbox.client.sending import Sending
@@ -61,6 +61,12 @@ class AsyncClient:
             )
         else:
             outgoing = prepare(message, sender=sender, recipients=recipients, dsn=dsn)
+        try:
+            return await self._send(outgoing)
+        finally:
+            outgoing.content.discard()
+
+    async def _send(self, outgoing: Outgoing) -> SendResult:
         sending = Sending(outgoing, await self._found())
         is_paced = False
         while sending.pending:

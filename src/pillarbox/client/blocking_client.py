@@ -19,7 +19,7 @@ from pillarbox.client.links import (
     pool_error,
 )
 from pillarbox.client.options import Dsn
-from pillarbox.client.outgoing import Sendable, prepare
+from pillarbox.client.outgoing import Outgoing, Sendable, prepare
 from pillarbox.client.pooling import Book, Pace, Turn
 from pillarbox.client.results import SendResult
 from pillarbox.client.sending import Sending
@@ -61,6 +61,12 @@ class Client:
         nobody was accepted.
         """
         outgoing = prepare(message, sender=sender, recipients=recipients, dsn=dsn)
+        try:
+            return self._send(outgoing)
+        finally:
+            outgoing.content.discard()
+
+    def _send(self, outgoing: Outgoing) -> SendResult:
         sending = Sending(outgoing, self._found())
         is_paced = False
         while sending.pending:

@@ -3,9 +3,9 @@
 What goes out has CRLF line ends alone (RFC 5321 2.3.8) and no Bcc, whatever the program gave.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from pillarbox.client.errors import ArgumentError
@@ -14,6 +14,9 @@ BLOCK_OCTETS = 256 * 1024
 """So much of a file is in memory at a time."""
 
 MAX_HEADER_OCTETS = 1024 * 1024
+
+_END_OF_HEADER = re.compile(rb"(?:\A|\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+"""An empty line, by whatever ends lines there."""
 
 _HIDDEN = (b"bcc:", b"resent-bcc:")
 
@@ -29,11 +32,18 @@ class Content:
     header: bytes
     file: IO[bytes] | None = None
     start: int = 0
+    is_ours: bool = False
+    """The file is a copy that nobody else knows."""
 
     @property
     def is_at_hand(self) -> bool:
         """Whether it is in memory."""
         return self.file is None
+
+    def discard(self) -> None:
+        """It is not needed any more."""
+        if self.is_ours and self.file is not None:
+            self.file.close()
 
     def blocks(self) -> Iterator[bytes]:
         """All of it, in pieces of about BLOCK_OCTETS. Raises OSError."""
@@ -56,25 +66,36 @@ def of_octets(octets: bytes) -> Content:
 def of_file(file: IO[bytes]) -> Content:
     """The content of a message in a binary file, from where it stands. One that can not be read
     twice is copied to a temporary file. Raises ArgumentError, OSError."""
-    if not file.seekable():
+    is_ours = not file.seekable()
+    if is_ours:
         file = _copied(file)
     start = file.tell()
-    head = bytearray()
-    while (block := file.read(BLOCK_OCTETS)) and _end_of_header(head) < 0:
-        if isinstance(block, str):
-            raise ArgumentError("a message file must be opened in binary mode", fix="open(…, 'rb')")
-        head += block
-        if len(head) > MAX_HEADER_OCTETS and _end_of_header(head) < 0:
-            raise ArgumentError("the header of the message has no end")
-    end = _end_of_header(head)
-    end = len(head) if end < 0 else end
-    header = without_bcc(_crlf(bytes(head[:end])))
+    head, end = _read_header(file)
+    header = without_bcc(_crlf(head[:end]))
     file.seek(start + end)
     size, is_ascii = len(header), header.isascii()
     for block in _with_crlf(file):
         size += len(block)
         is_ascii = is_ascii and block.isascii()
-    return Content(header, size, is_ascii, header, file, start + end)
+    return Content(header, size, is_ascii, header, file, start + end, is_ours)
+
+
+def _read_header(file: IO[bytes]) -> tuple[bytes, int]:
+    """The beginning of a file, and where in it the body begins."""
+    head = bytearray()
+    while True:
+        block = file.read(BLOCK_OCTETS)
+        if not isinstance(block, bytes):
+            raise ArgumentError("a message file must be opened in binary mode", fix="open(…, 'rb')")
+        head += block
+        found = _END_OF_HEADER.search(head)
+        # A CR at the very end may be half of a line end.
+        if found is not None and (found.end() < len(head) or not block):
+            return bytes(head), found.end()
+        if not block:
+            return bytes(head), len(head)
+        if len(head) > MAX_HEADER_OCTETS + BLOCK_OCTETS:
+            raise ArgumentError("the header of the message has no end")
 
 
 def split_header(content: bytes) -> tuple[bytes, bytes]:
@@ -100,18 +121,6 @@ def without_bcc(header: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _end_of_header(octets: bytearray) -> int:
-    """Where the body begins; -1 if not here."""
-    if octets.startswith((b"\n", b"\r\n")):
-        return octets.index(b"\n") + 1
-    ends = [
-        place + len(mark)
-        for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n")
-        if (place := octets.find(mark)) >= 0
-    ]
-    return min(ends, default=-1)
-
-
 def _crlf(octets: bytes) -> bytes:
     plain = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return plain.replace(b"\n", b"\r\n")
@@ -130,6 +139,8 @@ def _with_crlf(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _copied(file: IO[bytes]) -> IO[bytes]:
+    from tempfile import SpooledTemporaryFile
+
     copy: IO[bytes] = SpooledTemporaryFile(MAX_HEADER_OCTETS)  # noqa: SIM115 - ends with its owner
     while block := file.read(BLOCK_OCTETS):
         copy.write(block)

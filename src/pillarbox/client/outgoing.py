@@ -59,10 +59,14 @@ def prepare(
         senders, addresses = _named_in_octets(bytes(message), content, sender, given)
         return _outgoing(content, senders, addresses, dsn)
     if hasattr(message, "read"):
-        content = of_file(cast("IO[bytes]", message))
         if sender is None or given is None:
             raise ArgumentError("a message file needs sender= and recipients=")
-        return _outgoing(content, [sender], given, dsn)
+        content = of_file(cast("IO[bytes]", message))
+        try:
+            return _outgoing(content, [sender], given, dsn)
+        except ArgumentError:
+            content.discard()
+            raise
     made = message.build() if hasattr(message, "build") else message
     return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
 

@@ -1,6 +1,6 @@
 """What both clients are made of: arguments that were checked, and the settings of each session."""
 
-import secrets
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -97,7 +97,7 @@ class Setup:
             password="" if is_token else secret,
             token=Token(secret, server.host, server.port) if is_token else None,
             mechanisms=_mechanisms(auth),
-            scrambling=Scrambling(secrets.token_urlsafe(_NONCE_OCTETS), self.salted),
+            scrambling=Scrambling(os.urandom(_NONCE_OCTETS).hex(), self.salted),
             opportunistic=self.tls == "opportunistic",
             clear_login=_is_this_machine(peer),
         )

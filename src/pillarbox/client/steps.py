@@ -3,7 +3,6 @@ steps, which a wire carries out, blocking (client.blocking) or in an event loop 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -25,8 +24,7 @@ class Progress(NamedTuple):
     ended: Ended | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Write octets within `seconds`; where the server speaks before it took them, stop."""
 
     octets: bytes
@@ -35,28 +33,24 @@ class Write:
     """The time counts from now; else it goes on from the step before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """Wait for octets, for so many seconds."""
 
     seconds: float
     is_fresh: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class Peek:
     """Take what has come, without waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
+class Pull(NamedTuple):
     """The next block of content, out of a file: b"" at the end."""
 
     source: Iterator[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """Say these octets over another connection to the same server: what comes first there."""
 
     octets: bytes

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.hello import Hello
+from pillarbox.diagnosis.target import Target
 from pillarbox.explain.failures import Failure
 from pillarbox.mail.reply import Reply
 from pillarbox.publish.client_settings import Encryption
@@ -75,17 +76,6 @@ class Attempt:
     def last_heard(self) -> bytes:
         """What the server said in the stage that ended the attempt."""
         return self.steps[-1].heard if self.steps else b""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was asked about. `port` and `encryption` None leave it open; then all usual ones are
-    tried all the same, to tell a wrong one from a broken one."""
-
-    text: str
-    host: str
-    port: int | None = None
-    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)

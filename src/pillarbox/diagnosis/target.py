@@ -1,8 +1,8 @@
 """What people write when they mean a server: a host, a host and a port, a URL. Pure."""
 
-from urllib.parse import urlsplit
+import re
+from dataclasses import dataclass
 
-from pillarbox.diagnosis.facts import Target
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import domain_key
 from pillarbox.publish.client_settings import Encryption
@@ -16,27 +16,46 @@ _SCHEMES = {
 """Default port, and the encryption that the scheme insists on."""
 
 _SECURE_PORT = 465
+_MAX_PORT = 65_535
+
+_SERVER = re.compile(
+    r"(?:(?P<scheme>[^:/]*)://)?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/?#@\[\]]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was asked about. `port` and `encryption` None leave it open; then all usual ones are
+    tried all the same, to tell a wrong one from a broken one."""
+
+    text: str
+    host: str
+    port: int | None = None
+    encryption: Encryption | None = None
 
 
 def read_target(text: str) -> Target:
     """Read `host`, `host:port`, `[IPv6]:port`, or a URL with smtp, smtps, submission or
     submissions. Raises AddressError."""
-    scheme, mark, _ = text.partition("://")
-    try:
-        parts = urlsplit(text if mark else f"//{text}")
-        port = parts.port
-    except ValueError as exc:
-        raise AddressError(f"{text} names no server: {exc}") from exc
-    host = parts.hostname
-    if not host or parts.username is not None or parts.path not in ("", "/") or parts.query:
+    parts = _SERVER.fullmatch(text)
+    if parts is None or int(parts["port"] or 0) > _MAX_PORT:
         raise AddressError(f"{text} names no server: write HOST, HOST:PORT or smtp://HOST:PORT")
-    if mark and scheme.lower() not in _SCHEMES:
+    scheme, port = parts["scheme"], None if parts["port"] is None else int(parts["port"])
+    if scheme is not None and scheme.lower() not in _SCHEMES:
         raise AddressError(f"{scheme} is no scheme of mail submission: smtp, smtps, submission")
-    default, encryption = _SCHEMES[scheme.lower()] if mark else (None, None)
+    default, encryption = (None, None) if scheme is None else _SCHEMES[scheme.lower()]
     if port is not None and encryption is None:
         encryption = Encryption.TLS if port == _SECURE_PORT else Encryption.STARTTLS
-    return Target(text, _host(host), port or default, encryption)
+    host = _literal(parts["v6"]) if parts["v6"] else domain_key(parts["host"].rstrip("."))
+    return Target(text, host, port or default, encryption)
 
 
-def _host(host: str) -> str:
-    return host if ":" in host else domain_key(host.rstrip("."))
+def _literal(text: str) -> str:
+    import ipaddress
+
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError as exc:
+        raise AddressError(f"{text} is no IPv6 address") from exc

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pillarbox.diagnosis.about_tokens import read_token
-from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Target
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage
 from pillarbox.diagnosis.findings import working_doors
+from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.attempt import attempt, left_waiting
 from pillarbox.doctor.login import Account, Admission, admission
 from pillarbox.doctor.talk import Means, Place

@@ -5,13 +5,10 @@ not know paths with angle brackets (smtp.grammar) nor header fields, and it neve
 local part: `"a@b"@c` and `a%b@c` belong to c and to nobody else.
 """
 
-import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
-
-import idna
+from functools import cache, lru_cache
 
 from pillarbox.errors import AddressError
 
@@ -25,9 +22,13 @@ _MAX_TEXT = 1 + MAX_LOCAL_PART_OCTETS + MAX_DOMAIN_OCTETS
 _CACHED = 4096
 """Domains and addresses repeat from message to message; this bounds what is remembered of them."""
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]"
-_DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
-_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"')
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_DOT_STRING_ASCII = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_QUOTED_STRING_ASCII = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
+
+_UTEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]"
+_DOT_STRING = rf"{_UTEXT}+(?:\.{_UTEXT}+)*"
+_QUOTED_STRING = r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"'
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 # The underscore is in no host name of RFC 1123, but it is in the names of real devices.
@@ -39,11 +40,17 @@ _HOST_NAME = re.compile(
 # C0 and C1 controls, blanks and line separators, marks that reorder or hide text, surrogates; and
 # what Unicode calls default ignorable, since it does not show, but for joiners and variation
 # selectors, which words and emoji are written with.
-_DECEPTIVE = re.compile(
+_DECEPTIVE = (
     r"[\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200b"
     r"\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
+
+
+@cache
+def _wide(pattern: str) -> re.Pattern[str]:
+    """A pattern for all of Unicode: it takes milliseconds to compile, and is seldom needed."""
+    return re.compile(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ def parse_mailbox(text: str, *, smtputf8: bool = True) -> Mailbox:
 def _parse(text: str) -> Mailbox:
     if len(text) > _MAX_TEXT:
         raise AddressError("the address is too long")
-    pattern = _QUOTED_STRING if text.startswith('"') else _DOT_STRING
+    pattern = _quoted_string(text) if text.startswith('"') else _dot_string(text)
     match = pattern.match(text)
     if match is None or match.end() == len(text) or text[match.end()] != "@":
         raise AddressError("the address has no valid local part before an @")
@@ -107,8 +114,16 @@ def _parse(text: str) -> Mailbox:
     return Mailbox(local_part, domain)
 
 
+def _dot_string(text: str) -> re.Pattern[str]:
+    return _DOT_STRING_ASCII if text.isascii() else _wide(_DOT_STRING)
+
+
+def _quoted_string(text: str) -> re.Pattern[str]:
+    return _QUOTED_STRING_ASCII if text.isascii() else _wide(_QUOTED_STRING)
+
+
 def _check_local_part(local_part: str) -> None:
-    if _DECEPTIVE.search(local_part):
+    if _wide(_DECEPTIVE).search(local_part):
         raise AddressError("the local part has characters that do not show")
     if len(local_part.encode()) > MAX_LOCAL_PART_OCTETS:
         raise AddressError("the local part is longer than 64 octets")
@@ -122,7 +137,7 @@ def _mailbox_key(local_part: str, domain: str) -> str:
 def _local_key(local_part: str) -> str:
     if local_part.startswith('"'):
         content = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
-        if _DOT_STRING.fullmatch(content):
+        if _dot_string(content).fullmatch(content):
             # RFC 5321 4.1.2: the quotes are not part of the local part where it needs none.
             local_part = content
         else:
@@ -152,7 +167,10 @@ def domain_key(domain: str) -> str:
 
 
 def _to_ascii(domain: str) -> str:
-    if _DECEPTIVE.search(domain):
+    # Seldom needed, and a program that sends one message should begin quickly.
+    import idna
+
+    if _wide(_DECEPTIVE).search(domain):
         raise AddressError("the domain has characters that do not show")
     try:
         return idna.encode(domain, uts46=True).decode("ascii")
@@ -162,6 +180,8 @@ def _to_ascii(domain: str) -> str:
 
 def _literal_key(literal: str) -> str:
     """RFC 5321 4.1.3; tags other than IPv6 have never been registered."""
+    import ipaddress
+
     content = literal[1:-1]
     if not literal.endswith("]") or not content.isascii():
         raise AddressError("the address literal is not valid")

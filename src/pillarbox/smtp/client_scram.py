@@ -8,8 +8,6 @@ to prove that it knows it too. The client's part; channels are not bound. Pure.
     C: (nothing)
 """
 
-import hashlib
-import hmac
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
@@ -74,6 +72,9 @@ class ScramExchange:
             raise RemoteProtocolError("a login without the server's proof of the password")
 
     def _proof(self, said: bytes) -> bytes:
+        # Here and below: what most sessions do not need is not imported for them.
+        import hashlib
+
         parts = _FIRST.fullmatch(said)
         nonce = self._scrambling.nonce.encode()
         if parts is None or not parts["nonce"].startswith(nonce) or parts["nonce"] == nonce:
@@ -91,6 +92,8 @@ class ScramExchange:
         return final + b",p=" + b64encode(proof)
 
     def _salted(self, salt: bytes, iterations: int) -> bytes:
+        import hashlib
+
         kept = self._scrambling.salted
         salted = kept.get((salt, iterations))
         if salted is None:
@@ -103,6 +106,8 @@ class ScramExchange:
         if said.startswith(b"e="):
             # RFC 5802 section 7: an error; the refusal comes next, and nothing else may.
             return
+        import hmac
+
         if not hmac.compare_digest(said.partition(b",")[0], b"v=" + b64encode(self._signature)):
             raise RemoteProtocolError("a signature that does not fit the password")
         self._signature = b""
@@ -128,4 +133,6 @@ def _decoded(text: bytes) -> bytes:
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
+    import hmac
+
     return hmac.digest(key, message, "sha256")

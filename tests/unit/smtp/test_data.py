@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from tests.support.wire import cut, is_bare, read_data, unstuffed
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.smtp.data import BdatReader, DataReader, find_line_dot, has_bare_line_end
-from pillarbox.smtp.data_writer import DataWriter
+from pillarbox.smtp.data import BdatReader, DataReader, has_bare_line_end
+from pillarbox.smtp.data_writer import DataWriter, find_line_dot
 
 LIMIT = 60
 

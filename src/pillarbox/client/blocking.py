@@ -48,6 +48,16 @@ def connect(host: str, port: int, *, seconds: float) -> socket.socket:
     raise error
 
 
+def _pollers(connection: socket.socket) -> "tuple[select.poll, select.poll] | None":
+    """What waits for reading, and for reading or writing; None where the system has only select."""
+    if not hasattr(select, "poll"):
+        return None
+    reading, both = select.poll(), select.poll()
+    reading.register(connection, select.POLLIN)
+    both.register(connection, select.POLLIN | select.POLLOUT)
+    return reading, both
+
+
 class BlockingWire:
     """Carries out the steps of one session."""
 
@@ -57,6 +67,7 @@ class BlockingWire:
         self._peer: tuple[str, int] = connection.getpeername()[:2]
         self._deadline = 0.0
         self._is_broken = False
+        self._pollers = _pollers(connection)
 
     @property
     def local_address(self) -> str:
@@ -98,10 +109,10 @@ class BlockingWire:
             case Read():
                 if step.is_fresh:
                     self._deadline = time.monotonic() + step.seconds
-                return self._receive() if self._is_there(reading=True) else _TIMED_OUT
+                return self._receive() if self._is_there() else _TIMED_OUT
             case Peek():
                 self._deadline = 0.0
-                return self._receive() if self._is_there(reading=True) else Progress()
+                return self._receive() if self._is_there() else Progress()
             case Pull():
                 return Progress(next(step.source, b""))
             case Probe():
@@ -113,7 +124,7 @@ class BlockingWire:
             try:
                 view = view[self._socket.send(view) :]
             except BlockingIOError:
-                if not self._is_there(reading=True, writing=True):
+                if not self._is_there(writing=True):
                     return _TIMED_OUT
                 heard = self._receive()
                 if heard.came or heard.ended is not None:
@@ -133,15 +144,13 @@ class BlockingWire:
             return _CLOSED
         return Progress(came) if came else _CLOSED
 
-    def _is_there(self, *, reading: bool, writing: bool = False) -> bool:
-        """Wait until the socket can be read or written, up to the deadline."""
+    def _is_there(self, *, writing: bool = False) -> bool:
+        """Wait until the socket can be read, or also written, up to the deadline."""
         seconds = max(self._deadline - time.monotonic(), 0.0)
-        if not hasattr(select, "poll"):
-            readers, writers = [self._socket] * reading, [self._socket] * writing
-            return any(select.select(readers, writers, [], seconds))
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
-        return bool(poll.poll(seconds * 1000))
+        if self._pollers is None:
+            writers = [self._socket] if writing else []
+            return any(select.select([self._socket], writers, [], seconds))
+        return bool(self._pollers[writing].poll(seconds * 1000))
 
     def _probe(self, step: Probe) -> Progress:
         host, port = self._peer

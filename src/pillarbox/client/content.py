@@ -5,10 +5,11 @@ What goes out has CRLF line ends alone (RFC 5321 2.3.8) and no Bcc, whatever the
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
 
 from pillarbox.client.errors import ArgumentError
+from pillarbox.smtp.line_ends import has_bare_line_end
+from pillarbox.values import quick
 
 BLOCK_OCTETS = 256 * 1024
 """So much of a file is in memory at a time."""
@@ -21,7 +22,7 @@ _END_OF_HEADER = re.compile(rb"(?:\A|\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _HIDDEN = (b"bcc:", b"resent-bcc:")
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Content:
     """A message ready to be sent. `file` None: all of it is in `head`. Else `head` is the header
     block, and the rest follows in the file from `start` on."""
@@ -57,9 +58,11 @@ class Content:
 
 def of_octets(octets: bytes) -> Content:
     """The content of a message in memory."""
-    header, body = split_header(_crlf(octets))
-    header = without_bcc(header)
-    content = header + body
+    content = _crlf(octets)
+    header, body = split_header(content)
+    shown = without_bcc(header)
+    if shown is not header:
+        header, content = shown, shown + body
     return Content(content, len(content), content.isascii(), header)
 
 
@@ -122,6 +125,8 @@ def without_bcc(header: bytes) -> bytes:
 
 
 def _crlf(octets: bytes) -> bytes:
+    if not has_bare_line_end(octets):
+        return octets
     plain = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return plain.replace(b"\n", b"\r\n")
 

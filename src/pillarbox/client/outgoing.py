@@ -6,7 +6,6 @@ ASCII). A program's own message is trusted here; the server judges it.
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
@@ -16,6 +15,7 @@ from pillarbox.client.options import Dsn
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
+from pillarbox.values import quick
 
 if TYPE_CHECKING:
     from email.message import Message as EmailMessage
@@ -33,7 +33,7 @@ MAX_ENVID = 100
 """RFC 3461 section 4.4."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Outgoing:
     """A message ready for its transactions. `seven_bit` makes the same content without octets
     beyond ASCII in it, where that can be done."""

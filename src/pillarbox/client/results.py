@@ -1,8 +1,9 @@
 """What became of a message: one result for each recipient."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from pillarbox.values import quick
 
 
 class SendState(StrEnum):
@@ -16,7 +17,7 @@ class SendState(StrEnum):
     """The server got all of it, and its answer never came."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class RecipientResult:
     """What became of one recipient.
 
@@ -46,7 +47,7 @@ class RecipientResult:
         return f"{self.address}: {self.state.value}, {reply}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class SendResult:
     """What became of a message. `server` is "host:port"; `tls` is version and cipher, "" in the
     clear. `dsn`: the server took over what was asked about delivery reports."""

@@ -8,29 +8,15 @@ what ends a line can be made to disagree on what ends a message (SMTP smuggling)
 Octets are searched, counted and sliced as blocks; the readers remember at most four of them.
 """
 
-from io import IncrementalNewlineDecoder
-
 from pillarbox.explain.refusals import Refusal
-from pillarbox.smtp.data_writer import find_line_dot
+from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end
 
 _END = b"\r\n.\r\n"
 _LINE_DOT = b"\r\n."
 _CRLF = b"\r\n"
 
-_CLEAN = (None, "\r\n")
-"""What the line ends of a text may be: it has none, or all are CR LF."""
-
 _BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 """What may grow into the end with the next octets, longest first."""
-
-
-def has_bare_line_end(octets: bytes) -> bool:
-    """Whether a CR or LF stands alone in a piece of text that is whole."""
-    # Of all that Python offers this tells them apart in one pass and without a copy for each line:
-    # 0.7 ms for 1 MiB, where counting CR, LF and CRLF takes 2.3 ms.
-    decoder = IncrementalNewlineDecoder(None, translate=False)
-    decoder.decode(octets.decode("latin-1"), final=True)
-    return decoder.newlines not in _CLEAN
 
 
 class DataReader:

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from tests.support.wire import cut, is_bare, read_data, unstuffed
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.smtp.data import BdatReader, DataReader, has_bare_line_end
-from pillarbox.smtp.data_writer import DataWriter, find_line_dot
+from pillarbox.smtp.data import BdatReader, DataReader
+from pillarbox.smtp.data_writer import DataWriter
+from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end
 
 LIMIT = 60
 

@@ -43,7 +43,8 @@ def _route(service: Pillarbox, emulator: Emulator, domain: str, *words: str) -> 
         *(() if "--way" in words else ("--way", "graph")),
         *("--tenant-id", SAMPLE_TENANT, "--client-id", SAMPLE_APP, "--client-secret-file", "-"),
         *("--authority", emulator.authority_url, "--graph-url", emulator.graph_url),
-        *("--ca-file", str(emulator.ca_file), "--other-from", "rewrite", "--per-minute", "none"),
+        *("--ca-file", str(emulator.ca_file), "--per-minute", "none"),
+        *(() if "--other-from" in words else ("--other-from", "rewrite")),
         *words,
         stdin=f"{SAMPLE_SECRET}\n",
     )
@@ -139,3 +140,24 @@ def test_a_large_message_goes_as_a_draft_and_a_lost_answer_makes_no_copy(
     assert part.get_payload(decode=True) == scan
     assert (drafts, arrived.is_answered) == (0, False)
     assert arrived.arrival.recipients == ("a@draft.example",)
+
+
+def test_a_report_comes_by_a_mailbox_that_may_send_nothing_else(service: Pillarbox) -> None:
+    """As mail of the mailbox: From mailer-daemon it would be refused, and nobody would know."""
+    with emulator_in_background() as emulator:
+        _route(service, emulator, "fails.example")
+        reports = _route(service, emulator, "sender.example", "--other-from", "refuse")
+        text = f"From: {SENDER}\r\nTo: else@fails.example\r\nSubject: Lost\r\n\r\nHello\r\n"
+        with _client(service) as client:
+            client.sendmail(SENDER, "a@fails.example", text)
+
+        wait_until(lambda: emulator.world.messages.all(), SECONDS, "the report")
+        [report] = emulator.world.messages.all()
+        service.admin("route", "remove", reports)
+
+    read = message_from_bytes(report.seen, policy=SMTP)
+    assert report.arrival.recipients == (SENDER,)
+    assert read["From"] == f"Mail Delivery System <{SAMPLE_MAILBOX}>"
+    assert (read["Reply-To"], read["Auto-Submitted"]) == (None, "auto-replied")
+    assert read.get_content_type() == "multipart/report"
+    assert b"else@fails.example" in report.seen

@@ -8,7 +8,7 @@ from pillarbox.delivery.graph import GraphCourier
 from pillarbox.delivery.mailbox import MailboxCourier
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
-from pillarbox.route import Capture, Microsoft365, NextHop, OtherFrom, Reject, SmartHost
+from pillarbox.route import Capture, Microsoft365, NextHop, Reject, SmartHost
 
 
 class Couriers:
@@ -23,10 +23,7 @@ class Couriers:
             case SmartHost():
                 return SmtpCourier(next_hop, self._settings)
             case Microsoft365():
-                courier = self._to_microsoft(next_hop)
-                if next_hop.other_from is OtherFrom.REWRITE:
-                    return MailboxCourier(next_hop, courier)
-                return courier
+                return MailboxCourier(next_hop, self._to_microsoft(next_hop))
             case Capture():
                 return capture_courier()
             case Reject(text=text):

@@ -1,5 +1,6 @@
 """Delivery by a mailbox that may not use every From address: the message becomes one of the
-mailbox, on its way out, where the route asks for that."""
+mailbox, on its way out, where the route asks for that. Reports that Pillarbox makes always do: it
+is nobody's mailbox that writes them, and who waits for one can not be told to set another From."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pillarbox.mail.from_rewrite import rewrite_from
 from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.message import scan_header
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
-from pillarbox.route import Microsoft365
+from pillarbox.route import Microsoft365, OtherFrom
 
 MAX_HEAD_OCTETS = 2 * 1024 * 1024
 """Longer header blocks are not taken from clients by far; what has none within this stays."""
@@ -20,7 +21,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class MailboxCourier:
-    """Courier that makes each message one of its mailbox and gives it to another courier."""
+    """Courier that makes messages such of its mailbox, and gives them to another courier."""
 
     def __init__(self, hop: Microsoft365, courier: Courier) -> None:
         self._hop = hop
@@ -38,7 +39,8 @@ class MailboxCourier:
         content: ContentSource,
     ) -> AttemptResult:
         """See Courier."""
-        message, content = await as_mailbox(self._hop, message, content)
+        if self._hop.other_from is OtherFrom.REWRITE or _is_ours(message):
+            message, content = await as_mailbox(self._hop, message, content)
         return await self._courier.attempt(message, recipients, content)
 
     async def close(self) -> None:
@@ -67,7 +69,7 @@ async def as_mailbox(
     head, rest = begun[: end + 2], begun[end + 2 :]
     if _is_allowed(hop, head):
         return message, content
-    new = rewrite_from(head, hop.mailbox)
+    new = rewrite_from(head, hop.mailbox, names_author=not _is_ours(message))
     size = message.size_octets - len(head) + len(new)
     if message.content is not None:
         return replace(message, prefix=new, content=rest, size_octets=size), content
@@ -77,6 +79,10 @@ async def as_mailbox(
     chunks = message.chunks - read + 1
     source = _Rest(content, rest, read - 1)
     return replace(message, prefix=new, chunks=chunks, size_octets=size), source
+
+
+def _is_ours(message: SpooledMessage) -> bool:
+    return message.account_id is None
 
 
 def _is_allowed(hop: Microsoft365, head: bytes) -> bool:

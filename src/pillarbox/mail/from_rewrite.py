@@ -14,10 +14,11 @@ _FIELD_ENDS = re.compile(rb"(?<=\r\n)(?![ \t])")
 _DROPPED = frozenset({b"from", b"sender"})
 
 
-def rewrite_from(head: bytes, mailbox: str) -> bytes:
+def rewrite_from(head: bytes, mailbox: str, *, names_author: bool = True) -> bytes:
     """The header block `head`, which ends with its last line, as a message of `mailbox`.
 
-    The display name stays. A Reply-To that is there stays, too: it says already where answers go.
+    The display name stays. A Reply-To that is there stays, too: it says already where answers go;
+    without one it is the author, unless `names_author` is False.
     """
     fields = [field for field in _FIELD_ENDS.split(head) if field]
     names = [field.partition(b":")[0].strip().lower() for field in fields]
@@ -30,7 +31,7 @@ def rewrite_from(head: bytes, mailbox: str) -> bytes:
             is_written = True
             body = field.partition(b":")[2]
             made.append(b"From: %b<%b>\r\n" % (_display(body), mailbox.encode()))
-            if b"reply-to" not in names:
+            if names_author and b"reply-to" not in names:
                 made.append(b"Reply-To:" + body)
     return b"".join(made)
 

@@ -91,6 +91,15 @@ async def test_a_report_keeps_its_null_reverse_path() -> None:
     assert changed.envelope.reverse_path is None
 
 
+async def test_a_report_of_ours_is_mail_of_the_mailbox() -> None:
+    """Nobody answers it: it has no Reply-To."""
+    made = message(HEAD + BODY, reverse_path=None)
+    made.account_id = None
+
+    head = NEW_HEAD.partition(b"Reply-To")[0]
+    assert await _sent(made, Chunks()) == head + BODY
+
+
 async def test_content_that_can_not_be_read_is_no_message() -> None:
     """The attempt is made again when the store is back."""
     made, _ = stored(HEAD, BODY)

@@ -20,12 +20,14 @@ from pillarbox.emulate.config import (
     SAMPLE_APP,
     SAMPLE_MAILBOX,
     SAMPLE_SECRET,
+    SAMPLE_SHARED,
     SAMPLE_TENANT,
     EmulatorConfig,
     Limits,
 )
 from pillarbox.emulate.emulator import Emulator
 from pillarbox.emulate.faults import Action, Fault, Stage
+from pillarbox.emulate.messages import Message
 
 SECONDS = 90.0
 
@@ -39,7 +41,8 @@ def quick_retries(service: Pillarbox) -> None:
 def _route(service: Pillarbox, emulator: Emulator, domain: str, *words: str) -> str:
     """Mail for this domain goes by Graph, as mail of the sample mailbox."""
     said = service.admin_json(
-        *("route", "add", "--microsoft365", SAMPLE_MAILBOX, "--to", domain),
+        *("route", "add", "--to", domain),
+        *(() if "--microsoft365" in words else ("--microsoft365", SAMPLE_MAILBOX)),
         *(() if "--way" in words else ("--way", "graph")),
         *("--tenant-id", SAMPLE_TENANT, "--client-id", SAMPLE_APP, "--client-secret-file", "-"),
         *("--authority", emulator.authority_url, "--graph-url", emulator.graph_url),
@@ -161,3 +164,60 @@ def test_a_report_comes_by_a_mailbox_that_may_send_nothing_else(service: Pillarb
     assert (read["Reply-To"], read["Auto-Submitted"]) == (None, "auto-replied")
     assert read.get_content_type() == "multipart/report"
     assert b"else@fails.example" in report.seen
+
+
+def test_a_pool_spreads_and_each_mailbox_has_its_own_limits(service: Pillarbox) -> None:
+    """Four requests at once and no more for each of two mailboxes, of mail that is all there."""
+    count = 60
+    limits = Limits(messages=1000, graph_seconds=0.3)
+    with emulator_in_background(EmulatorConfig(limits=limits)) as emulator:
+        pool = ("--microsoft365", f"{SAMPLE_MAILBOX},{SAMPLE_SHARED}")
+        _route(service, emulator, "pool.example", *pool)
+        service.admin("account", "hold", SENDER)
+        _send(service, "pool.example", count)
+        service.admin("account", "release", SENDER)
+
+        messages = emulator.world.messages
+        wait_until(lambda: len(messages.all()) >= count, SECONDS, "all messages")
+        arrived = messages.all()
+        statistics = [emulator.world.statistics[one] for one in (SAMPLE_MAILBOX, SAMPLE_SHARED)]
+
+    mailboxes = Counter(one.arrival.mailbox for one in arrived)
+    assert len({one.arrival.recipients for one in arrived}) == len(arrived) == count
+    assert set(mailboxes) == {SAMPLE_MAILBOX, SAMPLE_SHARED}
+    assert min(mailboxes.values()) >= count // 5
+    assert [one.most_parallel_requests for one in statistics] == [4, 4]
+    assert [one.throttled for one in statistics] == [0, 0]
+    for one in arrived:
+        assert f"<{one.arrival.mailbox}>".encode() in one.seen
+
+
+@pytest.mark.parametrize("way", ["graph", "graph-or-draft"])
+def test_a_person_who_signed_in_sends_by_graph(service: Pillarbox, way: str) -> None:
+    """With a code once; then with the refresh token, also after the first token has ended."""
+    domain = f"{way}.person.example"
+    with emulator_in_background(EmulatorConfig(limits=Limits(token_seconds=5))) as emulator:
+        said = service.admin_json(
+            *("route", "add", "--microsoft365", SAMPLE_MAILBOX, "--way", way, "--to", domain),
+            *("--tenant-id", SAMPLE_TENANT, "--client-id", SAMPLE_APP, "--device-code"),
+            *("--authority", emulator.authority_url, "--graph-url", emulator.graph_url),
+            *("--ca-file", str(emulator.ca_file), "--other-from", "rewrite"),
+        )
+        [checked] = service.admin_json("m365", "check", said["id"])
+        first = _arrives(service, emulator, domain, 1)
+        wait_until(lambda: emulator.world.clock() > first.accepted_at + 5, SECONDS, "its end")
+        second = _arrives(service, emulator, domain, 2)
+        service.admin("route", "remove", said["id"])
+
+    assert all(step["ok"] for step in checked["steps"])
+    for one in (first, second):
+        assert (one.arrival.login, one.arrival.mailbox) == (SAMPLE_MAILBOX, SAMPLE_MAILBOX)
+        assert one.arrival.way == "graph"
+
+
+def _arrives(service: Pillarbox, emulator: Emulator, domain: str, count: int) -> Message:
+    """Send one more message; the last one of so many."""
+    _send(service, domain, 1)
+    messages = emulator.world.messages
+    wait_until(lambda: len(messages.all()) >= count, SECONDS, "the message")
+    return messages.all()[-1]

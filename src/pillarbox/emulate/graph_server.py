@@ -147,8 +147,9 @@ class GraphServer:
         """Raises GraphError unless the token has this permission for this mailbox."""
         access, mailbox = call.access, call.owner.mailbox
         if access.user:
-            is_his = access.user in (mailbox.address, *mailbox.delegates)
-            has = is_his and permission in access.scopes
+            is_his = access.user == mailbox.address
+            is_open = is_his or access.user in mailbox.delegates
+            has = is_open and (permission if is_his else f"{permission}.Shared") in access.scopes
         else:
             app = self._world.app(call.owner.tenant, access.app_id)
             has = app is not None and permission in access.roles

@@ -86,6 +86,18 @@ async def test_a_user_sends_as_me() -> None:
     assert answer.status_code == 202
 
 
+@pytest.mark.parametrize(("scope", "status"), [("Mail.Send", 403), ("Mail.Send.Shared", 202)])
+async def test_a_user_in_a_shared_mailbox_needs_another_permission(scope: str, status: int) -> None:
+    """Beside full access to it."""
+    claims = {"upn": SAMPLE_MAILBOX, "scp": scope, "roles": []}
+    path = f"/v1.0/users/{SAMPLE_SHARED}/sendMail"
+
+    async with emulating() as emulator, graph(emulator, **claims) as http:
+        answer = await send(http, MIME.replace(b"printer@", b"alerts@"), path)
+
+    assert answer.status_code == status
+
+
 @pytest.mark.parametrize(
     ("claims", "path", "status", "code"),
     [

@@ -117,32 +117,50 @@ def test_everything_arrives_and_only_a_lost_answer_makes_a_copy(service: Pillarb
     assert emulator.world.statistics[SAMPLE_MAILBOX].most_parallel_requests <= 4
 
 
-def test_a_large_message_goes_as_a_draft_and_a_lost_answer_makes_no_copy(
-    service: Pillarbox,
-) -> None:
-    """Out of the store, through two attempts; the second one finds what the first one sent."""
+SCAN = random.Random(1).randbytes(4_000_000)
+
+
+def _send_scan(service: Pillarbox, domain: str) -> None:
+    """A message with a file of 4 MB."""
     letter = EmailMessage(policy=SMTP)
-    letter["From"], letter["To"], letter["Subject"] = SENDER, "a@draft.example", "Scan"
+    letter["From"], letter["To"], letter["Subject"] = SENDER, f"a@{domain}", "Scan"
     letter.set_content("Your scan")
-    scan = random.Random(1).randbytes(4_000_000)
-    letter.add_attachment(scan, maintype="application", subtype="pdf", filename="scan.pdf")
+    letter.add_attachment(SCAN, maintype="application", subtype="pdf", filename="scan.pdf")
+    with _client(service) as client:
+        client.sendmail(SENDER, f"a@{domain}", letter.as_bytes())
+
+
+def _scan_of(message: Message) -> object:
+    read = message_from_bytes(message.seen, policy=SMTP)
+    [part] = [part for part in read.walk() if part.get_filename() == "scan.pdf"]
+    return part.get_payload(decode=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"), [(Stage.REQUEST, "/upload"), (Stage.TAKEN, "")], ids=["upload", "sent"]
+)
+def test_a_kill_loses_no_large_message_and_makes_no_copy(
+    service: Pillarbox, stage: Stage, path: str
+) -> None:
+    """In the middle of the upload, and while the answer is due: one message, and no draft."""
+    domain = f"{stage.value}.kill.example"
     with emulator_in_background() as emulator:
-        fault = Fault(service="graph", stage=Stage.TAKEN, action=Action.CUT)
+        fault = Fault(service="graph", stage=stage, action=Action.HANG, path=path)
         emulator.world.faults.order(fault)
-        _route(service, emulator, "draft.example", "--way", "graph-or-draft")
-        with _client(service) as client:
-            client.sendmail(SENDER, "a@draft.example", letter.as_bytes())
+        route = _route(service, emulator, domain, "--way", "graph-or-draft")
+        _send_scan(service, domain)
+        wait_until(lambda: emulator.world.faults.hits, SECONDS, "the request that hangs")
+        service.kill()
+        service.start()
 
         wait_until(lambda: emulator.world.messages.all(), SECONDS, "the message")
         wait_until(lambda: not service.admin_json("queue", "list"), SECONDS, "an empty queue")
+        service.admin("route", "remove", route)
         [arrived] = emulator.world.messages.all()
         drafts = emulator.drafts
 
-    read = message_from_bytes(arrived.seen, policy=SMTP)
-    [part] = [part for part in read.walk() if part.get_filename() == "scan.pdf"]
-    assert part.get_payload(decode=True) == scan
-    assert (drafts, arrived.is_answered) == (0, False)
-    assert arrived.arrival.recipients == ("a@draft.example",)
+    assert _scan_of(arrived) == SCAN
+    assert (drafts, arrived.arrival.recipients) == (0, (f"a@{domain}",))
 
 
 def test_a_report_comes_by_a_mailbox_that_may_send_nothing_else(service: Pillarbox) -> None:

@@ -6,7 +6,7 @@ trickles gets no more time than one that is silent.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -55,11 +55,9 @@ async def request(
             httpx2.AsyncClient(verify=context, timeout=seconds) as client,
             client.stream(method, url, content=content, params=params, headers=sent) as response,
         ):
-            octets = bytearray()
-            async for piece in response.aiter_bytes():
-                octets += piece
-                if len(octets) > MAX_ANSWER_OCTETS:
-                    raise HttpsFailed("the answer has no end")
+            octets = await read_body(response.aiter_bytes(), MAX_ANSWER_OCTETS)
+            if octets is None:
+                raise HttpsFailed("the answer has no end")
             text = octets.decode("utf-8", "replace")
             return Answer(response.status_code, dict(response.headers), text)
     except TimeoutError as exc:
@@ -69,11 +67,27 @@ async def request(
         raise HttpsFailed(_reason(exc)) from exc
 
 
+async def read_body(pieces: AsyncIterator[bytes], limit_octets: int) -> bytes | None:
+    """All of a body; None where it is longer."""
+    octets = bytearray()
+    async for piece in pieces:
+        octets += piece
+        if len(octets) > limit_octets:
+            return None
+    return bytes(octets)
+
+
+def causes(exc: BaseException) -> Iterator[BaseException]:
+    """An error and what is behind it, the innermost last."""
+    inner: BaseException | None = exc
+    while inner is not None:
+        yield inner
+        inner = inner.__cause__ or inner.__context__
+
+
 def _reason(exc: BaseException) -> str:
     """What is behind an error: the innermost cause that the system or OpenSSL named."""
-    inner = exc
-    while (below := inner.__cause__ or inner.__context__) is not None:
-        inner = below
+    *_, inner = causes(exc)
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message}"
     if isinstance(inner, ssl.SSLError):

@@ -11,7 +11,7 @@ import httpx2
 
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
-from pillarbox.net.https import MAX_ANSWER_OCTETS, Answer
+from pillarbox.net.https import MAX_ANSWER_OCTETS, Answer, causes, read_body
 from pillarbox.net.tls import hop_failure
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -71,11 +71,9 @@ class HttpsSession:
         )
         try:
             async with asyncio.timeout(self._total_seconds), asked as got:
-                octets = bytearray()
-                async for piece in got.aiter_bytes():
-                    octets += piece
-                    if len(octets) > MAX_ANSWER_OCTETS:
-                        return Failure(FailureKind.CONFIRMATION_LOST, "the answer has no end")
+                octets = await read_body(got.aiter_bytes(), MAX_ANSWER_OCTETS)
+                if octets is None:
+                    return Failure(FailureKind.CONFIRMATION_LOST, "the answer has no end")
         except _NOT_SENT as exc:
             return _not_connected(exc)
         except httpx2.InvalidURL:
@@ -96,14 +94,12 @@ class HttpsSession:
 
 def _not_connected(exc: BaseException) -> Failure:
     """What is behind an error of connecting: the causes that the system or OpenSSL named."""
-    inner: BaseException | None = exc
     last: OSError | None = None
-    while inner is not None:
+    for inner in causes(exc):
         if isinstance(inner, ssl.SSLError):
             return hop_failure(inner)
         if isinstance(inner, OSError):
             last = inner
-        inner = inner.__cause__ or inner.__context__
     if last is not None:
         return connect_failure(last)
     timed_out = isinstance(exc, httpx2.TimeoutException)

@@ -17,6 +17,7 @@ import httpx2
 import orjson
 
 from pillarbox.errors import ConfigError, FetchError
+from pillarbox.net.https import read_body
 from pillarbox.net.tls import ClientContexts
 
 MAX_OCTETS = 262_144
@@ -119,12 +120,10 @@ def _is_public(text: str) -> bool:
 async def _body(response: httpx2.Response, host: str) -> bytes:
     if response.status_code != httpx2.codes.OK:
         raise FetchError(f"{host}: it answered {response.status_code}")
-    octets = bytearray()
-    async for block in response.aiter_raw():
-        octets += block
-        if len(octets) > MAX_OCTETS:
-            raise FetchError(f"{host}: its answer is longer than {MAX_OCTETS} octets")
-    return bytes(octets)
+    octets = await read_body(response.aiter_raw(), MAX_OCTETS)
+    if octets is None:
+        raise FetchError(f"{host}: its answer is longer than {MAX_OCTETS} octets")
+    return octets
 
 
 def _document(octets: bytes, host: str) -> Document:

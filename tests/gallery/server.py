@@ -82,6 +82,7 @@ class _Session:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self._is_logged_in = False
+        self._is_over = False
 
     async def run(self) -> None:
         """Serve until either side goes."""
@@ -118,8 +119,9 @@ class _Session:
         if verb == "STARTTLS" and (said or "220").startswith("220"):
             await self._secure()
         if verb == "DATA" and (said or "354").startswith("354"):
-            while await self._line() != ".":
-                pass
+            while (content := await self._line()) != ".":
+                if not content and self._is_over:
+                    return
             await self._say(server.says.get(".", DEFAULTS["."]))
 
     def _is_too_large(self, line: str) -> bool:
@@ -166,6 +168,7 @@ class _Session:
         while b"\n" not in self._buffer:
             octets = await self._read()
             if not octets:
+                self._is_over = True
                 return ""
             self._buffer += octets
         line, _, self._buffer = self._buffer.partition(b"\n")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -19,6 +20,7 @@ from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.client.discovery import Options, discover
 from pillarbox.diagnosis.about_tokens import read_token
+from pillarbox.diagnosis.client_files import ClientFile, read_client_file
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.target import Target, read_target
 from pillarbox.doctor import Account, Tools, examine
@@ -51,14 +53,21 @@ def command() -> None:
 
 
 @command.command("check")
-@click.argument("target", metavar="HOST[:PORT]|URL|ADDRESS")
+@click.argument("target", metavar="[HOST[:PORT]|URL|ADDRESS]", default="")
 @account_options
+@click.option(
+    "--settings",
+    default="",
+    metavar="FILE",
+    help="In place of TARGET: what a client is set to (msmtp, Postfix, ssmtp, Django, .env). Its"
+    " password is not used.",
+)
 @SELECTOR
 @ADDRESS
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
 @report_options
 @click.pass_obj
-def check(cli: Cli, /, target: str, ca_file: str, **options: object) -> None:
+def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: object) -> None:
     """Say which ports and ways of encryption of a mail server work, and what is wrong.
 
     The ports 25, 465, 587 and 2525 are tried at once, each with STARTTLS and with TLS from the
@@ -66,15 +75,32 @@ def check(cli: Cli, /, target: str, ca_file: str, **options: object) -> None:
     alone; senders are offered and taken back. Nothing is sent but with --send. The records of the
     sender's domain are looked at where the sender is known.
     """
+    if bool(target) == bool(settings):
+        raise click.UsageError("name either a server or, with --settings, the file of a client")
     account = read_account(options)
-    meant = _of_address(target, ca_file) if "@" in target else read_target(target)
-    sender = account.sender or (target if "@" in target else "") or account.username
+    client = _read_client(settings) if settings else None
+    sender = account.sender
+    if client is not None:
+        meant, sender = client.target, sender or client.sender or client.username
+        account = replace(account, username=account.username or client.username)
+    elif "@" in target:
+        meant, sender = _of_address(target, ca_file), sender or target
+    else:
+        meant = read_target(target)
+    sender = sender or account.username
     request = None
     if "@" in sender:
         names = (str(options["dkim_selector"]), str(options["sending_address"]))
         request = domain_request(sender.rpartition("@")[2], *names, server=meant.host)
     facts = asyncio.run(_look(meant, account, request, ca_file))
+    if client is not None and client.in_clear:
+        facts = replace(facts, clear_client=client.kind)
     tell(cli, facts, options)
+
+
+def _read_client(file: str) -> ClientFile:
+    text = Path(file).read_text(encoding="utf-8", errors="replace")
+    return read_client_file(text, Path(file).name)
 
 
 async def _look(

@@ -8,6 +8,11 @@ _CONNECTION: tuple[Check, ...] = (
         "port {port} {way}",
         "choose {choice} for this port",
     ),
+    warn(
+        "CLIENT-IN-CLEAR",
+        "{client} is set to send without encryption: mail and password go in the clear",
+        "turn on encryption in it: {choice}",
+    ),
     fail(
         "PORT-NOT-SERVED",
         "{provider} does not serve port {port}, although guides may name it",

@@ -163,7 +163,8 @@ class TokenFacts:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that was seen of a target. `lookup_failure` is why the name has no address; `now` is the
-    time of the look in seconds since 1970."""
+    time of the look in seconds since 1970; `clear_client` is the program whose settings have no
+    encryption."""
 
     target: Target
     addresses: tuple[str, ...] = ()
@@ -178,3 +179,4 @@ class Facts:
     injections: tuple[InjectionTry, ...] = ()
     tls: tuple[TlsFacts, ...] = ()
     domain: DomainFacts | None = None
+    clear_client: str = ""

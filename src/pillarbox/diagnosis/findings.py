@@ -17,6 +17,7 @@ from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import by_host
 from pillarbox.explain.failures import FailureKind
+from pillarbox.publish.card import door_text
 from pillarbox.publish.client_settings import Door, Encryption
 
 TLS_PORT = 465
@@ -43,6 +44,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
         *([of_failure(lost, facts.target.host)] if lost else []),
         *about_hosts(facts),
         *_about_what_was_asked(facts),
+        *_about_client(facts),
         *about_token(facts),
         *about_login(facts),
         *about_sender(facts),
@@ -77,6 +79,14 @@ def _about_what_was_asked(facts: Facts) -> Iterable[Finding]:
         yield _not_served(provider.name, target.port, provider.doors[0])
     else:
         yield from failures(same, facts)
+
+
+def _about_client(facts: Facts) -> Iterable[Finding]:
+    if facts.clear_client:
+        doors = working_doors(facts) or (Door(587, Encryption.STARTTLS),)
+        where = facts.target.text
+        choice = door_text(doors[0])
+        yield found("CLIENT-IN-CLEAR", where, client=facts.clear_client, choice=choice)
 
 
 def _wrong_way(right: Attempt, port: int) -> Finding:

@@ -48,8 +48,12 @@ def read_target(text: str) -> Target:
     default, encryption = (None, None) if scheme is None else _SCHEMES[scheme.lower()]
     if port is not None and encryption is None:
         encryption = Encryption.TLS if port == _SECURE_PORT else Encryption.STARTTLS
-    host = _literal(parts["v6"]) if parts["v6"] else domain_key(parts["host"].rstrip("."))
-    return Target(text, host, port or default, encryption)
+    return Target(text, host_key(parts["v6"] or parts["host"]), port or default, encryption)
+
+
+def host_key(host: str) -> str:
+    """A host as it is compared. Raises AddressError."""
+    return _literal(host) if ":" in host else domain_key(host.rstrip("."))
 
 
 def _literal(text: str) -> str:

@@ -93,3 +93,25 @@ def test_options_that_need_others_say_so(words: tuple[str, ...]) -> None:
 def test_sender_must_be_an_address() -> None:
     """It goes into a command of SMTP."""
     assert check("--sender", "a@b.com>\r\nDATA").exit_code == EX_DATA
+
+
+def test_settings_of_a_client_are_the_target(tmp_path: Path) -> None:
+    """With host, port and way; that it sends in the clear is a warning."""
+    file = tmp_path / "msmtprc"
+    file.write_text(f"account a\nhost 127.0.0.1\nport {free_port()}\nfrom a@localhost\n", "utf-8")
+
+    result = CliRunner().invoke(root, ["doctor", "check", "--settings", str(file), "--json"])
+
+    assert result.exit_code == FAILED
+    told = json.loads(result.stdout)
+    assert told["target"].startswith("msmtprc (127.0.0.1:")
+    ids = [finding["id"] for finding in told["findings"]]
+    assert ids[0] == "TCP-REFUSED"
+    assert "CLIENT-IN-CLEAR" in ids
+
+
+def test_server_and_settings_are_not_named_together(tmp_path: Path) -> None:
+    """One of them, and not none."""
+    file = tmp_path / "x"
+    for words in (["doctor", "check"], ["doctor", "a.com", "--settings", str(file)]):
+        assert CliRunner().invoke(root, words).exit_code == EX_USAGE

@@ -20,6 +20,7 @@ from pillarbox.doctor import Account, Tools, examine
 from pillarbox.emulate.config import SAMPLE_MAILBOX, SAMPLE_PASSWORD
 from pillarbox.net.tls import client_context as context_of
 
+FAILED = 2
 HEALTHY_SECONDS = 3.0
 
 
@@ -96,3 +97,22 @@ async def test_emulator_of_microsoft_is_well(by_token: bool) -> None:
     assert facts.login is not None
     assert facts.login.answer is not None
     assert facts.login.answer.reply.code == 235
+
+
+def test_service_is_looked_at_from_beside(service: Pillarbox) -> None:
+    """Its listeners, database and disk are well; one that does not run is told."""
+    told = service.admin_json("doctor", "--self")
+
+    assert told["ok"] is True, told["findings"]
+    assert {door["port"] for door in told["working"]} == {service.starttls_port, service.tls_port}
+
+
+def test_service_that_does_not_run_is_told(tmp_path: Path) -> None:
+    """First, and with the exit code of a failure."""
+    stopped = Pillarbox(tmp_path)
+    words = ["doctor", "--self", "--config", str(stopped.config), "--json"]
+
+    result = CliRunner().invoke(root, words)
+
+    assert result.exit_code == FAILED
+    assert json.loads(result.stdout)["findings"][0]["id"] == "SELF-NOT-RUNNING"

@@ -17,6 +17,7 @@ from pillarbox.cli.doctor_domain import (
     facts_of_domain,
 )
 from pillarbox.cli.doctor_report import report_options, tell
+from pillarbox.cli.explain import command as explain
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.client.discovery import Options, discover
 from pillarbox.diagnosis.about_tokens import read_token
@@ -35,6 +36,8 @@ class _Doctor(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `check` before what is no command."""
+        if args[:1] == ["--self"]:
+            args = ["self", *args[1:]]
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
@@ -49,6 +52,8 @@ def command() -> None:
     pillarbox doctor check --help                its options
     pillarbox doctor dns DOMAIN                  the records of a domain alone
     pillarbox doctor token FILE                  a token of OAuth2 alone
+    pillarbox doctor explain TEXT                what a reply or error means
+    pillarbox doctor --self                      the service on this machine
     """
 
 
@@ -96,6 +101,23 @@ def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: obje
     if client is not None and client.in_clear:
         facts = replace(facts, clear_client=client.kind)
     tell(cli, facts, options)
+
+
+@command.command("self")
+@report_options
+@click.pass_obj
+def itself(cli: Cli, /, **options: object) -> None:
+    """Look at the service on this machine: whether it runs and is ready, its listeners and
+    certificate, disk and database, mail that waits for long, hops that take nothing."""
+    try:
+        from pillarbox.cli.doctor_self import look_at_service
+    except ImportError as exc:
+        hint = 'pip install "pillarbox[server]"'
+        raise Failure(ExitCode.UNAVAILABLE, f"the service is not installed here ({hint})") from exc
+    tell(cli, look_at_service(cli), options)
+
+
+command.add_command(explain, "explain")
 
 
 def _read_client(file: str) -> ClientFile:

@@ -24,7 +24,7 @@ def command(cli: Cli) -> None:
     if not metrics.address:
         hint = 'set metrics.address = "127.0.0.1" in the configuration'
         raise Failure(ExitCode.CONFIG, f"the endpoint is switched off ({hint})")
-    ready, problems = _ask(metrics.address, metrics.port)
+    ready, problems = ask(metrics.address, metrics.port)
     if cli.as_json:
         print_json({"ready": ready, "problems": problems})
     elif ready:
@@ -34,7 +34,7 @@ def command(cli: Cli) -> None:
         raise Failure(ExitCode.TRY_LATER, f"the service is not ready: {printable(text)}")
 
 
-def _ask(address: str, port: int) -> tuple[bool, list[str]]:
+def ask(address: str, port: int) -> tuple[bool, list[str]]:
     """Whether it is ready, and what is wrong if not. Raises Failure when nobody answers."""
     connection = HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
     try:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.hello import Hello
+from pillarbox.diagnosis.service_facts import ServiceFacts
 from pillarbox.diagnosis.target import Target
 from pillarbox.explain.failures import Failure
 from pillarbox.mail.reply import Reply
@@ -180,3 +181,4 @@ class Facts:
     tls: tuple[TlsFacts, ...] = ()
     domain: DomainFacts | None = None
     clear_client: str = ""
+    service: ServiceFacts | None = None

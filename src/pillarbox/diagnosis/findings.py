@@ -9,6 +9,7 @@ from pillarbox.diagnosis.about_domain import about_domain
 from pillarbox.diagnosis.about_failures import failures, of_failure
 from pillarbox.diagnosis.about_logins import about_login, about_mechanisms, about_sender
 from pillarbox.diagnosis.about_servers import about_hosts, about_sessions
+from pillarbox.diagnosis.about_service import about_service
 from pillarbox.diagnosis.about_tls import about_tls
 from pillarbox.diagnosis.about_tokens import about_token
 from pillarbox.diagnosis.catalog import found
@@ -42,6 +43,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
     lost = facts.lookup_failure
     all_of_them = [
         *([of_failure(lost, facts.target.host)] if lost else []),
+        *about_service(facts),
         *about_hosts(facts),
         *_about_what_was_asked(facts),
         *_about_client(facts),

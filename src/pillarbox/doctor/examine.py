@@ -33,6 +33,10 @@ MAX_TLS_PORTS = 2
 MAX_ADDRESSES = 4
 LOOKUP_SECONDS = 5.0
 
+TOTAL_SECONDS = 11.0
+"""For all of it. What the first sessions leave of it the further ones have, but at least this:"""
+LEAST_SECONDS = 2.0
+
 GRACE_SECONDS = 0.5
 """So long an attempt may still take when the other way on the same port has worked: a server that
 waits for TLS says nothing to who waits for its greeting."""
@@ -58,6 +62,7 @@ class Tools:
     connect: Connect = asyncio.open_connection
     lookup: Lookup = ask_system
     session_seconds: float = 8.0
+    ports: tuple[int, ...] = PORTS
 
 
 NOBODY = Account()
@@ -69,7 +74,7 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     At most one login is tried, with what `account` has; senders and recipients are offered and
     taken back. Nothing is sent but for `account.send`.
     """
-    now = time.time()
+    now, deadline = time.time(), asyncio.get_running_loop().time() + TOTAL_SECONDS
     token = read_token(account.token) if account.token else None
     if token and token.malformed:
         # The finding says what is wrong with it; the server would only refuse.
@@ -77,7 +82,7 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     found = await _addresses(target.host, tools)
     if isinstance(found, Failure):
         return Facts(target, lookup_failure=found, now=now, token=token)
-    ports = sorted({*PORTS, target.port or PORTS[0]})
+    ports = sorted({*tools.ports, *([target.port] if target.port else [])})
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_both_ways(target.host, address, port, tools))
@@ -86,13 +91,14 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
         ]
     attempts = tuple(one for task in tasks for one in task.result())
     facts = Facts(target, tuple(found), attempts, now=now, username=account.username, token=token)
-    return await _further(facts, tools, account)
+    left = max(LEAST_SECONDS, deadline - asyncio.get_running_loop().time())
+    means = Means(tools.trust, tools.connect, min(tools.session_seconds, left))
+    return await _further(facts, means, account)
 
 
-async def _further(facts: Facts, tools: Tools, account: Account) -> Facts:
+async def _further(facts: Facts, means: Means, account: Account) -> Facts:
     """What more sessions tell, all at once, one of each kind for a port that works."""
     places = _places(facts)
-    means = Means(tools.trust, tools.connect, tools.session_seconds)
     starting = [place for place in places if place.encryption is Encryption.STARTTLS]
     async with asyncio.TaskGroup() as group:
         relays = [group.create_task(relay(place, means)) for place in places]

@@ -52,7 +52,8 @@ async def probe_tls(place: Place, means: Means) -> TlsFacts:
             leaf.extend(await _leaf(place, means))
 
     try:
-        async with asyncio.timeout(PROBE_SECONDS), asyncio.TaskGroup() as group:
+        seconds = min(PROBE_SECONDS, means.session_seconds)
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             group.create_task(look())
             for name, offer in _OFFERS.items():
                 group.create_task(ask(name, offer))

@@ -1,0 +1,109 @@
+"""`pillarbox doctor self`: the service on this machine, asked and looked at from beside it."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import Failure
+from pillarbox.cli.readyz import ask
+from pillarbox.cli.times import now
+from pillarbox.diagnosis.facts import Facts, Target
+from pillarbox.diagnosis.service_facts import ServiceFacts
+from pillarbox.doctor import Tools, examine
+from pillarbox.net.tls import client_context
+
+if TYPE_CHECKING:
+    from pillarbox.config import Settings
+    from pillarbox.store.database import Database
+
+_LOOPBACK = "127.0.0.1"
+
+
+def look_at_service(cli: Cli) -> Facts:
+    """All facts. Raises Failure, ConfigError and SpoolUnavailable where there is nothing to see."""
+    settings = cli.settings()
+    with cli.database() as database:
+        service = _queue(database)
+    silence, problems = _readiness(settings)
+    sync_milliseconds, trouble = _sync(settings.data_directory)
+    service = replace(
+        service,
+        silence=silence,
+        problems=problems,
+        listeners=tuple(one.port for one in settings.listeners if one.tls != "none"),
+        free_octets=shutil.disk_usage(settings.data_directory).free,
+        reserve_octets=settings.disk_reserve_octets,
+        sync_milliseconds=sync_milliseconds,
+        sync_trouble=trouble,
+    )
+    return replace(asyncio.run(_listeners(settings)), service=service)
+
+
+def _readiness(settings: "Settings") -> tuple[str, tuple[str, ...]]:
+    """Why it is silent, or what it says is wrong. Without the endpoint nothing is known."""
+    if not settings.metrics.address:
+        return "", ()
+    try:
+        ready, problems = ask(settings.metrics.address, settings.metrics.port)
+    except Failure as failure:
+        return str(failure), ()
+    return "", () if ready else tuple(problems) or ("it does not say why",)
+
+
+def _queue(database: "Database") -> ServiceFacts:
+    from pillarbox.store import queue
+    from pillarbox.store.health import damage
+    from pillarbox.store.suspensions import list_suspensions
+
+    moment = now()
+    waiting = [
+        line
+        for line in database.read_now(lambda c: queue.count_queue(c, now=moment))
+        if line.state == "waiting"
+    ]
+    oldest = min(waiting, key=lambda line: line.oldest_at, default=None)
+    suspended = database.read_now(list_suspensions)
+    return ServiceFacts(
+        damage=database.read_now(damage),
+        oldest_seconds=(moment - oldest.oldest_at) / 1000 if oldest else 0.0,
+        oldest_hop=oldest.hop if oldest else "",
+        suspended=tuple((hop, found.cause.rstrip(".")) for hop, found in suspended.items()),
+    )
+
+
+def _sync(folder: Path) -> tuple[int | None, str]:
+    """How long one write to the data directory takes to reach the disk, in milliseconds."""
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as exc:
+        return None, exc.strerror or str(exc)
+    return round((time.monotonic() - began) * 1000), ""
+
+
+async def _listeners(settings: "Settings") -> Facts:
+    """What the listeners show to a client on this machine, under the name of the host."""
+    from pillarbox.config.client import own_ca
+
+    ca_file = own_ca(settings)
+    addresses = {one.port: one.address for one in settings.listeners if one.tls != "none"}
+
+    async def lookup(_: str) -> list[str]:
+        return [_LOOPBACK]
+
+    async def connect(_: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = addresses[port]
+        return await asyncio.open_connection(_LOOPBACK if address == "*" else address, port)
+
+    trust = client_context(verify=True, ca_file=str(ca_file) if ca_file else "")
+    tools = Tools(trust, connect, lookup, ports=tuple(addresses))
+    return await examine(Target("this service", settings.host_name), tools)

@@ -1,0 +1,49 @@
+"""The service on this machine: does it run, has it room, does its mail leave. Pure."""
+
+from collections.abc import Iterable
+
+from pillarbox.diagnosis.about_tokens import in_words
+from pillarbox.diagnosis.catalog import found
+from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.finding import Finding
+from pillarbox.diagnosis.service_facts import ServiceFacts
+
+SLOW_SYNC_MILLISECONDS = 500
+OLD_SECONDS = 4 * 3600
+_MEGABYTE = 1_000_000
+
+
+def about_service(facts: Facts) -> Iterable[Finding]:
+    """All findings of the service."""
+    seen = facts.service
+    if seen is None:
+        return
+    where = "service"
+    if seen.silence:
+        yield found("SELF-NOT-RUNNING", where, why=seen.silence)
+    elif seen.problems:
+        yield found("SELF-NOT-READY", where, why="; ".join(seen.problems))
+    if not seen.silence:
+        works = {attempt.port for attempt in facts.attempts if attempt.works}
+        for port in seen.listeners:
+            if port not in works:
+                yield found("SELF-LISTENER-DOWN", f"port {port}", port=port)
+    yield from _about_disk(seen, where)
+    if seen.damage:
+        yield found("SELF-DATABASE-DAMAGED", where, what="; ".join(seen.damage))
+    if seen.oldest_seconds > OLD_SECONDS:
+        yield found("SELF-QUEUE-OLD", where, hop=seen.oldest_hop, age=in_words(seen.oldest_seconds))
+    for hop, why in seen.suspended:
+        yield found("SELF-HOP-SUSPENDED", where, hop=hop, why=why)
+
+
+def _about_disk(seen: ServiceFacts, where: str) -> Iterable[Finding]:
+    free, reserve = seen.free_octets // _MEGABYTE, seen.reserve_octets // _MEGABYTE
+    if seen.free_octets < seen.reserve_octets:
+        yield found("SELF-DISK-FULL", where, free=free, reserve=reserve)
+    elif seen.free_octets < 2 * seen.reserve_octets:
+        yield found("SELF-DISK-LOW", where, free=free, reserve=reserve)
+    if seen.sync_milliseconds is None:
+        yield found("SELF-SYNC-FAILED", where, why=seen.sync_trouble)
+    elif seen.sync_milliseconds > SLOW_SYNC_MILLISECONDS:
+        yield found("SELF-SYNC-SLOW", where, milliseconds=seen.sync_milliseconds)

@@ -1,0 +1,48 @@
+"""The checks of the service on this machine: id, severity, cause, fix. Values only."""
+
+from pillarbox.diagnosis.finding import Check, fail, warn
+
+SERVICE_CHECKS: tuple[Check, ...] = (
+    fail("SELF-NOT-RUNNING", "the service does not answer: {why}", "start it: pillarbox serve"),
+    fail("SELF-NOT-READY", "the service takes no mail: {why}", "see its log; it heals by itself"),
+    fail(
+        "SELF-LISTENER-DOWN",
+        "the listener at port {port} opens no session under TLS",
+        "see the stages above and the log; another program may have the port",
+    ),
+    fail(
+        "SELF-DISK-FULL",
+        "{free} MB are free, less than the reserve of {reserve} MB: new mail is refused",
+        "make room on the disk of the data directory",
+    ),
+    warn(
+        "SELF-DISK-LOW",
+        "{free} MB are free, less than twice the reserve of {reserve} MB",
+        "make room on the disk of the data directory",
+    ),
+    fail(
+        "SELF-SYNC-FAILED",
+        "what is written to the data directory does not reach the disk: {why}",
+        "look at the disk (dmesg); no mail can be accepted safely",
+    ),
+    warn(
+        "SELF-SYNC-SLOW",
+        "a write took {milliseconds} ms to reach the disk; each message waits for one",
+        "use a faster disk, or find out what else writes to it",
+    ),
+    fail(
+        "SELF-DATABASE-DAMAGED",
+        "the database says that it is damaged: {what}",
+        "stop the service, keep a copy of the data directory, and restore the last backup",
+    ),
+    warn(
+        "SELF-QUEUE-OLD",
+        "mail for {hop} has been waiting for {age}",
+        "see why: pillarbox queue list --hop {hop}",
+    ),
+    warn(
+        "SELF-HOP-SUSPENDED",
+        "the next hop {hop} takes no mail now: {why}",
+        "see cause and fix: pillarbox queue count",
+    ),
+)

@@ -1,0 +1,23 @@
+"""What `pillarbox doctor self` saw of the service on this machine. Values only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """`problems` are those of /readyz, `silence` is why it could not be asked. Listeners are by
+    their ports. `sync_milliseconds` is what one write took to reach the disk, None where it failed
+    with `sync_trouble`. `damage` is what the database says of itself. `oldest_seconds` is how long
+    the oldest mail has been waiting for a next hop; `suspended` are hops that take nothing now."""
+
+    silence: str = ""
+    problems: tuple[str, ...] = ()
+    listeners: tuple[int, ...] = ()
+    free_octets: int = 0
+    reserve_octets: int = 0
+    sync_milliseconds: int | None = 0
+    sync_trouble: str = ""
+    damage: tuple[str, ...] = ()
+    oldest_seconds: float = 0.0
+    oldest_hop: str = ""
+    suspended: tuple[tuple[str, str], ...] = ()

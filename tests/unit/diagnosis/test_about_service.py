@@ -1,0 +1,46 @@
+"""What is said of the service on this machine (pillarbox.diagnosis.about_service)."""
+
+from dataclasses import replace
+
+import pytest
+
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step, Target
+from pillarbox.diagnosis.findings import findings
+from pillarbox.diagnosis.service_facts import ServiceFacts
+from pillarbox.publish.client_settings import Encryption
+
+WELL = ServiceFacts(listeners=(587,), free_octets=10**10, reserve_octets=10**8)
+ATTEMPT = Attempt(
+    "127.0.0.1", 587, Encryption.STARTTLS, (Step(Stage.TCP, True, 1),), None, ("PLAIN",)
+)
+
+
+def ids(service: ServiceFacts) -> list[str]:
+    """Of failures and warnings about the service."""
+    facts = Facts(Target("this service", "a.com"), attempts=(ATTEMPT,), service=service)
+    return [f.id for f in findings(facts) if f.id.startswith("SELF-")]
+
+
+def test_service_that_is_well_has_no_findings() -> None:
+    """Nothing is told."""
+    assert ids(WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"silence": "refused"}, "SELF-NOT-RUNNING"),
+        ({"problems": ("the disk is full",)}, "SELF-NOT-READY"),
+        ({"listeners": (587, 465)}, "SELF-LISTENER-DOWN"),
+        ({"free_octets": 10**7}, "SELF-DISK-FULL"),
+        ({"free_octets": 15 * 10**7}, "SELF-DISK-LOW"),
+        ({"sync_milliseconds": None, "sync_trouble": "I/O error"}, "SELF-SYNC-FAILED"),
+        ({"sync_milliseconds": 900}, "SELF-SYNC-SLOW"),
+        ({"damage": ("row 3 missing from index",)}, "SELF-DATABASE-DAMAGED"),
+        ({"oldest_seconds": 20_000.0, "oldest_hop": "hop:25"}, "SELF-QUEUE-OLD"),
+        ({"suspended": (("hop:25", "the password is wrong"),)}, "SELF-HOP-SUSPENDED"),
+    ],
+)
+def test_what_is_wrong_is_told(change: dict[str, object], first: str) -> None:
+    """Each by its id."""
+    assert ids(replace(WELL, **change))[0] == first  # type: ignore[arg-type] # its fields

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -34,6 +35,8 @@ tenant = Table(
     time_column("disabled_at"),
     # What each account may send unless it has a limit of its own; NULL: no limit.
     Column("account_recipients_per_day", Integer),
+    # For how long an address is suppressed that nobody has, at most; 0: never.
+    Column("suppress_days", Integer, nullable=False, server_default=text("30")),
 )
 
 domain = Table(
@@ -80,6 +83,27 @@ dkim_key = Table(
     time_column("retired_at"),
     UniqueConstraint("domain_id", "selector"),
 )
+
+suppression = Table(
+    "suppression",
+    metadata,
+    # An address that the tenant does not send to. One that has expired is kept for a while: what
+    # comes back again is suppressed for longer.
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
+    Column("address_key", Text, nullable=False),
+    # "bounce" or "administrator", and the reply or the words of the administrator.
+    Column("origin", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # How often it came back, each time after it had expired.
+    Column("bounces", Integer, nullable=False),
+    time_column("created_at", nullable=False),
+    # NULL: never.
+    time_column("expires_at"),
+    # By the clock of the database: processes read what has changed.
+    time_column("changed_at", nullable=False),
+    PrimaryKeyConstraint("tenant_id", "address_key"),
+)
+Index("ix_suppression_changed_at", suppression.c.changed_at)
 
 account = Table(
     "account",

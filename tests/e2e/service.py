@@ -169,12 +169,14 @@ class Pillarbox:
     def admin(self, *words: str, stdin: str = "") -> str:
         """Run `pillarbox WORDS`, which must succeed; what it prints.
 
-        A running service looks for changes of the directory each second: one is awaited.
+        A running service looks for changes of the directory each second: one is awaited. (What is
+        suppressed is not part of it.)
         """
         argv = [sys.executable, "-m", "pillarbox", *words, "--config", str(self.config)]
         before = len(self.events(_CHANGE_SEEN))
         said = run(argv, stdin=stdin.encode()).stdout.decode()
-        if words[1:2] in _CHANGES and self.is_running:
+        is_change = words[1:2] in _CHANGES and words[0] != "suppression"
+        if is_change and self.is_running:
             wait_until(lambda: len(self.events(_CHANGE_SEEN)) > before, 10, f"{words} to be seen")
         return said
 

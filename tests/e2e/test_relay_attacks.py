@@ -317,11 +317,11 @@ def test_row_45_account_with_many_unknown_recipients_is_held_and_loses_nothing(
     text = f"From: {SENDER}\r\n\r\nHello {domain}\r\n"
 
     with closing(_client(service)) as client:
-        for _ in range(25):
-            client.sendmail(SENDER, [f"x@{domain}"], text)
+        for number in range(25):
+            client.sendmail(SENDER, [f"x{number}@{domain}"], text)
         wait_until(lambda: service.events("account.held"), SECONDS, "the alarm")
-        for _ in range(5):
-            client.sendmail(SENDER, [f"x@{domain}"], text)
+        for number in range(5):
+            client.sendmail(SENDER, [f"y{number}@{domain}"], text)
 
     alarm = service.events("account.held")[0]
     assert (alarm["level"], alarm["account"]) == ("warning", SENDER)
@@ -332,3 +332,38 @@ def test_row_45_account_with_many_unknown_recipients_is_held_and_loses_nothing(
     service.admin("account", "release", SENDER)
     wait_until(lambda: next_hop.copies(domain.encode()) == 5, SECONDS, "the rest")
     assert not next_hop.replies["RCPT"]
+
+
+def test_an_address_that_nobody_has_is_not_tried_again_and_again(
+    service: Pillarbox, next_hop: NextHop, domain: str
+) -> None:
+    """After its failure it is refused at RCPT with the command that allows it again; the next hop
+    hears no more of it, and other recipients are served."""
+    next_hop.replies["RCPT"] = deque([b"550 5.1.1 Nobody of this name\r\n"])
+    _route_to(service, next_hop, domain)
+    address = f"x@{domain}"
+    _send(service, address)
+    wait_until(
+        lambda: address in [one["address"] for one in service.events("recipient.suppressed")],
+        SECONDS,
+        "the suppression",
+    )
+    listed = service.admin_json("suppression", "list")
+    (entry,) = (one for one in listed if one["address"] == address)
+    assert entry["origin"] == "bounce"
+    assert "Nobody of this name" in entry["reason"]
+
+    def is_taken() -> bool:
+        with closing(_client(service)) as client:
+            client.mail(SENDER)
+            code, said = client.rcpt(address)
+            assert code == 250 or b"pillarbox suppression remove ADDRESS" in said
+            return code == 250
+
+    wait_until(lambda: not is_taken(), SECONDS, "the refusal")
+    _send(service, f"y@{domain}")
+
+    service.admin("suppression", "remove", address)
+    wait_until(is_taken, SECONDS, "mail is taken again")
+    _send(service, address)
+    wait_until(lambda: next_hop.copies(f"Hello {address}".encode()) == 1, SECONDS, "the mail")

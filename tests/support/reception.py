@@ -43,6 +43,7 @@ from pillarbox.store.records import SessionRecord
 from pillarbox.store.seal import Seal, new_master_key
 from pillarbox.store.sessions import Sessions, failed_sessions
 from pillarbox.store.spool import Spool
+from pillarbox.store.suppressions import Suppressions
 
 PATIENCE_SECONDS = 60
 HOST_NAME = "mx.test"
@@ -60,6 +61,7 @@ class Site:
     database: Database
     spool: Spool
     directory: Directory
+    suppressions: Suppressions
     reception: Reception
     services: Services
     ports: dict[str, int]
@@ -84,6 +86,7 @@ class Site:
         """Change the directory as the command line does, and let the service see it."""
         await self.database.write(change)
         await self.directory.refresh()
+        await self.suppressions.refresh(timestamp())
 
     async def content(self, message: SpooledMessage) -> bytes:
         """The content of a message as it is in the store, behind its prefix."""
@@ -174,7 +177,8 @@ def _build(
     spool, directory = Spool(database), Directory(database, SEAL)
     moving = Time()
     clock = Clock(moving.seconds)
-    rules = Submission(limits)
+    suppressions = Suppressions(database)
+    rules = Submission(limits, lambda t, m: suppressions.holds(t, m, clock.timestamp()))
     ids = IdGenerator(7)
     accepted: list[SpooledMessage] = []
     hashes: list[str] = []
@@ -221,7 +225,18 @@ def _build(
     }
     reception = Reception(LISTENERS, services, host_name=HOST_NAME, certificates=certificates)
     return Site(
-        database, spool, directory, reception, services, {}, files, "", accepted, moving, hashes
+        database,
+        spool,
+        directory,
+        suppressions,
+        reception,
+        services,
+        {},
+        files,
+        "",
+        accepted,
+        moving,
+        hashes,
     )
 
 

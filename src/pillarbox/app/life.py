@@ -130,7 +130,8 @@ class _Life:
             instance=parts.instance,
             trace_days=self.settings.trace_days,
             give_up=self.give_up,
-            unknown_watch=parts.unknown_watch,
+            watches=parts.watches,
+            suppressions=parts.suppressions,
             offer_logins=parts.offering.look,
         )
 

@@ -18,7 +18,9 @@ from pillarbox.mail.identifier import IdGenerator
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
+from pillarbox.outcome.bounce_watch import BounceWatch
 from pillarbox.outcome.unknown_watch import UnknownWatch
+from pillarbox.outcome.watches import Watches
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.issuer_keys import IssuerKeys
@@ -49,6 +51,7 @@ from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
 from pillarbox.store.spool import Spool
+from pillarbox.store.suppressions import Suppressions
 from pillarbox.store.suspensions import Suspensions
 
 
@@ -63,7 +66,8 @@ class Parts:
     spool: Spool
     authenticator: Authenticator
     sending: SendingLimits
-    unknown_watch: UnknownWatch
+    watches: Watches
+    suppressions: Suppressions
     scheduler: Scheduler
     tokens: TokenSource
     reception: Reception
@@ -82,6 +86,7 @@ class _Stores:
     instances: Instances
     lanes: Lanes
     spool: Spool
+    suppressions: Suppressions
     instance: int
     ids: IdGenerator
     scram_key: bytes | None
@@ -102,26 +107,19 @@ async def build(
     database: Database,
     wake_owner: Callable[[int], None],
 ) -> Parts:
-    """Claim a number and put everything together; nothing runs yet.
-
-    Raises SpoolUnavailable, ConfigError (certificate), SecretError (master key).
-    """
+    """Claim a number and put everything together; nothing runs yet. Raises SpoolUnavailable,
+    ConfigError (certificate), SecretError (master key)."""
     clock = Clock()
     stores = await _open_stores(order, settings, database)
-    unknown_watch = UnknownWatch(settings.limits.unknown_recipients_percent, clock.seconds)
-    means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
+    watches = _watches(settings, clock)
+    means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
     tokens = _tokens(settings, order, database)
     scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
     logins = _logins(settings, stores, keys, clock)
     services_for = _services(settings, stores, logins, sending, scheduler)
-    reception = Reception(
-        settings.listeners,
-        services_for(settings.limits),
-        host_name=settings.host_name,
-        certificates=_certificates(settings),
-    )
+    reception = _reception(settings, services_for(settings.limits))
     offering = Offering(stores.directory, keys, reception, with_scram=settings.scram_sha_256)
     await offering.look()
     return Parts(
@@ -132,13 +130,28 @@ async def build(
         spool=stores.spool,
         authenticator=logins.authenticator,
         sending=sending,
-        unknown_watch=unknown_watch,
+        watches=watches,
+        suppressions=stores.suppressions,
         scheduler=scheduler,
         tokens=tokens,
         reception=reception,
         offering=offering,
         services_for=services_for,
         clock=clock,
+    )
+
+
+def _watches(settings: Settings, clock: Clock) -> Watches:
+    percent = settings.limits.unknown_recipients_percent
+    return Watches(UnknownWatch(percent, clock.seconds), BounceWatch())
+
+
+def _reception(settings: Settings, services: Services) -> Reception:
+    return Reception(
+        settings.listeners,
+        services,
+        host_name=settings.host_name,
+        certificates=_certificates(settings),
     )
 
 
@@ -158,8 +171,12 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
     await directory.refresh()
     ids = IdGenerator(instance)
     spool = Spool(database, order.plan)
+    suppressions = Suppressions(database)
+    await suppressions.refresh(Clock().timestamp())
     scram_key = await database.write(ensure_scram_key) if settings.scram_sha_256 else None
-    return _Stores(database, directory, instances, lanes, spool, instance, ids, scram_key)
+    return _Stores(
+        database, directory, instances, lanes, spool, suppressions, instance, ids, scram_key
+    )
 
 
 def _services(
@@ -179,7 +196,9 @@ def _services(
 
     def services_for(wanted: Limits) -> Services:
         limits = within_open_files(wanted, settings.delivery)
-        rules = Submission(limits)
+        rules = Submission(
+            limits, lambda tenant_id, m: stores.suppressions.holds(tenant_id, m, clock.timestamp())
+        )
         return Services(
             limits=limits,
             rules=rules,

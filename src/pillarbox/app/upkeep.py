@@ -10,13 +10,15 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.observe import log as logging
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
-from pillarbox.outcome.unknown_watch import Suspicion, UnknownWatch
+from pillarbox.outcome.unknown_watch import Suspicion
+from pillarbox.outcome.watches import Watches
 from pillarbox.policy.clock import Clock
 from pillarbox.store.admin.holding import hold_account, hold_queue
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
 from pillarbox.store.spool import Spool
+from pillarbox.store.suppressions import Suppressions, suppress_bounced
 
 INSTANCE_LEASE_MS = 60_000
 """The number of a dead process is free again after this time at latest."""
@@ -40,7 +42,8 @@ class Upkeep:
     instance: int
     trace_days: int
     give_up: Callable[[str], None]
-    unknown_watch: UnknownWatch
+    watches: Watches
+    suppressions: Suppressions
     offer_logins: Callable[[], Awaitable[None]]
 
     async def follow(self) -> None:
@@ -60,12 +63,24 @@ class Upkeep:
             if await self.directory.refresh():
                 log.info("directory.changed", generation=self.directory.generation)
             await self.offer_logins()
+            await self._suppress()
         except SpoolUnavailable as error:
             # What is in memory stays in use.
             log.debug("directory.not_read", cause=error.cause)
-        for suspicion in self.unknown_watch.take():
+        for suspicion in self.watches.unknown.take():
             await self._hold(suspicion)
         return trouble
+
+    async def _suppress(self) -> None:
+        """Write down what came back as unknown, and follow what others wrote."""
+        now = self.clock.timestamp()
+        bounced = self.watches.bounces.take()
+        if bounced:
+            new = await self.database.write(lambda c: suppress_bounced(c, bounced, now=now))
+            for one in new:
+                tenant_id = format_id(one.tenant_id)
+                log.info("recipient.suppressed", tenant_id=tenant_id, address=one.address_key)
+        await self.suppressions.refresh(now)
 
     async def _hold(self, suspicion: Suspicion) -> None:
         """Hold an account, then what it has in the queue."""

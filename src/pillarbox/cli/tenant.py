@@ -36,6 +36,11 @@ _OPTIONS = (
         metavar="NUMBER|none",
         help="Of each account that has no limit of its own.",
     ),
+    click.option(
+        "--suppress-days",
+        type=int,
+        help="For how long nothing is sent to an address that nobody has, at most; 0: not at all.",
+    ),
 )
 _FIELDS = {
     "keep_days": "keep_content_days",
@@ -46,6 +51,7 @@ _FIELDS = {
     "size_limit": "size_limit_octets",
     "recipient_limit": "recipient_limit",
     "account_recipients_per_day": "account_recipients_per_day",
+    "suppress_days": "suppress_days",
 }
 """Option: field of TenantSettings."""
 
@@ -176,6 +182,7 @@ def _show(cli: Cli, tenant: TenantInfo) -> None:
             ("Size limit", "that of the service" if size is None else f"{size} octets"),
             ("Recipients", settings.recipient_limit or "the limit of the service"),
             ("Recipients a day", settings.account_recipients_per_day or "no limit for accounts"),
+            ("Suppresses", f"what nobody has, for at most {settings.suppress_days} days"),
             ("Created", for_people(tenant.created_at)),
         ]
     )

@@ -39,8 +39,7 @@ class Refusal(Enum):
         "530 5.7.0",
         "Log in first: turn on authentication (SMTP AUTH) in the client and give it user name and"
         " password",
-        "The client sent MAIL without a login. Authentication is off in it, or its login failed"
-        " before and it went on regardless.",
+        "The client sent MAIL without a login: authentication is off in it, or its login failed.",
     )
     LOGIN_FAILED = _t(
         "535 5.7.8",
@@ -56,8 +55,7 @@ class Refusal(Enum):
     )
     LOGIN_UNAVAILABLE = _t(
         "454 4.7.0",
-        "Logins can not be checked at the moment: nothing is wrong in the client, try again in a"
-        " few minutes",
+        "Logins can not be checked now: nothing is wrong in the client, try again in a few minutes",
         "The directory of accounts did not answer. Look at the database.",
     )
     TOO_MANY_FAILURES = _t(
@@ -163,6 +161,12 @@ class Refusal(Enum):
         "550 5.7.1",
         "Mail to that recipient is refused by a rule: {text}",
         "A route with the action reject matches.",
+    )
+    RECIPIENT_SUPPRESSED = _t(
+        "550 5.7.1",
+        "Mail to that recipient came back as undeliverable, so it is not sent: correct the address,"
+        " or ask the administrator to allow it (pillarbox suppression remove ADDRESS)",
+        "`pillarbox suppression list` shows why and until when.",
     )
     TOO_MANY_RECIPIENTS = _t(
         "452 4.5.3",
@@ -380,8 +384,7 @@ class Refusal(Enum):
     HANDSHAKE_FAILED = _t(
         "454 4.7.0",
         "The TLS handshake failed: the client and this server could not agree on encryption",
-        "The cause says whether the client is too old, does not trust the certificate, or went"
-        " away.",
+        "The cause says whether the client is too old, distrusts the certificate, or went away.",
     )
 
     def reply(self, session_id: str, **facts: Fact) -> Reply:

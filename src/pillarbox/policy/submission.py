@@ -3,7 +3,7 @@
 The answers come from values in memory, so asking costs microseconds: nothing here reads the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,6 +27,8 @@ class Submission:
     """The rules for what an account sends, with the limits of the service."""
 
     limits: Limits
+    is_suppressed: Callable[[int, Mailbox], bool] = lambda _tenant_id, _mailbox: False
+    """Whether a tenant does not send to an address."""
 
     def size_limit_octets(self, account: Account) -> int:
         """The size of a message that this account may send: the smaller of both limits."""
@@ -53,6 +55,8 @@ class Submission:
 
     def on_rcpt(self, account: Account, envelope: Envelope, forward_path: Mailbox) -> Routing:
         """The route of this recipient, or why there is none."""
+        if self.is_suppressed(account.tenant.tenant_id, forward_path):
+            return Denial(Refusal.RECIPIENT_SUPPRESSED, f"{forward_path.address} is suppressed")
         sender = envelope.reverse_path
         route = account.tenant.routes.choose(
             _route_domain(sender) if sender is not None else "", _route_domain(forward_path)

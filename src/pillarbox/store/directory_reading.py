@@ -71,6 +71,7 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
         size_limit_octets=row["size_limit_octets"],
         recipient_limit=row["recipient_limit"],
         account_recipients_per_day=row["account_recipients_per_day"],
+        suppress_days=row["suppress_days"],
         dkim_keys=_read_dkim_keys(connection, tenant_id, seal),
     )
 

@@ -73,6 +73,7 @@ class Tenant:
     size_limit_octets: int | None = None
     recipient_limit: int | None = None
     account_recipients_per_day: int | None = None
+    suppress_days: int = 0
     dkim_keys: Mapping[str, tuple[SigningKey, ...]] = field(default_factory=dict, hash=False)
 
     def keys_for(self, domain: str) -> tuple[SigningKey, ...]:

@@ -11,11 +11,13 @@ from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
 from pillarbox.store.schema import content, draft, message, session, upload
 from pillarbox.store.schema import instance as instances
+from pillarbox.store.schema_directory import suppression
 
 STEP_ROWS = 200
 """Messages or sessions in one transaction."""
 
 DAY_MS = 86_400_000
+FORGOTTEN_MS = 90 * DAY_MS
 UPLOAD_MS = DAY_MS
 """No message takes longer to come in."""
 
@@ -67,7 +69,20 @@ def drop_sessions(connection: Connection, *, now: Timestamp, before: Timestamp) 
     return len(ids)
 
 
-STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions)
+def drop_suppressions(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:  # noqa: ARG001
+    """Suppressed addresses that were free again for so long that it is forgotten how often they
+    came back."""
+    columns = suppression.c
+    is_over = columns.expires_at < now - FORGOTTEN_MS
+    query = select(columns.tenant_id, columns.address_key).where(is_over).limit(STEP_ROWS)
+    keys = connection.execute(query).all()
+    for tenant_id, key in keys:
+        this = (columns.tenant_id == tenant_id, columns.address_key == key, is_over)
+        connection.execute(delete(suppression).where(*this))
+    return len(keys)
+
+
+STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions)
 
 
 def _some(connection: Connection, query: Select[int]) -> Sequence[int]:

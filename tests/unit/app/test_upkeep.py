@@ -9,8 +9,11 @@ from tests.support.storing import HOP, make_message, new_id, now_ms, open_databa
 
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS, Upkeep
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
+from pillarbox.mail.address import parse_mailbox
 from pillarbox.observe import metrics
+from pillarbox.outcome.bounce_watch import BounceWatch
 from pillarbox.outcome.unknown_watch import Suspicion, UnknownWatch
+from pillarbox.outcome.watches import Watches
 from pillarbox.policy.clock import Clock
 from pillarbox.store.admin.accounts import add_account
 from pillarbox.store.admin.tenants import add_domain, add_tenant
@@ -19,6 +22,7 @@ from pillarbox.store.directory import Directory
 from pillarbox.store.instances import Instances
 from pillarbox.store.seal import Seal
 from pillarbox.store.spool import Spool
+from pillarbox.store.suppressions import Bounced, Suppressions
 
 HUGE = 1 << 62
 """No disk has so much free space."""
@@ -50,7 +54,8 @@ async def _keep(database: Database) -> Kept:
         instance=await instances.claim(token="mine", lease_ms=INSTANCE_LEASE_MS),
         trace_days=30,
         give_up=causes.append,
-        unknown_watch=UnknownWatch(20, Clock().seconds),
+        watches=Watches(UnknownWatch(20, Clock().seconds), BounceWatch()),
+        suppressions=Suppressions(database),
         offer_logins=_offer_nothing,
     )
     return Kept(database, upkeep, causes)
@@ -77,7 +82,7 @@ async def test_row_45_an_account_with_unknown_recipients_is_held(
     """At the next look, once, with an alarm that names it; other accounts are not."""
     ids = kept.database.write_now(_add_accounts)
     await kept.upkeep.directory.refresh()
-    kept.upkeep.unknown_watch._suspicions += [Suspicion(ids[0], 20, 25)] * 2
+    kept.upkeep.watches.unknown._suspicions += [Suspicion(ids[0], 20, 25)] * 2
 
     await kept.upkeep.look(None)
 
@@ -87,6 +92,18 @@ async def test_row_45_an_account_with_unknown_recipients_is_held(
     assert said.count("account.held") == 1
     assert "20 of 25 recipients" in said
     assert "u1@t1.test" in said
+
+
+async def test_what_came_back_is_suppressed(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the next look on, told once."""
+    tenant_id = kept.database.write_now(lambda c: add_tenant(c, "one", now=now_ms()))
+    bob = parse_mailbox("bob@far.example")
+    for _ in range(2):
+        kept.upkeep.watches.bounces._bounced += [Bounced(tenant_id, bob.key, "550 5.1.1 No", 30)]
+        await kept.upkeep.look(None)
+
+    assert kept.upkeep.suppressions.holds(tenant_id, bob, now_ms())
+    assert capsys.readouterr().err.count("recipient.suppressed") == 1
 
 
 async def test_a_change_of_the_directory_is_followed(kept: Kept) -> None:

@@ -32,6 +32,7 @@ class TenantSettings:
     size_limit_octets: int | None = None
     recipient_limit: int | None = None
     account_recipients_per_day: int | None = None
+    suppress_days: int = 30
 
     @property
     def retry(self) -> RetryPolicy:
@@ -174,6 +175,8 @@ def _tenant_info(
 def _check_settings(settings: TenantSettings) -> None:
     if settings.keep_content_days < 0:
         raise DirectoryError("content is kept for 0 days or more")
+    if settings.suppress_days < 0:
+        raise DirectoryError("addresses are suppressed for 0 days or more")
     if not 1 <= settings.retry_first_seconds <= settings.retry_longest_seconds:
         raise DirectoryError("the first pause is at least 1 second and at most the longest pause")
     if settings.give_up_seconds < 1:

@@ -25,7 +25,7 @@ LAYERS = (
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
     ("admin", "doctor", "first_start", "testing", "profiles"),
-    ("app", "sendmail"),
+    ("app", "sendmail", "django", "logs"),
     ("worker",),
     ("supervisor",),
     ("cli",),
@@ -57,7 +57,7 @@ SOCKET_PARTS = {
 SOCKET_FILES = {"observe/endpoint.py"}
 """Serves metrics on the loopback."""
 
-LIGHT = PURE | {"client", "doctor", "profiles", "sendmail"}
+LIGHT = PURE | {"client", "doctor", "profiles", "sendmail", "logs"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 EXTRA_LIBRARIES = {"cryptography", "keyring", "msal"}

@@ -40,7 +40,7 @@ class Received:
 
     @property
     def text(self) -> str:
-        """The plain text, "" without any."""
+        """The plain text with LF as line end, "" without any."""
         return self._body("plain")
 
     @property
@@ -58,4 +58,4 @@ class Received:
 
     def _body(self, kind: str) -> str:
         part = self.message.get_body((kind,))
-        return "" if part is None else str(part.get_content())
+        return "" if part is None else str(part.get_content()).replace("\r\n", "\n")

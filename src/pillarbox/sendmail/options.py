@@ -63,7 +63,7 @@ def read_options(arguments: list[str], *, program: str = "") -> Options:
         elif len(word) > 1 and word[0] == "-":
             _read_word(word[1:], rest, found)
         else:
-            recipients += [part.strip() for part in word.split(",") if part.strip()]
+            recipients.append(word)
     return Options(recipients=tuple(recipients), **found)  # type: ignore[arg-type] # by their names
 
 

@@ -18,6 +18,7 @@ from pillarbox.sendmail import codes
 from pillarbox.sendmail.letter import (
     Additions,
     Letter,
+    addresses_of,
     author_of,
     complete,
     read_letter,
@@ -135,7 +136,8 @@ def _settle(spool: Spool | None, mail: Mail, content: bytes, verdict: "Verdict")
 
 
 def _envelope(options: Options, profile: Profile, letter: Letter) -> Mail:
-    named = list(options.recipients)
+    # What has no form of an address is left to the client to refuse.
+    named = [one for word in options.recipients for one in addresses_of(word) or [word]]
     if options.from_header:
         named += recipients_of(letter)
     recipients = tuple(dict.fromkeys(_full_address(one, profile) for one in named))
@@ -152,7 +154,8 @@ def _envelope(options: Options, profile: Profile, letter: Letter) -> Mail:
         ret=options.ret,
         envelope_id=options.envelope_id,
     )
-    for text in (mail.sender, *recipients, options.full_name, mail.notify, mail.envelope_id):
+    told = (*options.recipients, options.full_name, mail.notify, mail.envelope_id)
+    for text in (mail.sender, *recipients, *told):
         if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
             raise Refusal(codes.DATA, "an argument has a control character")
     return mail

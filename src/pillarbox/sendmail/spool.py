@@ -167,12 +167,7 @@ class Spool:
         self._sync()
 
     def _sync(self, place: str = "") -> None:
-        folder = self._path(place) if place else self.folder
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_folder(self._path(place) if place else self.folder)
 
     def _path(self, *names: str) -> str:
         return os.path.join(self.folder, *names)
@@ -185,7 +180,7 @@ def new_id() -> str:
 
 def _make_private(folder: str) -> None:
     """A folder of this user that nobody else can look into or write to."""
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    _make(folder)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode):
         raise SpoolError(f"{folder} is no folder")
@@ -193,6 +188,25 @@ def _make_private(folder: str) -> None:
         raise SpoolError(f"{folder} belongs to another user: each user has a spool of his own")
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SpoolError(f"others may look into {folder} (chmod 700 {folder})")
+
+
+def _make(folder: str) -> None:
+    """Make a folder and those above it; their names are durable, as what is in them will be."""
+    if os.path.isdir(folder):
+        return
+    above = os.path.dirname(os.path.abspath(folder))
+    _make(above)
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    _sync_folder(above)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _encode(mail: Mail) -> bytes:

@@ -33,6 +33,16 @@ def test_message_goes_to_who_is_named(sendmail: Sendmail, smtp_server: SmtpServe
     assert message.text.strip() == "All is well."
 
 
+def test_recipients_may_stand_in_any_form(sendmail: Sendmail, smtp_server: SmtpServer) -> None:
+    """In brackets, with a name, several in one argument."""
+    words = ("<ann@example.org>", "Bob B <bob@example.org>, c@example.org", "ann@example.org")
+
+    assert sendmail(*words, stdin=LETTER) == EX_OK
+
+    recipients = smtp_server.wait_for_count(1)[0].recipients
+    assert recipients == ("ann@example.org", "bob@example.org", "c@example.org")
+
+
 def test_header_names_recipients_and_bcc_stays_hidden(
     sendmail: Sendmail, smtp_server: SmtpServer
 ) -> None:

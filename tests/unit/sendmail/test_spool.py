@@ -188,20 +188,22 @@ def test_two_do_not_send_at_once(
 
 
 def test_message_is_whole_before_it_counts(spooling: Profiles) -> None:
-    """In this order: the content is synced and named, the folder is synced, then the envelope."""
+    """The content is synced and named, the folder is synced, then the envelope; and so are the
+    folders that had to be made."""
     trace = spooling.folder / "trace"
     program = Path(sys.executable).with_name("pillarbox-sendmail")
-    calls = "trace=fsync,rename,renameat,renameat2"
+    calls = "trace=mkdir,fsync,rename,renameat,renameat2"
     command = ["strace", "-y", "-e", calls, "-o", str(trace), str(program), "-odq", "a@example.org"]
     subprocess.run(command, input=LETTER, text=True, check=True, timeout=60)
 
-    steps = []
+    steps: list[str] = []
     for line in trace.read_text().splitlines():
         call, _, rest = line.partition("(")
-        if str(spooling.spool) in rest:
+        if str(spooling.spool) in rest or (steps and f"<{spooling.folder}>" in rest):
             kind = "content" if ".content" in rest else "mail" if ".mail" in rest else "folder"
             steps.append(f"{call[:6]} {kind}")
     assert steps == [
+        *("mkdir folder", "fsync folder", "mkdir folder", "fsync folder"),
         *("fsync content", "rename content", "fsync folder"),
         *("fsync mail", "rename mail", "fsync folder"),
     ]

@@ -13,8 +13,9 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import Failure
 from pillarbox.cli.readyz import ask
 from pillarbox.cli.times import now
-from pillarbox.diagnosis.facts import Facts, Target
+from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.service_facts import ServiceFacts
+from pillarbox.diagnosis.target import Target
 from pillarbox.doctor import Tools, examine
 from pillarbox.net.tls import client_context
 
@@ -102,8 +103,8 @@ async def _listeners(settings: "Settings") -> Facts:
 
     async def connect(_: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = addresses[port]
-        return await asyncio.open_connection(_LOOPBACK if address == "*" else address, port)
+        return await usual.connect(_LOOPBACK if address == "*" else address, port)
 
-    trust = client_context(verify=True, ca_file=str(ca_file) if ca_file else "")
-    tools = Tools(trust, connect, lookup, ports=tuple(addresses))
+    usual = Tools(client_context(verify=True, ca_file=str(ca_file) if ca_file else ""))
+    tools = replace(usual, connect=connect, lookup=lookup, ports=tuple(addresses))
     return await examine(Target("this service", settings.host_name), tools)

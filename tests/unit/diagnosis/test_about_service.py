@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step, Target
+from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step
 from pillarbox.diagnosis.findings import findings
 from pillarbox.diagnosis.service_facts import ServiceFacts
+from pillarbox.diagnosis.target import Target
 from pillarbox.publish.client_settings import Encryption
 
 WELL = ServiceFacts(listeners=(587,), free_octets=10**10, reserve_octets=10**8)

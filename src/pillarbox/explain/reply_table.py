@@ -123,6 +123,8 @@ class Table:
     """Enhanced code, code, token or name of a failure: what may apply."""
     by_words: list[Match] = field(default_factory=list)
     """What is known by its words alone."""
+    by_words_of_programs: list[Match] = field(default_factory=list)
+    """The same of programs that connect: no server says it, so only people's texts are searched."""
     _places: dict[str, int] = field(default_factory=dict)
 
     def provider_of(self, host: str, text: str) -> str:
@@ -140,7 +142,10 @@ class Table:
         if question.failure:
             keys.add(question.failure)
         candidates = [match for key in keys & self.by_key.keys() for match in self.by_key[key]]
-        fitting = [match for match in (*candidates, *self.by_words) if match.fits(question)]
+        candidates += self.by_words
+        if question.is_free_text:
+            candidates += self.by_words_of_programs
+        fitting = [match for match in candidates if match.fits(question)]
         if not fitting:
             return None
         return min(fitting, key=lambda match: (-match.weight, self._places[match.row.id])).row
@@ -151,7 +156,8 @@ class Table:
         keys: Iterable[str | int]
         keys = match.tokens or match.enhanced or match.codes or match.failures
         if not keys:
-            self.by_words.append(match)
+            of_server = match.row.stage is not None or match.row.way is not Way.SMTP
+            (self.by_words if of_server else self.by_words_of_programs).append(match)
         for key in keys:
             self.by_key.setdefault(key, []).append(match)
 

@@ -111,10 +111,12 @@ def itself(cli: Cli, /, **options: object) -> None:
     certificate, disk and database, mail that waits for long, hops that take nothing."""
     try:
         from pillarbox.cli.doctor_self import look_at_service
+
+        facts = look_at_service(cli)
     except ImportError as exc:
         hint = 'pip install "pillarbox[server]"'
         raise Failure(ExitCode.UNAVAILABLE, f"the service is not installed here ({hint})") from exc
-    tell(cli, look_at_service(cli), options)
+    tell(cli, facts, options)
 
 
 command.add_command(explain, "explain")

@@ -99,7 +99,10 @@ class DraftAttempt:
         if isinstance(answer, Failure):
             return answer
         if answer.status == _OK:
-            return _Found.DRAFT if _read(answer).get("isDraft") is True else _Found.SENT
+            # What does not say it is no answer: taken for "sent" it would lose the message.
+            is_draft = _read(answer).get("isDraft")
+            found = _Found.DRAFT if is_draft else _Found.SENT
+            return found if isinstance(is_draft, bool) else answer
         if answer.status != _NOT_FOUND:
             return answer
         return await self._look_for_copy() if known.is_complete else _Found.GONE
@@ -115,7 +118,9 @@ class DraftAttempt:
         if isinstance(answer, Failure) or answer.status != _OK:
             return answer
         items = _read(answer).get("value")
-        found = [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+        if not isinstance(items, list):
+            return answer
+        found = [one for one in items if isinstance(one, dict)]
         is_sent = any(one.get("isDraft") is False for one in found)
         return _Found.SENT if is_sent else _Found.GONE
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from email import message_from_bytes
@@ -11,16 +10,19 @@ from email.policy import SMTP
 
 import pytest
 from tests.support.graphing import Graph, drafting, graph
-from tests.support.outgoing import DEFERRED, DELIVERED, FAILED, PREFIX, Chunks, states, stored
+from tests.support.outgoing import DEFERRED, DELIVERED, FAILED, states, stored
 
 from pillarbox.delivery.courier import AttemptResult
 from pillarbox.delivery.factory import Couriers
+from pillarbox.delivery.graph_answer import GraphResults
 from pillarbox.delivery.graph_content import LargeContent
-from pillarbox.delivery.sender_check import check_sender
+from pillarbox.delivery.graph_draft import DraftAttempt
+from pillarbox.delivery.graph_requests import GraphRequests
 from pillarbox.emulate.config import MIB, SAMPLE_MAILBOX
 from pillarbox.emulate.faults import Action, Stage
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.spooled import CHUNK_OCTETS
+from pillarbox.net.https import Answer
 from pillarbox.route import Microsoft365Way
 from pillarbox.store.drafts import Draft, Drafts
 
@@ -313,29 +315,6 @@ async def test_a_draft_for_other_recipients_is_not_sent() -> None:
         assert (len(far.taken), far.emulator.drafts) == (1, 0)
 
 
-async def test_check_makes_a_draft_and_deletes_it() -> None:
-    """Nothing is sent, and nothing is left."""
-    async with drafting() as far:
-        steps = await check_sender(far.hop, far.settings)
-
-        assert [step.name for step in steps] == ["Token", "Token content", "Token content", "Draft"]
-        assert all(step.is_ok for step in steps)
-        assert (far.emulator.drafts, far.taken, far.requests) == (0, [], 2)
-
-
-async def test_check_names_the_permission_that_drafts_need() -> None:
-    """With the cmdlet."""
-    body = '{"error": {"code": "ErrorAccessDenied", "message": "Access is denied."}}'
-    async with drafting() as far:
-        far.order(Stage.REQUEST, status=403, body=body, path=MESSAGES)
-        step = (await check_sender(far.hop, far.settings))[-1]
-
-        assert (step.name, step.is_ok) == ("Draft", False)
-        assert "403 ErrorAccessDenied" in step.text
-        assert "Mail.ReadWrite" in step.fixes[0]
-        assert "-Role 'Application Mail.ReadWrite'" in step.fixes[1]
-
-
 class FullDrafts(Drafts):
     """The disk is full."""
 
@@ -367,33 +346,35 @@ async def test_without_drafts_it_fails_with_both_ways_out() -> None:
         assert "--way graph-or-draft" in result.outcomes[0].reply.text
 
 
-PDF = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-LINE = b"QUJD" * 19 + b"\r\n"
+class OddRequests(GraphRequests):
+    """A server that says 200 and something else than it should."""
+
+    text = ""
+
+    async def ask(self, *_: object, **__: object) -> Answer:
+        """As said."""
+        return Answer(200, {}, self.text)
 
 
-class Endless(Chunks):
-    """Base64 without an end, made when it is asked for."""
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"isDraft": null}', '{"isDraft": 0}'])
+async def test_an_answer_that_says_nothing_is_no_success(text: str) -> None:
+    """Of a draft that may have been sent: the message waits, and is not lost."""
+    async with drafting() as far:
+        drafts = far.settings.drafts
+        assert drafts is not None
+        await drafts.add(Draft(1, "AAMk", SAMPLE_MAILBOX, frozenset({0}), is_complete=True))
+        made, source = stored(b"x")
+        made.queue_id = 1
+        requests = OddRequests(far.hop, far.settings)
+        requests.text = text
+        attempt = DraftAttempt(
+            SAMPLE_MAILBOX,
+            requests,
+            drafts,
+            results=GraphResults("graph.test:443", [made.recipients[0].recipient]),
+            message=made,
+            recipients=made.recipients,
+            content=LargeContent(made, source),
+        )
 
-    async def chunk(self, number: int) -> bytes:
-        """As ContentSource."""
-        return (PDF if number == 0 else b"") + LINE * 3000
-
-
-async def test_memory_is_bounded_by_one_piece() -> None:
-    """A file of 40 MB is looked through and read in less than 5 MiB beside its piece of 1 MiB."""
-    made, _ = stored()
-    made.chunks = 240
-    made.size_octets = len(PREFIX + PDF) + made.chunks * len(LINE) * 3000
-    content = LargeContent(made, Endless())
-    tracemalloc.start()
-    try:
-        [part] = await content.scan()
-        octets = 0
-        async for piece in content.file(part, MIB):
-            octets += len(piece)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert octets == part.size_octets == made.chunks * 57 * 3000
-    assert peak < 6 * MIB
+        assert states(await attempt.run()) == {0: DEFERRED}

@@ -45,6 +45,7 @@ class Upload:
     name: str
     content_type: str
     size: int
+    ends_at: float
     content_id: str = ""
     """Of a picture in the text."""
     parts: list[bytes] = field(default_factory=list)
@@ -130,15 +131,17 @@ class Drafts:
             str(item.get("name", "attachment")),
             str(item.get("contentType", "application/octet-stream")),
             item["size"],
+            self._world.clock() + UPLOAD_SECONDS,
             str(item.get("contentId", "")) if item.get("isInline") else "",
         )
         return {"uploadUrl": f"{base_url}/upload/{token}", **self._expected("0-")}
 
     def upload(self, token: str) -> Upload:
-        """Raises GraphError where there is no such session."""
-        if token not in self._uploads:
+        """Raises GraphError where there is no such session, or none any more."""
+        upload = self._uploads.get(token)
+        if upload is None or self._world.clock() >= upload.ends_at:
             raise GraphError("item")
-        return self._uploads[token]
+        return upload
 
     def upload_of(self, segments: tuple[str, ...]) -> Upload | None:
         """The session of a URL, if it is one and there is such a session."""

@@ -5,9 +5,10 @@ from email import message_from_bytes
 import httpx
 import pytest
 from tests.support.emulated import RECIPIENT, client_context
-from tests.unit.emulate.test_graph import MIME, graphing, send
+from tests.unit.emulate.test_graph import MIME, graph, graphing, send
 
 from pillarbox.emulate.config import SAMPLE_MAILBOX
+from pillarbox.emulate.emulator import Emulator
 
 DRAFTS = f"/v1.0/users/{SAMPLE_MAILBOX}/messages"
 
@@ -96,3 +97,23 @@ async def test_a_draft_can_be_deleted() -> None:
         statuses = [(await http.delete(path)).status_code, (await http.get(path)).status_code]
 
     assert (statuses, emulator.drafts) == ([204, 404], 0)
+
+
+async def test_an_upload_session_ends() -> None:
+    """After an hour: what was sent of the file is gone with it."""
+    now = [1_800_000_000.0]
+    item = {"attachmentType": "file", "name": "report.bin", "size": 4_000_000}
+
+    async with Emulator(clock=lambda: now[0]) as emulator, graph(emulator) as http:
+        path = f"{DRAFTS}/{(await send(http, path=DRAFTS)).json()['id']}/attachments"
+        made = await http.post(f"{path}/createUploadSession", json={"AttachmentItem": item})
+        statuses = []
+        async with httpx.AsyncClient(verify=client_context(emulator)) as uploader:
+            for first in (0, 1000):
+                headers = {"Content-Range": f"bytes {first}-{first + 999}/4000000"}
+                url = made.json()["uploadUrl"]
+                answer = await uploader.put(url, content=bytes(1000), headers=headers)
+                statuses.append(answer.status_code)
+                now[0] += 3600
+
+    assert statuses == [200, 404]

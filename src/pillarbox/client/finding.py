@@ -28,7 +28,7 @@ async def find_server_async(setup: Setup) -> Server:
 
 
 def chosen(found: Discovery) -> Server:
-    """The best way that was found. Raises DiscoveryError."""
+    """The best way that was found, where nobody has to be asked about it. Raises DiscoveryError."""
     best = found.best
     if best is None or all(check.state is CheckState.BAD for check in best.checks):
         why = found.trouble or "no source names one that can be used"
@@ -39,4 +39,14 @@ def chosen(found: Discovery) -> Server:
             is_transient=bool(found.trouble),
         )
     door = client_settings(best, found.asking).preferred_door()
-    return Server(best.host, door.port, door.encryption is Encryption.TLS)
+    server = Server(best.host, door.port, door.encryption is Encryption.TLS)
+    if best.confirm:
+        # RFC 6186 section 6: who can forge the DNS could collect passwords.
+        scheme = "smtps" if server.is_implicit else "submission"
+        raise DiscoveryError(
+            f"the server of {found.query} has to be confirmed: {'; '.join(best.confirm)}",
+            code="not-confirmed",
+            cause="What names it could have been written by somebody else.",
+            fix=f"Name the server, if it is the right one: {scheme}://{server}",
+        )
+    return server

@@ -375,3 +375,24 @@ def test_row_65_no_server_can_raise_anything(script: list[bytes], settings: Clie
         said = core.data_to_send()
         if settings.starttls and not core.tls:
             assert not said.startswith((b"AUTH", b"MAIL", b"HELO"))
+
+
+def test_opportunistic_tls_is_used_where_it_is_offered() -> None:
+    """And a server without it gets the mail in the clear."""
+    settings = ClientSettings("me.test", opportunistic=True, starttls=True)
+
+    _, said = greeted(settings)
+    core, nothing = greeted(settings, b"250 mx.test\r\n")
+
+    assert (said, nothing) == (b"STARTTLS\r\n", b"")
+    assert core.is_ready
+
+
+def test_no_login_goes_in_the_clear_where_it_may_not() -> None:
+    """Opportunistic TLS to another machine: a server without it gets neither login nor mail."""
+    settings = ClientSettings("me.test", True, "u", "Pw-1_x", opportunistic=True, clear_login=False)
+
+    core, said = greeted(settings, b"250-mx.test\r\n250 AUTH PLAIN\r\n")
+
+    assert said == b"QUIT\r\n"
+    assert kind(core) is FailureKind.TLS_MISSING

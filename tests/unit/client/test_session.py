@@ -1,0 +1,158 @@
+"""client.session without a socket: octets in all cuts, and octets of any kind."""
+
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pillarbox.client.errors import ClientError
+from pillarbox.client.options import Timeouts
+from pillarbox.client.outgoing import prepare
+from pillarbox.client.results import SendResult, SendState
+from pillarbox.client.sending import Sending
+from pillarbox.client.server import Server
+from pillarbox.client.session import Manner, Session
+from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, T, Write
+from pillarbox.client.verdicts import waiting_seconds
+from pillarbox.smtp.client import ClientSettings
+
+SERVER = Server("mx.test", 587, is_implicit=False)
+MESSAGE = b"Subject: x\r\n\r\nHi\r\n"
+GREETING = b"220 mx.test\r\n250-mx.test\r\n250 PIPELINING\r\n"
+TAKEN = b"250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n"
+
+
+def session() -> Session:
+    """A session in the clear, as only a test has it."""
+    manner = Manner("mx.test", False, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
+    return Session(manner, ClientSettings("me.test", opportunistic=True))
+
+
+class Script:
+    """Carries out steps: each read gets the next piece, in the end the connection is closed.
+
+    Pieces behind `content` wait until the content was written.
+    """
+
+    def __init__(self, pieces: list[bytes], *, last: list[bytes]) -> None:
+        self._pieces = pieces
+        self._last = last
+        self.written = b""
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out all steps."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._carry_out(step))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _carry_out(self, step: object) -> Progress:
+        match step:
+            case Write():
+                self.written += step.octets
+                return Progress()
+            case Read():
+                if self.written.endswith(b"\r\n.\r\n"):
+                    self._pieces, self._last = [*self._pieces, *self._last], []
+                while self._pieces:
+                    if piece := self._pieces.pop(0):
+                        return Progress(piece)
+                return Progress(ended=Ended.CLOSED)
+            case Probe():
+                return Progress()
+        raise AssertionError(step)
+
+
+def send(pieces: list[bytes], last: list[bytes]) -> tuple[SendResult, ClientError | None, bytes]:
+    """Send a message to two recipients; what became of it, and what was written."""
+    script = Script(pieces, last=last)
+    made = session()
+    script.run(made.open())
+    outgoing = prepare(MESSAGE, sender="a@x.test", recipients=["bob@x.test", "carol@x.test"])
+    sending = Sending(outgoing, SERVER)
+    if made.core.is_ready:
+        script.run(sending.run(made, is_reused=False))
+    if sending.pending:
+        sending.give_up(ClientError("not open"))
+    try:
+        return sending.finish(), None, script.written
+    except ClientError as exc:
+        error = exc
+    assert error.result is not None
+    return error.result, error, script.written
+
+
+def cuts(octets: bytes) -> list[list[bytes]]:
+    """At once, singly, and in two pieces at every place."""
+    halves = [[octets[:index], octets[index:]] for index in range(1, len(octets))]
+    return [[octets], [octets[index : index + 1] for index in range(len(octets))], *halves]
+
+
+def test_replies_may_come_in_any_pieces() -> None:
+    """Greeting, EHLO, the envelope and the confirmation; the result is the same."""
+    answer = GREETING.split(b"\r\n", 1)
+    for envelope in cuts(TAKEN):
+        for confirmation in ([b"250 2.0.0 taken\r\n"], [b"%c" % octet for octet in b"250 x\r\n"]):
+            pieces = [answer[0] + b"\r\n", answer[1], *envelope]
+            result, error, written = send(pieces, confirmation)
+            assert error is None
+            assert [one.state for one in result] == [SendState.ACCEPTED, SendState.REFUSED]
+            assert written.endswith(MESSAGE + b".\r\n")
+
+
+OPEN = GREETING.split(b"\r\n", 1)
+OPEN = [OPEN[0] + b"\r\n", OPEN[1]]
+REPLIES = [b"220 x\r\n", b"250 ok\r\n", b"250-", b"354 go\r\n", b"421 x\r\n", b"550 x\r\n"]
+PIECES = st.lists(st.one_of(st.binary(max_size=12), st.sampled_from(REPLIES)), max_size=8)
+ENDS = st.lists(
+    st.one_of(st.binary(max_size=12), st.sampled_from([b"250 ok\r\n", b"250", b"450 x\r\n"])),
+    max_size=3,
+)
+
+
+@given(st.sampled_from([[], OPEN, [*OPEN, TAKEN]]), PIECES, ENDS)
+def test_whatever_comes_nobody_is_said_to_have_it_without_a_reply(
+    lead: list[bytes], pieces: list[bytes], last: list[bytes]
+) -> None:
+    """Nothing else than a ClientError is raised; accepted only behind the content, by 2yz."""
+    result, error, written = send([*lead, *pieces], last)
+
+    whole = written.endswith(MESSAGE + b".\r\n")
+    for one in result:
+        if one.state is SendState.ACCEPTED:
+            assert whole
+            assert 200 <= one.code < 300
+        elif one.state is SendState.UNKNOWN:
+            assert whole
+        else:
+            assert one.code >= 400
+    assert (error is None) is bool(result.accepted)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Greylisted, try again in 300 seconds", 300),
+        ("please wait for 5 minutes", 300),
+        ("retry after 2h", 7200),
+        ("come back in about 10 min", 600),
+        ("try again within 999999 hours", 86_400),
+        ("try again later", None),
+        ("in 2026 we closed", None),
+        ("wait 0 seconds", None),
+    ],
+)
+def test_a_reply_may_say_how_long_to_wait(text: str, seconds: float | None) -> None:
+    """What it says counts, up to a day."""
+    assert waiting_seconds(text) == seconds
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_wait_or_none(text: str) -> None:
+    """Never more than a day, never nothing."""
+    found = waiting_seconds(text)
+    assert found is None or 0 < found <= 86_400

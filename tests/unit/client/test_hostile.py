@@ -291,6 +291,7 @@ async def test_a_refusal_in_the_middle_of_the_content_is_read(face: Face) -> Non
         peer.send("552 5.3.4 enough")
         await asyncio.get_running_loop().create_future()
 
+    begun = asyncio.get_running_loop().time()
     async with serve(script) as server:
         with pytest.raises(MessageRefused, match=r"552 5\.3\.4 enough"):
             await face.send_one(
@@ -298,7 +299,10 @@ async def test_a_refusal_in_the_middle_of_the_content_is_read(face: Face) -> Non
                 b"Subject: x\r\n\r\n" + b"y" * 30_000_000,
                 sender="a@t1.test",
                 recipients="b@x.test",
+                timeout=60,
             )
+
+    assert asyncio.get_running_loop().time() - begun < 50
 
 
 ECHOES = {

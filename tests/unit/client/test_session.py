@@ -39,6 +39,7 @@ class Script:
         self._pieces = pieces
         self._last = last
         self.written = b""
+        self.waits: list[float] = []
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out all steps."""
@@ -56,6 +57,7 @@ class Script:
                 self.written += step.octets
                 return Progress()
             case Read():
+                self.waits.append(step.seconds)
                 if self.written.endswith(b"\r\n.\r\n"):
                     self._pieces, self._last = [*self._pieces, *self._last], []
                 while self._pieces:
@@ -131,6 +133,21 @@ def test_whatever_comes_nobody_is_said_to_have_it_without_a_reply(
         else:
             assert one.code >= 400
     assert (error is None) is bool(result.accepted)
+
+
+def test_the_answer_to_large_content_gets_more_time() -> None:
+    """What was written may still be on its way: a second for each 4 KiB beside the usual limit;
+    with a limit that was given for each answer, five times as much."""
+    script = Script([*OPEN, b"250 ok\r\n250 ok\r\n354 go\r\n"], last=[b"250 ok\r\n"])
+    made = session()
+    script.run(made.open())
+    message = b"Subject: x\r\n\r\n" + b"text\r\n" * 100_000
+    outgoing = prepare(message, sender="a@x.test", recipients="bob@x.test")
+
+    script.run(Sending(outgoing, SERVER).run(made, is_reused=False))
+
+    assert script.waits[-2:] == [60.0, 300.0 + len(message) / 4096]
+    assert Timeouts.of(2).confirmation_of(0) == 10
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class MailHandler(logging.Handler):
         self._waiting: deque[tuple[str, str]] = deque()
         """Of each record its first line, and its text."""
         self._dropped = 0
-        self._failures = 0
+        self._begun = self._ended = 0
+        """Attempts, one after another."""
         self._is_hurried = self._is_closed = False
         self._worker: threading.Thread | None = None
         self.last_error = ""
@@ -111,15 +113,21 @@ class MailHandler(logging.Handler):
 
     def flush(self) -> None:
         """Send what waits now; gives up after `close_timeout` seconds, or when it fails."""
+        end = time.monotonic() + self._close_timeout
         with self._changed:
-            failures = self._failures
-            self._is_hurried = True
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: not self._waiting or self._failures > failures or self._worker is None,
-                self._close_timeout,
-            )
-            self._is_hurried = False
+            while self._waiting and self._worker is not None:
+                # An attempt that is under way does not know what came last.
+                ours = self._begun + 1
+                self._is_hurried = True
+                self._changed.notify_all()
+                is_over = self._changed.wait_for(
+                    partial(self._has_ended, ours), end - time.monotonic()
+                )
+                if not is_over or self.last_error:
+                    break
+
+    def _has_ended(self, attempt: int) -> bool:
+        return not self._waiting or self._ended >= attempt
 
     def close(self) -> None:
         """Send what waits, as flush() does, and end."""
@@ -153,8 +161,8 @@ class MailHandler(logging.Handler):
                 error = str(exc) or type(exc).__name__
             with self._changed:
                 self.last_error = error
+                self._ended += 1
                 if error:
-                    self._failures += 1
                     pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
                 else:
                     for _ in batch:
@@ -180,6 +188,8 @@ class MailHandler(logging.Handler):
                     break
             if self._is_closed:
                 return None
+            self._is_hurried = False
+            self._begun += 1
             batch: list[tuple[str, str]] = []
             octets = 0
             for entry in self._waiting:

@@ -63,6 +63,22 @@ def test_records_of_a_while_are_one_message(handlers: Any, smtp_server: SmtpServ
     assert handler.waiting == 0
 
 
+def test_what_is_too_much_for_one_message_makes_several(
+    handlers: Any, smtp_server: SmtpServer
+) -> None:
+    """All of it goes with one flush; a single record is cut."""
+    handler = handlers(interval=3600)
+    log(handler, *(f"{number} " + "x" * 60_000 for number in range(25)))
+
+    handler.flush()
+
+    assert [message.subject[-13:] for message in smtp_server.messages] == [
+        "(and 19 more)",
+        " (and 4 more)",
+    ]
+    assert max(len(message.raw) for message in smtp_server.messages) < 1_500_000
+
+
 def test_message_goes_by_itself_after_the_interval(handlers: Any, smtp_server: SmtpServer) -> None:
     """Nobody has to flush."""
     log(handlers(), "alone")
@@ -73,7 +89,7 @@ def test_message_goes_by_itself_after_the_interval(handlers: Any, smtp_server: S
 def test_program_never_waits_for_the_mail(handlers: Any, smtp_server: SmtpServer) -> None:
     """The server hangs; ten thousand records are taken meanwhile, those without room are counted
     and told when mail goes again."""
-    smtp_server.hang("ehlo")
+    smtp_server.hang("ehlo", times=None)
     handler = handlers(capacity=100, timeout=1.0, interval=0.0)
     log(handler, "first")
 
@@ -85,6 +101,7 @@ def test_program_never_waits_for_the_mail(handlers: Any, smtp_server: SmtpServer
     assert spent < 5.0
     handler.flush()
     assert handler.last_error
+    smtp_server.faults.clear()
     handler.flush()
     assert "9901 records were dropped" in smtp_server.wait_for().text
 

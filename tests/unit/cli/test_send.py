@@ -3,13 +3,38 @@
 import json
 from pathlib import Path
 
+import keyring
 import pytest
 from click.testing import CliRunner, Result
+from keyring.backend import KeyringBackend
 from tests.support.profiles import Profiles
 
 from pillarbox.cli.root import root
 from pillarbox.profiles import FILE_VARIABLE, load_profile, read_password
 from pillarbox.testing import SmtpServer
+
+
+class Memory(KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """What is kept."""
+        return self._kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Keep it."""
+        self._kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Forget it."""
+        del self._kept[service, username]
+
 
 EX_USAGE, EX_DATA, EX_NO_INPUT, EX_UNAVAILABLE, EX_TRY_LATER = 64, 65, 66, 69, 75
 EX_NO_PERMISSION, EX_CONFIG = 77, 78
@@ -93,6 +118,26 @@ def test_server_can_be_named_in_place_of_a_profile(
     assert [message.login for message in smtp_server.messages] == [smtp_server.username] * 2
     assert without.exit_code == EX_USAGE
     assert "--password-env" in without.stderr
+
+
+def test_password_may_stand_in_the_keyring(smtp_server: SmtpServer, profiles: Profiles) -> None:
+    """Of the profile, or of --user."""
+    user, password = smtp_server.username, smtp_server.password
+    profiles.write(password_file=None, keyring=True)
+    before = keyring.get_keyring()
+    keyring.set_keyring(Memory())
+    try:
+        keyring.set_password("pillarbox", user, password)
+        by_profile = send(*TO, "--text", "x")
+        keyring.delete_password("pillarbox", user)
+        without = send(*TO, "--text", "x")
+    finally:
+        keyring.set_keyring(before)
+
+    assert by_profile.exit_code == 0, by_profile.output
+    assert smtp_server.messages[0].login == user
+    assert without.exit_code == EX_NO_PERMISSION
+    assert f"keyring set pillarbox {user}" in without.stderr
 
 
 def test_json_tells_each_recipient(smtp_server: SmtpServer) -> None:

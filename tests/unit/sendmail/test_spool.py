@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.profiles import Profiles
 
+from pillarbox.sendmail.program import run
 from pillarbox.sendmail.spool import Mail, Spool
 from pillarbox.testing import SmtpServer
 
@@ -60,6 +61,19 @@ def test_mail_waits_for_the_network(
     [message] = smtp_server.messages
     assert message.message["Message-ID"] == f"<{mail.id}@example.com>"
     assert waiting(spooling) == []
+
+
+def test_program_goes_by_its_name(
+    spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mailq is -bp, and newaliases has nothing to do, with or without a profile."""
+    assert sendmail("-odq", "a@example.org", stdin=LETTER) == EX_OK
+
+    assert run([], program="mailq") == EX_OK
+    spooling.file.unlink()
+    assert run([], program="newaliases") == EX_OK
+
+    assert waiting(spooling)[0].id in capsys.readouterr().out
 
 
 def test_only_who_has_it_not_gets_it_again(

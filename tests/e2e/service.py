@@ -55,9 +55,11 @@ def _environment() -> Mapping[str, str]:
 
 
 @contextmanager
-def running(folder: Path, more_configuration: str = "") -> Iterator["Pillarbox"]:
+def running(
+    folder: Path, more_configuration: str = "", first_options: str = ""
+) -> Iterator["Pillarbox"]:
     """A service with the account app@sender.example and no route; it must end well."""
-    pillarbox = Pillarbox(folder, more_configuration)
+    pillarbox = Pillarbox(folder, more_configuration, first_options)
     try:
         pillarbox.start()
         yield pillarbox
@@ -69,7 +71,8 @@ def running(folder: Path, more_configuration: str = "") -> Iterator["Pillarbox"]
 class Pillarbox:
     """One service in `folder`; `start` it, and `stop` it at the end whatever happens."""
 
-    def __init__(self, folder: Path, more_configuration: str = "") -> None:
+    def __init__(self, folder: Path, more_configuration: str = "", first_options: str = "") -> None:
+        """`first_options` stand before all sections of the configuration."""
         self.folder = folder
         self.config = folder / "pillarbox.toml"
         self.log_file = folder / "service.log"
@@ -85,7 +88,7 @@ class Pillarbox:
             tls_port=self.tls_port,
             metrics_port=self.metrics_port,
         )
-        self.config.write_text(text + more_configuration)
+        self.config.write_text(first_options + text + more_configuration)
         self.prepare()
 
     def prepare(self) -> None:

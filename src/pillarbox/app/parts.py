@@ -11,6 +11,7 @@ from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
+from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
@@ -65,6 +66,7 @@ class Parts:
     unknown_watch: UnknownWatch
     scheduler: Scheduler
     tokens: TokenSource
+    couriers: Couriers
     reception: Reception
     offering: Offering
     services_for: Callable[[Limits], Services]
@@ -110,17 +112,13 @@ async def build(
     unknown_watch = UnknownWatch(settings.limits.unknown_recipients_percent, clock.seconds)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
     tokens = _tokens(settings, order, database)
-    scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
+    couriers = _couriers(settings, tokens)
+    scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
     logins = _logins(settings, stores, keys, clock)
     services_for = _services(settings, stores, logins, sending, scheduler)
-    reception = Reception(
-        settings.listeners,
-        services_for(settings.limits),
-        host_name=settings.host_name,
-        certificates=_certificates(settings),
-    )
+    reception = _reception(settings, services_for(settings.limits))
     offering = Offering(stores.directory, keys, reception, with_scram=settings.scram_sha_256)
     await offering.look()
     return Parts(
@@ -134,6 +132,7 @@ async def build(
         unknown_watch=unknown_watch,
         scheduler=scheduler,
         tokens=tokens,
+        couriers=couriers,
         reception=reception,
         offering=offering,
         services_for=services_for,
@@ -200,6 +199,15 @@ def _services(
     return services_for
 
 
+def _reception(settings: Settings, services: Services) -> Reception:
+    return Reception(
+        settings.listeners,
+        services,
+        host_name=settings.host_name,
+        certificates=_certificates(settings),
+    )
+
+
 def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: Scheduler) -> Intake:
     return Intake(
         stores.spool,
@@ -222,21 +230,31 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
     )
 
 
+def _couriers(settings: Settings, tokens: TokenSource) -> Couriers:
+    delivery = settings.delivery
+    helo_name = delivery.helo_name or settings.host_name
+    return Couriers(
+        SessionSettings(helo_name, ClientContexts(), delivery_timeouts(delivery), tokens=tokens),
+        MxSettings(
+            own_names=frozenset({settings.host_name.lower(), helo_name.lower()}),
+            dns_servers=settings.dns_servers,
+            networks=delivery.mx_private_networks,
+            idle_seconds=delivery.idle_seconds,
+            idle_sessions=max(delivery.connections // 2, 1),
+        ),
+    )
+
+
 def _scheduler(
     settings: Settings,
     order: WorkerOrder,
     stores: _Stores,
     *,
     means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
-    tokens: TokenSource,
+    couriers: Couriers,
 ) -> Scheduler:
     database = stores.database
     delivery = settings.delivery
-    couriers = Couriers(
-        SessionSettings(
-            settings.host_name, ClientContexts(), delivery_timeouts(delivery), tokens=tokens
-        )
-    )
     return Scheduler(
         SchedulerSettings(
             settings.host_name,

@@ -152,16 +152,34 @@ async def _open_at(
     context: ssl.SSLContext | None,
     address: Address,
 ) -> SmtpConnection | Failure:
-    timeouts = settings.timeouts
+    connection = await connect_to(address, hop.port, settings.timeouts)
+    if isinstance(connection, Failure):
+        return connection
+    return await greet(hop, connection, core, context=context)
+
+
+async def connect_to(address: Address, port: int, timeouts: Timeouts) -> SmtpConnection | Failure:
+    """A connection to one address; nothing is said yet."""
     family, host = address
     connection = SmtpConnection(timeouts)
     try:
         async with asyncio.timeout(timeouts.connect):
             await asyncio.get_running_loop().create_connection(
-                lambda: connection, host, hop.port, family=family
+                lambda: connection, host, port, family=family
             )
     except OSError as exc:
         return connect_failure(exc)
+    return connection
+
+
+async def greet(
+    hop: SmartHost,
+    connection: SmtpConnection,
+    core: ClientProtocol,
+    *,
+    context: ssl.SSLContext | None,
+) -> SmtpConnection | Failure:
+    """Take a new connection to where a transaction can begin; it is dropped where that fails."""
     try:
         failure = await _greet(hop, connection, core, context=context)
     except BaseException:

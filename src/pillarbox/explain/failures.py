@@ -9,24 +9,9 @@ Codes: RFC 3463, RFC 5321 4.2; those of refused content RFC 6152 3, RFC 6531 3.2
 from dataclasses import dataclass
 from enum import Enum, unique
 
+from pillarbox.explain import mx_failures as mx
+from pillarbox.explain.failure_text import failure_text as _t
 from pillarbox.mail.reply import Reply
-
-
-@dataclass(frozen=True, slots=True)
-class FailureText:
-    """Codes and texts of one kind. `what`, `cause` and `fix` may name `{hop}`, `{said}` (what the
-    next hop answered) and `{detail}`."""
-
-    code: int
-    enhanced: str
-    what: str
-    cause: str
-    fix: str
-
-
-def _t(codes: str, what: str, cause: str, fix: str) -> FailureText:
-    code, _, enhanced = codes.partition(" ")
-    return FailureText(int(code), enhanced, what, cause, fix)
 
 
 @unique
@@ -64,6 +49,15 @@ class FailureKind(Enum):
         "There is no network route to its address.",
         "Check the network of this machine",
     )
+    # The mail hosts of a recipient's domain.
+    DOMAIN_NOT_FOUND = mx.DOMAIN_NOT_FOUND
+    DOMAIN_TAKES_NO_MAIL = mx.DOMAIN_TAKES_NO_MAIL
+    NO_MAIL_HOST = mx.NO_MAIL_HOST
+    MX_LOOKUP_FAILED = mx.MX_LOOKUP_FAILED
+    MX_WITHOUT_ADDRESS = mx.MX_WITHOUT_ADDRESS
+    MX_NOT_PUBLIC = mx.MX_NOT_PUBLIC
+    MX_IS_THIS_HOST = mx.MX_IS_THIS_HOST
+    MX_NOT_REACHED = mx.MX_NOT_REACHED
     # Opening the session.
     GREETING_REFUSED = _t(
         "451 4.3.2",

@@ -45,7 +45,8 @@ _OPENING_FAILURES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """How a session is to be opened. `starttls` is a demand: without TLS nothing is sent.
+    """How a session is to be opened. `starttls` is a demand: without TLS nothing is sent, but with
+    `tls_if_offered` STARTTLS is only used where the server has it (RFC 7435).
     `username` "" means no login; with a `token` of OAuth2 the password does not count."""
 
     helo_name: str
@@ -53,6 +54,7 @@ class ClientSettings:
     username: str = ""
     password: str = field(default="", repr=False)
     token: Token | None = None
+    tls_if_offered: bool = False
 
 
 class ClientProtocol:
@@ -67,8 +69,7 @@ class ClientProtocol:
         self._login = login = Login(settings.username, settings.password, settings.token)
         self._secrets = secrets_of(login) if login.username else None
         self._login_answers: list[bytes] = []
-        self._said_helo = self._needs_reset = False
-        self._by_chunks = self._last_chunk = False
+        self._said_helo = self._needs_reset = self._by_chunks = self._last_chunk = False
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
         self._content: Pieces = ()
@@ -219,9 +220,10 @@ class ClientProtocol:
         self._send(f"{verb} {self._settings.helo_name}\r\n")
 
     def _secure(self) -> None:
-        if self.tls or not self._settings.starttls:
+        settings, is_offered = self._settings, self.capabilities.starttls
+        if self.tls or not (settings.starttls or (settings.tls_if_offered and is_offered)):
             self._log_in()
-        elif self.capabilities.starttls:
+        elif is_offered:
             self.phase = Phase.STARTTLS
             self._send("STARTTLS\r\n")
         else:
@@ -387,8 +389,6 @@ class ClientProtocol:
         if self.failure is not None and self.failure.kind is FailureKind.LOGIN_NEEDED:
             return [None] * len(found)
         return to_replies(found, self._secrets)
-
-    # -- the end ------------------------------------------------------------------------------
 
     def quit(self) -> None:
         """Say good-bye; the server's answer, whatever it is, ends the session."""

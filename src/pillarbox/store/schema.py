@@ -173,6 +173,18 @@ suspension = Table(
     Column("fix", Text, nullable=False),
 )
 
+mta_sts = Table(
+    "mta_sts",
+    metadata,
+    # A policy of MTA-STS; `mx` has its patterns, blank separated.
+    Column("domain", Text, primary_key=True),
+    Column("policy_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("mx", Text, nullable=False),
+    time_column("fetched_at", nullable=False),
+    time_column("expires_at", nullable=False),
+)
+
 instance = Table(
     "instance",
     metadata,

@@ -9,6 +9,7 @@ from pillarbox.mail.identifier import INSTANCES
 from pillarbox.store.clock import database_now
 from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
+from pillarbox.store.mta_sts import drop_policies
 from pillarbox.store.schema import content, message, session, upload
 from pillarbox.store.schema import instance as instances
 
@@ -58,7 +59,7 @@ def drop_sessions(connection: Connection, *, now: Timestamp, before: Timestamp) 
     return len(ids)
 
 
-STEPS = (drop_content, drop_messages, drop_sessions)
+STEPS = (drop_content, drop_messages, drop_sessions, drop_policies)
 
 
 def _some(connection: Connection, query: Select[int]) -> Sequence[int]:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import dns.asyncresolver
@@ -35,6 +36,13 @@ AUTOCONFIG = """<?xml version="1.0"?>
 
 LONGEST_CHAIN = 100
 """So many aliases are followed."""
+
+
+def write_ca(file: Path) -> str:
+    """Write the certificate of the authority of all worlds; the name of the file."""
+    _authority()[0].cert_pem.write_to_path(str(file))
+    return str(file)
+
 
 Page: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Records: TypeAlias = dict[tuple[str, str], list[str]]

@@ -24,6 +24,9 @@ from pillarbox.route import MxHosts
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 OWN_NAME = "out.example"
 
+CONTEXTS = ClientContexts()
+"""Of all tests: each makes OpenSSL read the roots of the system."""
+
 
 async def take_all(peer: Peer) -> None:
     """A host that takes every message."""
@@ -69,6 +72,7 @@ class MxWorld:
         self.port = free_port()
         self._stack = stack
         self._means: MxMeans | None = None
+        self.ca_file = ""
         self.settings = MxSettings(
             own_names=frozenset({OWN_NAME}), dns_servers=(dns.dns_server,), networks=LOOPBACK
         )
@@ -85,17 +89,23 @@ class MxWorld:
             serve(*(scripts or (take_all,)), address=address, port=self.port)
         )
 
+    def restart(self) -> None:
+        """Forget all that is only in memory."""
+        self._means = None
+
     @property
     def means(self) -> MxMeans:
         """What couriers of the worker share."""
         if self._means is None:
-            self._means = means_for(self.settings, asyncio.get_running_loop().time)
+            clock = asyncio.get_running_loop().time
+            self._means = means_for(self.settings, CONTEXTS, clock)
         return self._means
 
     def courier(self, domain: str, caps: HopCaps = MX_CAPS) -> MxCourier:
         """A courier to the hosts of a domain."""
-        session = SessionSettings(OWN_NAME, ClientContexts(), Timeouts(quit=2))
-        courier = MxCourier(MxHosts(domain, self.port, caps=caps), session, self.means)
+        session = SessionSettings(OWN_NAME, CONTEXTS, Timeouts(quit=2))
+        hop = MxHosts(domain, self.port, self.ca_file, caps)
+        courier = MxCourier(hop, session, self.means)
         self._stack.push_async_callback(courier.close)
         return courier
 

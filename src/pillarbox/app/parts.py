@@ -44,6 +44,7 @@ from pillarbox.store.directory import Directory
 from pillarbox.store.grants import Grants
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
+from pillarbox.store.mta_sts import StsPolicies
 from pillarbox.store.passwords import match_password
 from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
@@ -112,7 +113,7 @@ async def build(
     unknown_watch = UnknownWatch(settings.limits.unknown_recipients_percent, clock.seconds)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=unknown_watch.note)
     tokens = _tokens(settings, order, database)
-    couriers = _couriers(settings, tokens)
+    couriers = _couriers(settings, tokens, database)
     scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
@@ -230,7 +231,7 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
     )
 
 
-def _couriers(settings: Settings, tokens: TokenSource) -> Couriers:
+def _couriers(settings: Settings, tokens: TokenSource, database: Database) -> Couriers:
     delivery = settings.delivery
     helo_name = delivery.helo_name or settings.host_name
     return Couriers(
@@ -241,6 +242,7 @@ def _couriers(settings: Settings, tokens: TokenSource) -> Couriers:
             networks=delivery.mx_private_networks,
             idle_seconds=delivery.idle_seconds,
             idle_sessions=max(delivery.connections // 2, 1),
+            policies=StsPolicies(database),
         ),
     )
 

@@ -53,7 +53,9 @@ class Couriers:
         from pillarbox.delivery.mx_courier import MxCourier, means_for
 
         if self._mx is None:
-            self._mx = means_for(self._mx_settings, asyncio.get_running_loop().time)
+            self._mx = means_for(
+                self._mx_settings, self._settings.contexts, asyncio.get_running_loop().time
+            )
         return MxCourier(next_hop, self._settings, self._mx)
 
     def _to_microsoft(self, next_hop: Microsoft365) -> Courier:

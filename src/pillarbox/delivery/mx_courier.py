@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
 from pillarbox.delivery.mx import MxDns, MxSet
-from pillarbox.delivery.mx_connect import MxOpener
+from pillarbox.delivery.mx_connect import MxOpener, MxWay
+from pillarbox.delivery.mx_security import MxSecurity
 from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopened
 from pillarbox.delivery.smtp_attempt import SmtpAttempt
 from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.sts import StsMeans, StsSource
 from pillarbox.explain.failures import Failure, explain
 from pillarbox.explain.replies import explain_failure
 from pillarbox.mail.envelope import Recipient, RecipientOutcome, RecipientState
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.mta_sts import StsMode
 from pillarbox.net.dns import DnsResolver
+from pillarbox.net.reach import Reach
+from pillarbox.net.tls import ClientContexts
 from pillarbox.route import MxHosts
 
 TURN_MESSAGES = 20
@@ -27,6 +32,7 @@ class MxMeans:
     """What all couriers to MX hosts share."""
 
     dns: MxDns
+    security: MxSecurity
     sites: Sites
 
     async def close(self) -> None:
@@ -34,7 +40,9 @@ class MxMeans:
         await self.sites.close()
 
 
-def means_for(settings: MxSettings, monotonic: Callable[[], float]) -> MxMeans:
+def means_for(
+    settings: MxSettings, contexts: ClientContexts, monotonic: Callable[[], float]
+) -> MxMeans:
     """What a worker has one of. `monotonic` is the clock of the event loop."""
     rand = random.SystemRandom()
     dns = MxDns(
@@ -49,7 +57,21 @@ def means_for(settings: MxSettings, monotonic: Callable[[], float]) -> MxMeans:
         idle_seconds=settings.idle_seconds,
         idle_sessions=settings.idle_sessions,
     )
-    return MxMeans(dns, Sites(tools))
+    return MxMeans(dns, MxSecurity(dns, _sts(settings, dns, contexts, monotonic)), Sites(tools))
+
+
+def _sts(
+    settings: MxSettings, dns: MxDns, contexts: ClientContexts, monotonic: Callable[[], float]
+) -> StsSource | None:
+    if settings.policies is None:
+        return None
+
+    def reach(ca_file: str) -> Reach:
+        context = contexts.get(verify=True, ca_file=ca_file)
+        return Reach(dns.resolver, context, settings.web_connect)
+
+    means = StsMeans(settings.policies, lambda: dns.resolver, reach, settings.wall, monotonic)
+    return StsSource(means)
 
 
 class MxCourier:
@@ -59,7 +81,7 @@ class MxCourier:
         self._hop = hop
         self._settings = settings
         self._means = means
-        self._mx = MxSet(())
+        self._way = MxWay(hop, MxSet(()))
         self._site: Site | None = None
         self._session: MxSession | None = None
         self._made = 0
@@ -101,17 +123,23 @@ class MxCourier:
             return site
         self._give_back()
         found = await self._means.dns.find(self._hop.domain)
-        return Unopened(found) if isinstance(found, Failure) else self._borrow(found)
+        if isinstance(found, Failure):
+            return Unopened(found)
+        return self._borrow(MxWay(self._hop, found, await self._means.security.policy(self._hop)))
 
-    def _borrow(self, mx: MxSet) -> Site | Unopened:
+    def _borrow(self, way: MxWay) -> Site | Unopened:
         """Take part in the site of these hosts. Raises HopBusy."""
-        hop = self._hop
-        site = self._means.sites.get((mx.hosts, hop.port, hop.ca_file), hop.caps)
+        hop = way.hop
+        # A session that is good enough for one domain may not be for another with its own policy.
+        policy = way.policy
+        is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
+        key = (way.mx, hop.port, hop.ca_file, policy.mx if policy and is_enforced else None)
+        site = self._means.sites.get(key, hop.caps)
         closed_by = site.closed_by()
         if closed_by is not None:
             return closed_by
         self._session = site.borrow()
-        self._site, self._mx, self._made = site, mx, 0
+        self._site, self._way, self._made = site, way, 0
         return site
 
     async def _transact(
@@ -140,8 +168,8 @@ class MxCourier:
                 return left
         if session is not None:
             await self._end_session(site, session)
-        opener = MxOpener(self._hop, self._settings, self._means.dns)
-        opened = await opener.open(self._mx)
+        means = self._means
+        opened = await MxOpener(self._way, self._settings, means.dns, means.security).open()
         if isinstance(opened, Unopened):
             return opened
         self._session = opened

@@ -43,6 +43,9 @@ is one more towards a lock-out."""
 
 _FAMILY = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 
+Check: TypeAlias = Callable[[ssl.SSLObject], Failure | None]
+"""Looks at a finished handshake; what is wrong with it."""
+
 Address: TypeAlias = tuple[int, str]
 """Family (AF_INET, AF_INET6) and the address as text."""
 
@@ -178,10 +181,12 @@ async def greet(
     core: ClientProtocol,
     *,
     context: ssl.SSLContext | None,
+    check: Check = lambda _: None,
 ) -> SmtpConnection | Failure:
-    """Take a new connection to where a transaction can begin; it is dropped where that fails."""
+    """Take a new connection to where a transaction can begin; it is dropped where that fails, or
+    where `check` finds something wrong with its TLS."""
     try:
-        failure = await _greet(hop, connection, core, context=context)
+        failure = await _greet(hop, connection, core, context=context, check=check)
     except BaseException:
         connection.abort()
         raise
@@ -197,6 +202,7 @@ async def _greet(
     core: ClientProtocol,
     *,
     context: ssl.SSLContext | None,
+    check: Check,
 ) -> Failure | None:
     """Take the session to READY; gives what prevented it."""
     if context is not None and hop.tls is TlsMode.TLS:
@@ -212,6 +218,8 @@ async def _greet(
         upgraded = await _shake_hands(hop, connection, context)
         if isinstance(upgraded, Failure):
             return upgraded
+        if (wrong := check(connection.tls_object)) is not None:
+            return wrong
         # The handshake may have taken the connection down, or an injected reply the session.
         if not core.is_closed:
             core.tls_started(upgraded)

@@ -58,6 +58,9 @@ class FailureKind(Enum):
     MX_NOT_PUBLIC = mx.MX_NOT_PUBLIC
     MX_IS_THIS_HOST = mx.MX_IS_THIS_HOST
     MX_NOT_REACHED = mx.MX_NOT_REACHED
+    MTA_STS_FAILED = mx.MTA_STS_FAILED
+    DANE_FAILED = mx.DANE_FAILED
+    DANE_LOOKUP_FAILED = mx.DANE_LOOKUP_FAILED
     # Opening the session.
     GREETING_REFUSED = _t(
         "451 4.3.2",

@@ -58,3 +58,21 @@ MX_NOT_REACHED = _t(
     "Nothing to change here, unless it is so for all domains: then have port 25 opened, or send by"
     " a smart host",
 )
+MTA_STS_FAILED = _t(
+    "451 4.7.5",
+    "No server for the mail of {hop} is as its policy for TLS (MTA-STS) demands: {detail}",
+    "Its certificate is not valid, it offers no TLS, or somebody between strips that.",
+    "Nothing to change here: the operator of that domain has to mend its servers or its policy",
+)
+DANE_FAILED = _t(
+    "451 4.7.5",
+    "No server for the mail of {hop} is as the DNS vouches for (DANE): {detail}",
+    "Its certificate was changed and not its TLSA record, or somebody between stands in for it.",
+    "Nothing to change here: the operator of that domain has to mend its TLSA records",
+)
+DANE_LOOKUP_FAILED = _t(
+    "451 4.4.3",
+    "The DNS does not say which certificates the servers for the mail of {hop} have ({detail})",
+    "The DNS servers of that domain fail when they are asked for TLSA records.",
+    "Nothing to change here: the operator of that domain has to mend its DNS",
+)

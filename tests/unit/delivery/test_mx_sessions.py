@@ -17,7 +17,7 @@ from tests.support.smtp_peer import Peer
 from tests.unit.delivery.test_smtp_connect import deaf_port
 
 from pillarbox.delivery.courier import HopBusy
-from pillarbox.delivery.mx_connect import Dialed, dial
+from pillarbox.delivery.dial import Dialed, dial
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.explain.failures import Failure
 from pillarbox.hop_caps import HopCaps

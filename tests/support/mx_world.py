@@ -73,6 +73,7 @@ class MxWorld:
         self._stack = stack
         self._means: MxMeans | None = None
         self.ca_file = ""
+        self.timeouts = Timeouts(quit=2)
         self.settings = MxSettings(
             own_names=frozenset({OWN_NAME}), dns_servers=(dns.dns_server,), networks=LOOPBACK
         )
@@ -103,7 +104,7 @@ class MxWorld:
 
     def courier(self, domain: str, caps: HopCaps = MX_CAPS) -> MxCourier:
         """A courier to the hosts of a domain."""
-        session = SessionSettings(OWN_NAME, CONTEXTS, Timeouts(quit=2))
+        session = SessionSettings(OWN_NAME, CONTEXTS, self.timeouts)
         hop = MxHosts(domain, self.port, self.ca_file, caps)
         courier = MxCourier(hop, session, self.means)
         self._stack.push_async_callback(courier.close)

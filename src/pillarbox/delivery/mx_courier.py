@@ -134,7 +134,8 @@ class MxCourier:
         policy = way.policy
         is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
         key = (way.mx, hop.port, hop.ca_file, policy.mx if policy and is_enforced else None)
-        site = self._means.sites.get(key, hop.caps)
+        name = " ".join(host.name for host in way.mx.hosts)
+        site = self._means.sites.get(key, name, hop.caps)
         closed_by = site.closed_by()
         if closed_by is not None:
             return closed_by

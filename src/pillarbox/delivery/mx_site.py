@@ -17,6 +17,7 @@ from pillarbox.delivery.pacing import Concurrency, Gate, GateState
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.explain.failures import Failure
 from pillarbox.hop_caps import HopCaps
+from pillarbox.observe.log import log
 
 Wake: TypeAlias = Callable[[], None]
 
@@ -83,7 +84,9 @@ class SiteTools:
 class Site:
     """One set of MX hosts."""
 
-    def __init__(self, caps: HopCaps, tools: SiteTools) -> None:
+    def __init__(self, name: str, caps: HopCaps, tools: SiteTools) -> None:
+        """`name` is what people read of it."""
+        self._name = name
         self.concurrency = Concurrency(caps.connections)
         self.gate = Gate()
         self.trouble: Unopened | None = None
@@ -177,6 +180,8 @@ class Site:
         tools = self._tools
         if self._used:
             self.concurrency.refuse_more_than(len(self._used))
+            allowed, cap = self.concurrency.limit, self.concurrency.cap
+            log.info("delivery.mx_sessions", hosts=self._name, allowed=allowed, cap=cap)
             raise self.busy()
         self.trouble = trouble
         now = tools.monotonic()
@@ -188,11 +193,15 @@ class Site:
         """An attempt was answered; `throttled`: by a wish for less."""
         self.trouble = None
         was_closed = self.gate.succeed()
+        concurrency, before = self.concurrency, self.concurrency.limit
         if throttled:
             tools = self._tools
-            self.concurrency.throttle(tools.monotonic(), tools.rand(), connections=self._lent)
+            concurrency.throttle(tools.monotonic(), tools.rand(), connections=self._lent)
         else:
-            self.concurrency.succeed()
+            concurrency.succeed()
+        if concurrency.limit != before:
+            limit = concurrency.limit
+            log.info("delivery.mx_sessions", hosts=self._name, allowed=limit, cap=concurrency.cap)
         if was_closed:
             self._wake_all()
 
@@ -250,13 +259,13 @@ class Sites:
         self._tools = tools
         self._sites: dict[object, Site] = {}
 
-    def get(self, key: object, caps: HopCaps) -> Site:
+    def get(self, key: object, name: str, caps: HopCaps) -> Site:
         """The site of these hosts; of several routes with different caps the last one counts."""
         site = self._sites.get(key)
         if site is None:
             if len(self._sites) >= MAX_SITES:
                 self._sites = {k: s for k, s in self._sites.items() if not s.is_quiet}
-            site = self._sites[key] = Site(caps, self._tools)
+            site = self._sites[key] = Site(name, caps, self._tools)
         else:
             site.set_caps(caps)
         return site

@@ -3,11 +3,13 @@
 import smtplib
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.dns_server import DnsServer
 from tests.e2e.next_hop import NextHop
+from tests.e2e.postfix import PostfixNextHop
 from tests.e2e.service import Pillarbox, running
 from tests.e2e.waiting import wait_until
 
@@ -50,6 +52,18 @@ def hosts(service: Pillarbox, dns: DnsServer) -> Iterator[dict[str, NextHop]]:
     yield made
     for host in made.values():
         host.shut()
+
+
+@pytest.fixture
+def postfix_with_tls(hop_ca: Path) -> Iterator[PostfixNextHop]:
+    """A Postfix that offers STARTTLS to everybody."""
+    hop = PostfixNextHop("hop.example", hop_ca / "certificate.pem", hop_ca / "key.pem")
+    hop.main.append("smtpd_tls_security_level = may")
+    try:
+        hop.start_hop()
+        yield hop
+    finally:
+        hop.stop()
 
 
 def _send(service: Pillarbox, subject: str, *recipients: str) -> None:
@@ -111,3 +125,25 @@ def test_mail_waits_while_the_dns_fails(
     service.admin("queue", "retry", "--domain", "late.example")
 
     assert hosts["a"].wait_for(b"Late", SECONDS)
+
+
+def test_a_postfix_takes_mail_under_tls(
+    service: Pillarbox,
+    dns: DnsServer,
+    hosts: dict[str, NextHop],
+    postfix_with_tls: PostfixNextHop,
+) -> None:
+    """Another program at the far side, with a certificate for another name."""
+    del hosts
+    postfix = postfix_with_tls
+    dns.world.dns("postfix.example", "MX", "10 mx.postfix.example.")
+    dns.world.dns("mx.postfix.example", "A", "127.0.0.1")
+    options = ("--mx", "--mx-port", str(postfix.port))
+    service.admin("route", "add", "--to", "postfix.example", *options)
+
+    _send(service, "By MX", "bob@postfix.example")
+
+    kept = postfix.wait_for("bob@postfix.example", SECONDS)
+    received = kept.octets.partition(b"\r\nReceived:")[0]
+    assert b"from out.pillarbox.example" in received
+    assert b"with ESMTPS" in received

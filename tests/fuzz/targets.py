@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import content, delivery, discovery, logins, reception, words
+from tests.fuzz import content, delivery, discovery, logins, mx, reception, words
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "server": reception.server,
@@ -22,4 +22,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "configuration": words.configuration,
     "autoconfig": discovery.autoconfig,
     "pacc": discovery.pacc,
+    "mta_sts": mx.mta_sts,
+    "dane": mx.dane,
 }

@@ -120,7 +120,7 @@ async def test_hosts_that_are_dead_are_dead_for_all_their_domains(world: MxWorld
     world.dns.dns("mx.host.example", "A", "127.0.0.11")
 
     first = await world.send("one.example")
-    host = await world.host("mx.host.example", address="127.0.0.12")
+    host = await world.host("unrelated.example", address="127.0.0.11")
     second = await world.send("two.example")
 
     assert states(first) == states(second) == {0: DEFERRED}
@@ -128,6 +128,9 @@ async def test_hosts_that_are_dead_are_dead_for_all_their_domains(world: MxWorld
     assert reply.startswith("451 4.4.")
     assert "two.example" in reply
     assert not host.peers
+    [site] = world.means.sites._sites.values()
+    site.gate.ask_for_probe()
+    assert states(await world.send("two.example")) == {0: DELIVERED}
 
 
 async def test_a_session_that_was_closed_meanwhile_is_replaced(world: MxWorld) -> None:

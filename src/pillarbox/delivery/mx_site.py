@@ -106,8 +106,8 @@ class Site:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing would be lost with it."""
-        return not (self._lent or self._idle or self._waiting or self.trouble)
+        """Whether nobody uses it. What is known of how it answers may go: lanes know, too."""
+        return not (self._lent or self._idle or self._waiting)
 
     def set_caps(self, caps: HopCaps) -> None:
         """Obey these caps from now on."""

@@ -38,6 +38,9 @@ LOOKUP_SECONDS = 4.0
 LONGEST_KEPT_SECONDS = 86_400.0
 """However long an answer says that it holds (RFC 8767 section 4 asks for a limit of days)."""
 
+KEPT_ANSWERS = 20_000
+"""Each takes 2 to 3 KiB; a domain that mail goes to has four."""
+
 Record = TypeVar("Record", bound=dns.rdata.Rdata)
 Record_co = TypeVar("Record_co", bound=dns.rdata.Rdata, covariant=True)
 
@@ -94,7 +97,7 @@ class DnsResolver:
             except dns.exception.DNSException as exc:
                 raise DnsFailure("this machine names no DNS server (/etc/resolv.conf)") from exc
         resolver.lifetime = min(resolver.lifetime, LOOKUP_SECONDS)
-        resolver.cache = _Cache()
+        resolver.cache = _Cache(KEPT_ANSWERS)
         self._may_believe = all(_is_here(server) for server in resolver.nameservers)
         if self._may_believe:
             # RFC 6840 section 5.7: AD in a question asks for AD in the answer.

@@ -16,6 +16,7 @@ from tests.support.outgoing import DEFERRED, DELIVERED, attempt, message, states
 from tests.support.smtp_peer import Peer
 from tests.unit.delivery.test_smtp_connect import deaf_port
 
+from pillarbox.delivery import mx_site
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.dial import Dialed, dial
 from pillarbox.delivery.timeouts import Timeouts
@@ -131,6 +132,23 @@ async def test_hosts_that_are_dead_are_dead_for_all_their_domains(world: MxWorld
     [site] = world.means.sites._sites.values()
     site.gate.ask_for_probe()
     assert states(await world.send("two.example")) == {0: DELIVERED}
+
+
+async def test_dead_hosts_without_end_are_not_remembered_without_end(
+    world: MxWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account may name any number of domains; what is in use stays."""
+    monkeypatch.setattr(mx_site, "MAX_SITES", 3)
+    await world.host("mx.host.example", address="127.0.0.11")
+    await world.send("one.example")
+
+    for number in range(8):
+        world.mx(f"dead{number}.example", f"dead{number}.host.example")
+        await world.send(f"dead{number}.example")
+
+    sites = world.means.sites._sites
+    assert len(sites) <= 3
+    assert any(not site.is_quiet for site in sites.values())
 
 
 async def test_a_session_that_was_closed_meanwhile_is_replaced(world: MxWorld) -> None:

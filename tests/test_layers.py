@@ -16,8 +16,8 @@ SOURCE = ROOT / "src" / "pillarbox"
 LAYERS = (
     ("errors", "values"),
     ("mail",),
-    ("explain", "oauth"),
-    ("smtp", "route", "retry", "publish"),
+    ("explain", "oauth", "hop_caps"),
+    ("smtp", "route", "retry", "publish", "mta_sts"),
     ("discovery", "microsoft365_caps"),
     ("diagnosis",),
     ("config", "observe", "files"),
@@ -36,7 +36,7 @@ LAYERS = (
 PURE = {
     *("errors", "values", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"),
     *("discovery", "diagnosis"),
-    "microsoft365_caps",
+    *("microsoft365_caps", "hop_caps", "mta_sts"),
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),

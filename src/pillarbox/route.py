@@ -11,6 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from pillarbox.hop_caps import DAY_SECONDS as DAY_SECONDS
+from pillarbox.hop_caps import MINUTE_SECONDS as MINUTE_SECONDS
+from pillarbox.hop_caps import USUAL_CAPS
+from pillarbox.hop_caps import Counted as Counted
+from pillarbox.hop_caps import HopCaps as HopCaps
+from pillarbox.hop_caps import Window as Window
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, SignIn
@@ -157,6 +163,24 @@ class Microsoft365:
         )
 
 
+SMTP_PORT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class MxHosts:
+    """Hand the mail to the hosts that the DNS names for the recipient's domain (RFC 5321 5.1).
+
+    A route has no `domain`: it gets that of the recipient, and `caps` for what all domains with the
+    same hosts get together from one worker. `port` and `ca_file` (PEM, further trusted roots) are
+    for tests and closed networks.
+    """
+
+    domain: str = ""
+    port: int = SMTP_PORT
+    ca_file: str = ""
+    caps: HopCaps = USUAL_CAPS
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """Keep the mail for people to look at; nothing leaves."""
@@ -169,7 +193,7 @@ class Reject:
     text: str
 
 
-NextHop: TypeAlias = SmartHost | Microsoft365 | Capture | Reject
+NextHop: TypeAlias = SmartHost | Microsoft365 | MxHosts | Capture | Reject
 
 
 def mails_by_header(next_hop: NextHop) -> bool:
@@ -177,53 +201,7 @@ def mails_by_header(next_hop: NextHop) -> bool:
     return isinstance(next_hop, Microsoft365) and next_hop.way.is_graph
 
 
-class Counted(StrEnum):
-    """What a window counts."""
-
-    MESSAGES = "messages"
-    RECIPIENTS = "recipients"
-    OCTETS = "octets"
-    """Of the message as it is handed over, its header and content."""
-    REQUESTS = "requests"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A next hop takes no more than `amount` in any `seconds`."""
-
-    counted: Counted
-    amount: int
-    seconds: int
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.counted.value} in {self.seconds} s"
-
-
-MINUTE_SECONDS = 60
-DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class HopCaps:
-    """What a next hop allows. Of `windows` there is one for each `counted` and `seconds`."""
-
-    connections: int = 10
-    messages_per_connection: int = 1000
-    windows: tuple[Window, ...] = ()
-
-    def amount(self, counted: Counted, seconds: int) -> int | None:
-        """What is allowed in so many seconds; None: there is no such window."""
-        for window in self.windows:
-            if window.counted is counted and window.seconds == seconds:
-                return window.amount
-        return None
-
-    def limited(self, counted: Counted, seconds: int, amount: int | None) -> "HopCaps":
-        """These caps with such a window, or with None without it."""
-        others = [w for w in self.windows if (w.counted, w.seconds) != (counted, seconds)]
-        if amount is not None:
-            others.append(Window(counted, amount, seconds))
-        return replace(self, windows=tuple(sorted(others, key=lambda w: (w.seconds, w.counted))))
+_NO_LITERALS = "Mail goes to domains from here, not to an address in brackets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +213,7 @@ class Route:
     sender_domain: str
     recipient_domain: str
     next_hop: NextHop
-    caps: HopCaps = HopCaps()
+    caps: HopCaps = USUAL_CAPS
     others: tuple[Microsoft365, ...] = ()
 
     @property
@@ -246,6 +224,14 @@ class Route:
                 return sign_in
             case _:
                 return None
+
+    def toward(self, domain: str) -> "Route":
+        """The route as it is for recipients in a domain; "" is that of an address literal."""
+        if not isinstance(self.next_hop, MxHosts):
+            return self
+        if not domain:
+            return replace(self, next_hop=Reject(_NO_LITERALS))
+        return replace(self, next_hop=replace(self.next_hop, domain=domain))
 
     @property
     def members(self) -> "tuple[Route, ...]":
@@ -293,6 +279,8 @@ def hop_key(next_hop: NextHop) -> str:
             return f"smarthost:{login}{host.lower()}:{port}:{tls.value}"
         case Microsoft365(mailbox=mailbox):
             return f"microsoft365:{mailbox.lower()}@{next_hop.name}"
+        case MxHosts(domain=domain, port=port):
+            return f"mx:{domain}" if port == SMTP_PORT else f"mx:{domain}:{port}"
         case Capture():
             return "capture"
         case Reject():
@@ -385,7 +373,7 @@ class RouteTable:
             for sender_pattern in senders:
                 route = self._by_pattern.get((recipient_pattern, sender_pattern))
                 if route is not None:
-                    return route
+                    return route.toward(recipient_domain)
         return None
 
 

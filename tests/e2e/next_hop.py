@@ -46,7 +46,8 @@ class NextHop:
     are the responses that came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.port = free_port()
         self.taken: list[Taken] = []
         self.replies: dict[str, deque[bytes]] = {}
@@ -68,7 +69,7 @@ class NextHop:
 
     def open(self) -> None:
         """Listen from now on."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server((self.address, self.port))
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def hold(self, moment: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import content, delivery, diagnosis, discovery, logins, reception, words
+from tests.fuzz import content, delivery, diagnosis, discovery, logins, mx, reception, words
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "server": reception.server,
@@ -26,4 +26,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "certificate": diagnosis.certificate,
     "hello": diagnosis.hello,
     "records": diagnosis.records,
+    "mta_sts": mx.mta_sts,
+    "dane": mx.dane,
 }

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import dns.asyncresolver
@@ -32,6 +33,16 @@ AUTOCONFIG = """<?xml version="1.0"?>
 <socketType>{socket}</socketType><username>%EMAILADDRESS%</username>
 <authentication>password-cleartext</authentication></outgoingServer>
 </emailProvider></clientConfig>"""
+
+LONGEST_CHAIN = 100
+"""So many aliases are followed."""
+
+
+def write_ca(file: Path) -> str:
+    """Write the certificate of the authority of all worlds; the name of the file."""
+    _authority()[0].cert_pem.write_to_path(str(file))
+    return str(file)
+
 
 Page: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Records: TypeAlias = dict[tuple[str, str], list[str]]
@@ -78,7 +89,8 @@ class World:
 
     `requests` are the lines that web servers were asked with, `queries` the questions to the DNS,
     `connections` where was connected to. The DNS is silent about the names in `mute`, fails for
-    those in `broken`, and is gone when it `is_dead`.
+    those in `broken`, and is gone when it `is_dead`. It follows aliases, and says of names in
+    `validated` that they are signed.
     """
 
     def __init__(self) -> None:
@@ -92,6 +104,8 @@ class World:
         self._flipped: dict[str, str] = {}
         self.mute: set[str] = set()
         self.broken: set[str] = set()
+        self.validated: set[str] = set()
+        self.forged: list[str] = []
         self.is_dead = False
         self.requests: list[str] = []
         self.queries: list[tuple[str, str]] = []
@@ -216,12 +230,43 @@ class World:
         if name in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response.to_wire()
+        if name in self.validated and query.flags & dns.flags.AD:
+            response.flags |= dns.flags.AD
+        owner = question.name
+        while kind != "CNAME" and (alias := self.records.get((name, "CNAME"))):
+            response.answer.append(dns.rrset.from_text(owner, 60, "IN", "CNAME", *alias))
+            name = alias[0].removesuffix(".").lower()
+            owner = dns.name.from_text(name)
+            if len(response.answer) > LONGEST_CHAIN:
+                break
+            if name in self.broken:
+                response.set_rcode(dns.rcode.SERVFAIL)
+            if name not in self.validated:
+                response.flags &= ~dns.flags.AD
         texts = self.records.get((name, kind), [])
         if texts:
-            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *texts))
+            response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, *texts))
         elif not any(known == name for known, _ in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire()
+
+    def forgeries(self, octets: bytes) -> list[bytes]:
+        """Answers that somebody else would send before the true one: with a guessed id, and to
+        another question."""
+        if not self.forged:
+            return []
+        query = dns.message.from_wire(octets)
+        other = dns.message.make_query("other.example", query.question[0].rdtype, id=query.id)
+        made = []
+        for question, number in ((query, query.id ^ 1), (other, query.id)):
+            response = dns.message.make_response(question)
+            response.id = number
+            owner = question.question[0].name
+            for record in self.forged:
+                kind, _, text = record.partition(" ")
+                response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, text))
+            made.append(response.to_wire())
+        return made
 
     async def _web(
         self, host: str, pages: dict[str, Page], port: int, context: ssl.SSLContext | None
@@ -252,6 +297,8 @@ class _Questions(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        for forged in self._world.forgeries(data):
+            self._transport.sendto(forged, addr)
         if (answer := self._world.answer(data)) is not None:
             self._transport.sendto(answer, addr)
 

@@ -121,7 +121,12 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serve(
+    *scripts: Script,
+    tls: ssl.SSLContext | None = None,
+    address: str = "127.0.0.1",
+    port: int = 0,
+) -> AsyncIterator[Server]:
     """Serve connection 1 with script 1 and so on, the last one for all further connections.
 
     A script that raises fails the test at the end. `tls` is for TLS from the first octet.
@@ -147,7 +152,7 @@ async def serve(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls, limit=LINE_LIMIT)
+    listener = await asyncio.start_server(handle, address, port, ssl=tls, limit=LINE_LIMIT)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

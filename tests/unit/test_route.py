@@ -16,6 +16,7 @@ from pillarbox.route import (
     HopCaps,
     LanePlan,
     Microsoft365,
+    MxHosts,
     NextHop,
     Reject,
     Route,
@@ -234,3 +235,20 @@ def test_an_application_asks_for_all_that_it_was_given() -> None:
 
     assert hop.smtp_access.scope == "https://outlook.office365.com/.default"
     assert "s3cret" not in repr(hop)
+
+
+def test_each_domain_is_a_hop_where_mail_goes_to_mx_hosts() -> None:
+    """The route has no domain of its own; a lane follows from the recipient's."""
+    table = RouteTable([route(next_hop=MxHosts())])
+
+    hops = [table.choose("a.test", domain) for domain in ("one.example", "two.example")]
+
+    assert [hop_key(hop.next_hop) for hop in hops if hop] == ["mx:one.example", "mx:two.example"]
+
+
+def test_an_address_literal_is_refused_where_mail_goes_to_mx_hosts() -> None:
+    """There is no domain to ask the DNS for."""
+    chosen = RouteTable([route(next_hop=MxHosts())]).choose("a.test", "")
+
+    assert chosen is not None
+    assert isinstance(chosen.next_hop, Reject)

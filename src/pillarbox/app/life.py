@@ -187,6 +187,7 @@ class _Life:
         self.parts.authenticator.close()
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
+                await self.parts.couriers.close()
                 await self.parts.tokens.close()
                 await self.parts.sending.close()
                 await self.parts.instances.release(self.order.token)

@@ -11,6 +11,7 @@ from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
+from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
@@ -46,6 +47,7 @@ from pillarbox.store.drafts import Drafts
 from pillarbox.store.grants import Grants
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
+from pillarbox.store.mta_sts import StsPolicies
 from pillarbox.store.passwords import match_password
 from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
@@ -70,6 +72,7 @@ class Parts:
     suppressions: Suppressions
     scheduler: Scheduler
     tokens: TokenSource
+    couriers: Couriers
     reception: Reception
     offering: Offering
     services_for: Callable[[Limits], Services]
@@ -114,7 +117,8 @@ async def build(
     watches = _watches(settings, clock)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
     tokens = _tokens(settings, order, database)
-    scheduler = _scheduler(settings, order, stores, means=means, tokens=tokens)
+    couriers = _couriers(settings, tokens, database)
+    scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
     logins = _logins(settings, stores, keys, clock)
@@ -134,6 +138,7 @@ async def build(
         suppressions=stores.suppressions,
         scheduler=scheduler,
         tokens=tokens,
+        couriers=couriers,
         reception=reception,
         offering=offering,
         services_for=services_for,
@@ -144,15 +149,6 @@ async def build(
 def _watches(settings: Settings, clock: Clock) -> Watches:
     percent = settings.limits.unknown_recipients_percent
     return Watches(UnknownWatch(percent, clock.seconds), BounceWatch())
-
-
-def _reception(settings: Settings, services: Services) -> Reception:
-    return Reception(
-        settings.listeners,
-        services,
-        host_name=settings.host_name,
-        certificates=_certificates(settings),
-    )
 
 
 def _seal(settings: Settings, order: WorkerOrder) -> Seal:
@@ -220,6 +216,15 @@ def _services(
     return services_for
 
 
+def _reception(settings: Settings, services: Services) -> Reception:
+    return Reception(
+        settings.listeners,
+        services,
+        host_name=settings.host_name,
+        certificates=_certificates(settings),
+    )
+
+
 def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: Scheduler) -> Intake:
     return Intake(
         stores.spool,
@@ -242,25 +247,38 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
     )
 
 
+def _couriers(settings: Settings, tokens: TokenSource, database: Database) -> Couriers:
+    delivery = settings.delivery
+    helo_name = delivery.helo_name or settings.host_name
+    return Couriers(
+        SessionSettings(
+            helo_name,
+            ClientContexts(),
+            delivery_timeouts(delivery),
+            tokens=tokens,
+            drafts=Drafts(database),
+        ),
+        MxSettings(
+            own_names=frozenset({settings.host_name.lower(), helo_name.lower()}),
+            dns_servers=settings.dns_servers,
+            networks=delivery.mx_private_networks,
+            idle_seconds=delivery.idle_seconds,
+            idle_sessions=max(delivery.connections // 2, 1),
+            policies=StsPolicies(database),
+        ),
+    )
+
+
 def _scheduler(
     settings: Settings,
     order: WorkerOrder,
     stores: _Stores,
     *,
     means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
-    tokens: TokenSource,
+    couriers: Couriers,
 ) -> Scheduler:
     database = stores.database
     delivery = settings.delivery
-    couriers = Couriers(
-        SessionSettings(
-            settings.host_name,
-            ClientContexts(),
-            delivery_timeouts(delivery),
-            tokens=tokens,
-            drafts=Drafts(database),
-        )
-    )
     return Scheduler(
         SchedulerSettings(
             settings.host_name,

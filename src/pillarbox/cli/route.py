@@ -21,9 +21,10 @@ from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, now
 from pillarbox.cli.windows import fill_record, route_fills, shown_fills
 from pillarbox.errors import DirectoryError
+from pillarbox.hop_caps import MX_CAPS, HopCaps
 from pillarbox.mail.identifier import format_id
 from pillarbox.microsoft365_caps import microsoft365_caps
-from pillarbox.route import Capture, HopCaps, Microsoft365, Route, SmartHost, hop_key
+from pillarbox.route import Capture, Microsoft365, MxHosts, Route, SmartHost, hop_key
 from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.routes import (
     RouteInfo,
@@ -48,7 +49,8 @@ _SIGN_IN_HINT = (
 
 @click.group("route")
 def command() -> None:
-    """Where mail goes from here: to a smart host, to Microsoft 365, into capture, or nowhere.
+    """Where mail goes from here: to a smart host, to Microsoft 365, to the mail hosts of each
+    recipient, into capture, or nowhere.
 
     A tenant without any route captures everything. The most specific route wins: first by the
     domain of the recipient, then by that of the sender.
@@ -137,6 +139,7 @@ def add(
     pillarbox route add --microsoft365 alerts@contoso.com --tenant-id … --client-id … \\
         --client-secret-file secret
     pillarbox route add --microsoft365 alerts@contoso.com --way graph --tenant-id … …
+    pillarbox route add --mx
     pillarbox route add --to example.org --capture
     pillarbox route add --to example.net --reject "No mail to example.net from here"
     """
@@ -211,6 +214,9 @@ def _changed(before: Route, options: RouteOptions, *, is_new: bool = False) -> R
         was = old[0] if old else None
         if not isinstance(was, Microsoft365) or was.way is not hop.way:
             caps = microsoft365_caps(hop.cloud, hop.way)
+    elif isinstance(hop, MxHosts):
+        if not (old and isinstance(old[0], MxHosts)):
+            caps = MX_CAPS
     elif not isinstance(hop, SmartHost):
         caps = HopCaps()
     mailboxes = tuple(each for each in others if isinstance(each, Microsoft365))

@@ -19,6 +19,7 @@ from pillarbox.route import (
     Counted,
     HopCaps,
     Microsoft365,
+    MxHosts,
     NextHop,
     Reject,
     SmartHost,
@@ -27,12 +28,16 @@ from pillarbox.route import (
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-_KINDS = "--smarthost, --microsoft365, --capture and --reject"
+_KINDS = "--smarthost, --microsoft365, --mx, --capture and --reject"
 _SUBMISSION_PORT = 587
 _IMPLICIT_TLS_PORT = 465
 
 _OPTIONS = (
     click.option("--smarthost", type=HOST_PORT, metavar="HOST:PORT", help="Hand mail to it."),
+    click.option("--mx", is_flag=True, help="Hand mail to the MX hosts of each recipient."),
+    click.option(
+        "--mx-port", type=click.IntRange(1, 65_535), help="Their port, for tests; default: 25."
+    ),
     click.option("--capture", is_flag=True, help="Keep the mail here to be looked at."),
     click.option("--reject", metavar="TEXT", help="Refuse the mail; the sender reads TEXT."),
     click.option(
@@ -76,6 +81,8 @@ class RouteOptions:
     """The options as they were given; None: not given."""
 
     smarthost: HostPort | None
+    mx: bool
+    mx_port: int | None
     capture: bool
     reject: str | None
     tls: str | None
@@ -102,12 +109,15 @@ class RouteOptions:
     def _check(self) -> None:
         sign_in = self.sign_in
         is_microsoft = sign_in.is_about_microsoft
-        kinds = [self.smarthost is not None, is_microsoft, self.capture, self.reject is not None]
-        if sum(kinds) > 1:
+        is_mx = self.mx or self.mx_port is not None
+        kept = [self.capture, self.reject is not None]
+        if sum([self.smarthost is not None, is_microsoft, is_mx, *kept]) > 1:
             raise click.UsageError(f"say one of {_KINDS}; not options of several")
-        if any(kinds[2:]) and (self._is_about_smart_host() or sign_in.is_given):
+        if is_mx and (self._is_about_smart_host(except_ca_file=True) or sign_in.is_given):
+            raise click.UsageError("encryption follows from the domain with --mx; nobody logs in")
+        if any(kept) and (self._is_about_smart_host() or sign_in.is_given):
             raise click.UsageError("TLS and login belong to --smarthost or --microsoft365")
-        if any(kinds[2:]) and self.has_limits:
+        if any(kept) and self.has_limits:
             raise click.UsageError("limits belong to --smarthost or --microsoft365")
         if is_microsoft and self._is_about_smart_host(except_ca_file=True):
             raise click.UsageError("--microsoft365 has STARTTLS, a certificate and a token always")
@@ -125,6 +135,12 @@ class RouteOptions:
         if self.reject is not None:
             return (Reject(self.reject),)
         old = before[0] if before else None
+        if self.mx or (isinstance(old, MxHosts) and self.smarthost is None):
+            if not self.sign_in.is_given:
+                return (self._mx(old if isinstance(old, MxHosts) else MxHosts()),)
+            old = None
+        if self.mx_port is not None:
+            raise click.UsageError("--mx-port belongs to --mx")
         if self.sign_in.microsoft365 is not None or isinstance(old, Microsoft365):
             if self.smarthost is None:
                 return self._microsoft365([hop for hop in before if isinstance(hop, Microsoft365)])
@@ -136,6 +152,15 @@ class RouteOptions:
                 raise click.UsageError("TLS and login belong to --smarthost or --microsoft365")
             return tuple(before)
         return (self._smart_host(old if isinstance(old, SmartHost) else None),)
+
+    def _mx(self, hop: MxHosts) -> MxHosts:
+        if self._is_about_smart_host(except_ca_file=True):
+            raise click.UsageError("encryption follows from the domain with --mx; nobody logs in")
+        if self.mx_port is not None:
+            hop = replace(hop, port=self.mx_port)
+        if self.ca_file is not None:
+            hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
+        return hop
 
     def _microsoft365(self, before: list[Microsoft365]) -> tuple[NextHop, ...]:
         if self.sign_in.is_about_others or self._is_about_smart_host(except_ca_file=True):

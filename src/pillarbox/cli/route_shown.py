@@ -13,9 +13,11 @@ from pillarbox.oauth.sign_in import Access, SignIn
 from pillarbox.route import (
     DAY_SECONDS,
     MINUTE_SECONDS,
+    SMTP_PORT,
     Capture,
     Counted,
     Microsoft365,
+    MxHosts,
     Reject,
     Route,
     SmartHost,
@@ -37,6 +39,8 @@ def shown_hop(route: Route) -> str:
         case Microsoft365() as hop:
             way = f", {hop.way.value}" if hop.way.is_graph else ""
             return f"Microsoft 365 by {', '.join(mailboxes_of(route))} ({hop.cloud.value}{way})"
+        case MxHosts(port=port):
+            return "MX hosts of the recipient" + ("" if port == SMTP_PORT else f" (port {port})")
         case Capture():
             return "capture"
         case Reject(text=text):
@@ -50,7 +54,7 @@ def mailboxes_of(route: Route) -> list[str]:
 
 def shown_limits(route: Route) -> str:
     """What a next hop is given; for each mailbox of a pool."""
-    if not isinstance(route.next_hop, SmartHost | Microsoft365):
+    if not isinstance(route.next_hop, SmartHost | Microsoft365 | MxHosts):
         return ""
     caps = route.caps
     parts = [f"{caps.connections} connections"]
@@ -117,6 +121,8 @@ def _hop_record(route: Route) -> dict[str, Json]:
                 "ca_file": hop.ca_file or None,
                 "sign_in": _access_record(hop.access),
             }
+        case MxHosts(port=port, ca_file=ca_file):
+            return {"kind": "mx", "port": port, "ca_file": ca_file or None}
         case Capture():
             return {"kind": "capture"}
         case Reject(text=text):

@@ -7,7 +7,7 @@ here. Names of numbers end in their unit; every limit of the service stands in `
 import base64
 import binascii
 import os
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -79,6 +79,9 @@ def _dns_server(value: object) -> object:
 
 
 DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def _host_name(text: str) -> str:
@@ -230,7 +233,15 @@ class Limits(_Section):
 
 
 class Delivery(_Section):
-    """How long a next hop may take (RFC 5321 4.5.3.2) and how much is tried at once."""
+    """How long a next hop may take (RFC 5321 4.5.3.2), how much is tried at once, and who we are
+    to it."""
+
+    helo_name: Annotated[str, AfterValidator(lambda text: _host_name(text) if text else "")] = ""
+    """What next hops are told in EHLO; default: host_name. Where mail goes to MX hosts it has to be
+    the name that the DNS gives for this host's public address (PTR)."""
+    mx_private_networks: tuple[Network, ...] = ()
+    """MX hosts in these networks may be connected to, like "10.1.0.0/16"; else none that is not
+    public."""
 
     connect_timeout_seconds: Seconds = 30
     handshake_timeout_seconds: Seconds = 30

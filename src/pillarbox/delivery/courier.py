@@ -8,6 +8,7 @@ in delivery.factory.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from pillarbox.errors import PillarboxError
 from pillarbox.explain.replies import Explanation
 from pillarbox.mail.envelope import RecipientOutcome
 from pillarbox.mail.reply import Reply
@@ -64,6 +65,16 @@ class AttemptResult:
         return self.hop_failure is None or (self.reason is not None and self.reason.session_stands)
 
 
+class HopBusy(PillarboxError):
+    """Nothing was tried: others have all that the next hop allows. Not before `until` (monotonic)
+    there is more; infinity: when `call_when_free` calls."""
+
+    def __init__(self, until: float, call_when_free: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__("all sessions that the next hop allows are in use")
+        self.until = until
+        self.call_when_free = call_when_free
+
+
 class Courier(Protocol):
     """One session with one next hop, used for many attempts in turn."""
 
@@ -81,7 +92,7 @@ class Courier(Protocol):
         """Try to hand over the message for these recipients; connects where that is needed.
 
         Failures of the next hop are part of the result. Raises SpoolUnavailable when `content`
-        does; the next hop then has not taken the message.
+        does; the next hop then has not taken the message. Raises HopBusy, having done nothing.
         """
         ...
 

@@ -9,21 +9,18 @@ import asyncio
 from collections import deque
 
 from pillarbox.delivery.attempt import Attempt
-from pillarbox.delivery.courier import AttemptResult, Courier
+from pillarbox.delivery.courier import AttemptResult, Courier, HopBusy
 from pillarbox.delivery.lane_connection import LaneConnection
-from pillarbox.delivery.lane_source import LaneSource, LaneTools
+from pillarbox.delivery.lane_source import LaneSource, LaneTools, all_deferred
 from pillarbox.delivery.pacing import GateState
 from pillarbox.delivery.permits import Permits, Wait
 from pillarbox.delivery.standstill import Standstill
 from pillarbox.errors import SpoolUnavailable
-from pillarbox.mail.envelope import RecipientOutcome, RecipientState
 from pillarbox.mail.reply import Reply
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.route import HopCaps, NextHop
 from pillarbox.store.suspensions import Suspension
-
-INTERNAL_FAILURE = Reply(451, "4.3.0", ("The attempt failed on our side; it is tried again",))
 
 _TURN_MESSAGES = 20
 """A connection that others wait for gives way after so many messages."""
@@ -33,6 +30,9 @@ _BREATH_MESSAGES = 16
 
 _FAULT_PAUSE_SECONDS = 1.0
 """After an error of ours in a connection."""
+
+_LONGEST_TURN_SECONDS = 5.0
+"""A lane that waits for others looks again after this time, whoever forgot to call it."""
 
 _LONG_SECONDS = 60.0
 """Mail that has to wait for longer is left to the store."""
@@ -58,6 +58,7 @@ class Lane:
         self._reaper: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
+        self._turn_at = 0.0
         self._is_stopping = False
 
     @property
@@ -145,7 +146,8 @@ class Lane:
         tools = self._tools
         now = tools.monotonic()
         is_shaky = self.permits.gate.state(now) is not GateState.OPEN
-        if self._is_stopping or now < self._not_before or (count and is_shaky):
+        is_early = now < max(self._not_before, self._turn_at)
+        if self._is_stopping or is_early or (count and is_shaky):
             return
         opened = sum(connection.is_open for connection in self._connections)
         if count - opened >= max(opened, 1) or not tools.slots.take(self._grow):
@@ -204,7 +206,7 @@ class Lane:
 
     async def _rest(self, connection: LaneConnection) -> bool:
         """Wait for mail with the session open; False when it is time to end."""
-        if self._is_stopping or not connection.is_open or self._is_too_many(0):
+        if self._is_stopping or not connection.may_rest or self._is_too_many(0):
             return False
         tools = self._tools
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -262,11 +264,8 @@ class Lane:
             self._source.shut(None)
         return None
 
-    def _end(
-        self, attempt: Attempt, *, counts: bool, transactions: int = 1, requests: int = 1
-    ) -> None:
-        now, cost = self._tools.monotonic(), attempt.cost
-        self.permits.end(now, cost, counts=counts, transactions=transactions, requests=requests)
+    def _end(self, attempt: Attempt, *, counts: bool, **made: int) -> None:
+        self.permits.end(self._tools.monotonic(), attempt.cost, counts=counts, **made)
         if self._not_before == _UNTIL_ONE_ENDS:
             self._not_before = 0.0
 
@@ -278,6 +277,8 @@ class Lane:
             courier = await self._courier(connection, attempt.next_hop)
             content = self._source.content(attempt)
             result = await courier.attempt(attempt.message, attempt.recipients, content)
+        except HopBusy as busy:
+            return self._wait_for(busy, attempt)
         except SpoolUnavailable:
             self._end(attempt, counts=True)
             self._source.abandon(attempt)
@@ -285,14 +286,13 @@ class Lane:
         except Exception:
             log.exception("delivery.attempt_failed", next_hop=self.hop)
             metrics.TASK_FAILURES.inc()
-            result = _deferred(attempt)
+            result = all_deferred(attempt)
         connection.served += 1
         self._pause(result.retry_after)
         failure = result.hop_failure
-        was_seen = failure is None or result.was_seen
         counted = {"transactions": result.transactions, "requests": result.requests}
-        self._end(attempt, counts=was_seen, **counted)
-        if not was_seen and self._refuses_only_more(connection):
+        self._end(attempt, counts=result.was_seen, **counted)
+        if not result.was_seen and self._refuses_only_more(connection):
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
@@ -317,6 +317,20 @@ class Lane:
         if seconds:
             self.permits.pause(self._tools.monotonic() + seconds)
             self._source.reserve()
+
+    def _wait_for(self, busy: HopBusy, attempt: Attempt) -> bool:
+        """Others have all that the hop allows: wait for a turn, without a connection."""
+        self._end(attempt, counts=False)
+        self._source.put_back(attempt)
+        now = self._tools.monotonic()
+        self._turn_at = min(busy.until, now + _LONGEST_TURN_SECONDS)
+        busy.call_when_free(self._on_turn)
+        self._hold_until(self._turn_at)
+        return False
+
+    def _on_turn(self) -> None:
+        self._turn_at = 0.0
+        self.wake_all()
 
     async def _courier(self, connection: LaneConnection, next_hop: NextHop) -> Courier:
         """The courier of a connection; another one if the way to the hop has changed."""
@@ -384,10 +398,3 @@ class Lane:
         if not self._source.waiting:
             self._source.want()
         self.wake_all()
-
-
-def _deferred(attempt: Attempt) -> AttemptResult:
-    """Unknown failure: every recipient is tried again."""
-    numbers = [each.recipient.number for each in attempt.recipients]
-    state = RecipientState.DEFERRED
-    return AttemptResult([RecipientOutcome(one, state, INTERNAL_FAILURE) for one in numbers])

@@ -2,7 +2,7 @@
 
 from pillarbox.delivery.courier import Courier
 from pillarbox.observe.log import log
-from pillarbox.route import NextHop
+from pillarbox.route import MxHosts, NextHop
 
 
 class LaneConnection:
@@ -19,6 +19,12 @@ class LaneConnection:
     def is_open(self) -> bool:
         """Whether its session stands."""
         return self.courier is not None and self.courier.is_open
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether its session is kept for the lane's next mail. One with MX hosts goes back to
+        all domains that share them (delivery.mx_site)."""
+        return self.is_open and not isinstance(self.hop, MxHosts)
 
     async def close(self) -> None:
         """End the session; the next attempt begins another one."""

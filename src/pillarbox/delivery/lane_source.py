@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from pillarbox.delivery.attempt import Attempt, WallClock
 from pillarbox.delivery.courier import AttemptResult, ContentSource, CourierFactory
 from pillarbox.delivery.slots import ConnectionSlots
-from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
+
+INTERNAL_FAILURE = Reply(451, "4.3.0", ("The attempt failed on our side; it is tried again",))
 
 
 class LaneSource(Protocol):
@@ -68,3 +70,10 @@ class LaneTools:
     courier_for: CourierFactory
     slots: ConnectionSlots
     idle_seconds: float
+
+
+def all_deferred(attempt: Attempt) -> AttemptResult:
+    """Unknown failure: every recipient is tried again."""
+    numbers = [each.recipient.number for each in attempt.recipients]
+    state = RecipientState.DEFERRED
+    return AttemptResult([RecipientOutcome(one, state, INTERNAL_FAILURE) for one in numbers])

@@ -21,7 +21,6 @@ class SmtpCourier:
 
     def __init__(self, hop: SmartHost, settings: SessionSettings) -> None:
         self._hop = hop
-        self._hop_name = f"{hop.host}:{hop.port}"
         self._settings = settings
         self._connection: SmtpConnection | None = None
 
@@ -39,7 +38,7 @@ class SmtpCourier:
         """See Courier. More recipients than the next hop takes at once go in several
         transactions."""
         attempt = SmtpAttempt(
-            host=self._hop.host, hop=self._hop_name, message=message, content=content
+            host=self._hop.host, port=self._hop.port, message=message, content=content
         )
         pending = [each.recipient for each in recipients]
         try:

@@ -34,11 +34,12 @@ class SmtpAttempt:
     """Collects the outcomes of one attempt."""
 
     def __init__(
-        self, *, host: str, hop: str, message: SpooledMessage, content: ContentSource
+        self, *, host: str, port: int, message: SpooledMessage, content: ContentSource
     ) -> None:
-        """`host` is the name that answers are attributed to; `hop` names host and port."""
+        """`host` is the name that answers are attributed to."""
         self._host = host
-        self._hop = hop
+        self._port = port
+        self._hop = f"{host}:{port}"
         self._message = message
         self._content = content
         self._outcomes: list[RecipientOutcome] = []
@@ -58,6 +59,11 @@ class SmtpAttempt:
             max(self._transactions, 1),
         )
 
+    def speak_to(self, host: str) -> None:
+        """What follows is said by another host of the same hop."""
+        self._host = host
+        self._hop = f"{host}:{self._port}"
+
     def give_up(self, recipients: Sequence[Recipient], failure: Failure) -> None:
         """No session: these recipients wait."""
         reply = explain(failure, hop=self._hop).reply
@@ -69,8 +75,7 @@ class SmtpAttempt:
         if self._outcomes:
             self._throttled = True
             return
-        port = int(self._hop.rpartition(":")[2])
-        why = explain_failure(failure, host=self._host, port=port)
+        why = explain_failure(failure, host=self._host, port=self._port)
         said = "" if failure.said is None else str(failure.said)
         stands = failure.kind is FailureKind.MAIL_REFUSED
         self._hop_failure = reply

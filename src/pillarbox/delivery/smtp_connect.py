@@ -44,6 +44,9 @@ is one more towards a lock-out."""
 
 _FAMILY = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 
+Check: TypeAlias = Callable[[ssl.SSLObject], Failure | None]
+"""Looks at a finished handshake; what is wrong with it."""
+
 Address: TypeAlias = tuple[int, str]
 """Family (AF_INET, AF_INET6) and the address as text."""
 
@@ -155,18 +158,38 @@ async def _open_at(
     context: ssl.SSLContext | None,
     address: Address,
 ) -> SmtpConnection | Failure:
-    timeouts = settings.timeouts
+    connection = await connect_to(address, hop.port, settings.timeouts)
+    if isinstance(connection, Failure):
+        return connection
+    return await greet(hop, connection, core, context=context)
+
+
+async def connect_to(address: Address, port: int, timeouts: Timeouts) -> SmtpConnection | Failure:
+    """A connection to one address; nothing is said yet."""
     family, host = address
     connection = SmtpConnection(timeouts)
     try:
         async with asyncio.timeout(timeouts.connect):
             await asyncio.get_running_loop().create_connection(
-                lambda: connection, host, hop.port, family=family
+                lambda: connection, host, port, family=family
             )
     except OSError as exc:
         return connect_failure(exc)
+    return connection
+
+
+async def greet(
+    hop: SmartHost,
+    connection: SmtpConnection,
+    core: ClientProtocol,
+    *,
+    context: ssl.SSLContext | None,
+    check: Check = lambda _: None,
+) -> SmtpConnection | Failure:
+    """Take a new connection to where a transaction can begin; it is dropped where that fails, or
+    where `check` finds something wrong with its TLS."""
     try:
-        failure = await _greet(hop, connection, core, context=context)
+        failure = await _greet(hop, connection, core, context=context, check=check)
     except BaseException:
         connection.abort()
         raise
@@ -182,6 +205,7 @@ async def _greet(
     core: ClientProtocol,
     *,
     context: ssl.SSLContext | None,
+    check: Check,
 ) -> Failure | None:
     """Take the session to READY; gives what prevented it."""
     if context is not None and hop.tls is TlsMode.TLS:
@@ -197,6 +221,8 @@ async def _greet(
         upgraded = await _shake_hands(hop, connection, context)
         if isinstance(upgraded, Failure):
             return upgraded
+        if (wrong := check(connection.tls_object)) is not None:
+            return wrong
         # The handshake may have taken the connection down, or an injected reply the session.
         if not core.is_closed:
             core.tls_started(upgraded)

@@ -94,6 +94,11 @@ class SmtpConnection(asyncio.Protocol):
         return self._started and self.core.is_ready and not self._transport.is_closing()
 
     @property
+    def tls_object(self) -> ssl.SSLObject:
+        """The TLS side of a connection that was upgraded."""
+        return cast(ssl.SSLObject, self._transport.get_extra_info("ssl_object"))
+
+    @property
     def was_greeted_early(self) -> bool:
         """Whether the server spoke although it was not yet listened to."""
         return bool(self._early)

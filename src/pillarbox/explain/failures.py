@@ -8,6 +8,8 @@ Codes: RFC 3463, RFC 5321 4.2; those of refused content RFC 6152 3, RFC 6531 3.2
 from dataclasses import dataclass
 from enum import Enum, unique
 
+from pillarbox.explain import graph_failures as graph
+from pillarbox.explain import mx_failures as mx
 from pillarbox.explain.failure_text import failure_text as _t
 from pillarbox.mail.reply import Reply
 
@@ -47,6 +49,18 @@ class FailureKind(Enum):
         "There is no network route to its address.",
         "Check the network of this machine",
     )
+    # The mail hosts of a recipient's domain.
+    DOMAIN_NOT_FOUND = mx.DOMAIN_NOT_FOUND
+    DOMAIN_TAKES_NO_MAIL = mx.DOMAIN_TAKES_NO_MAIL
+    NO_MAIL_HOST = mx.NO_MAIL_HOST
+    MX_LOOKUP_FAILED = mx.MX_LOOKUP_FAILED
+    MX_WITHOUT_ADDRESS = mx.MX_WITHOUT_ADDRESS
+    MX_NOT_PUBLIC = mx.MX_NOT_PUBLIC
+    MX_IS_THIS_HOST = mx.MX_IS_THIS_HOST
+    MX_NOT_REACHED = mx.MX_NOT_REACHED
+    MTA_STS_FAILED = mx.MTA_STS_FAILED
+    DANE_FAILED = mx.DANE_FAILED
+    DANE_LOOKUP_FAILED = mx.DANE_LOOKUP_FAILED
     # Opening the session.
     GREETING_REFUSED = _t(
         "451 4.3.2",
@@ -318,48 +332,12 @@ class FailureKind(Enum):
         "Send a smaller message, or ask the operator of the next hop for a larger limit",
     )
     # What Graph answers, and what it can not do.
-    REQUEST_NOT_TAKEN = _t(
-        "554 5.7.1",
-        "The next hop {hop} refused the message: {said}",
-        "Its address From, its recipients or its content are not what the next hop takes.",
-        "{detail}",
-    )
-    REQUEST_PUT_OFF = _t(
-        "451 4.4.2",
-        "The next hop {hop} did not take the message now: {said}",
-        "It is overloaded or being repaired, or it wants less mail.",
-        "Nothing to change here: it is tried again",
-    )
-    HEADER_NOT_TAKEN = _t(
-        "554 5.6.0",
-        "The next hop {hop} would mail others than the recipients of the message: its header"
-        " {detail}",
-        "Graph mails whom the header names, and not the envelope.",
-        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp",
-    )
-    SIZE_NOT_TAKEN = _t(
-        "552 5.3.4",
-        "The next hop {hop} takes messages of at most {detail} octets by Graph; this one is larger",
-        "Graph takes requests of 4 MB, which is about 3 MB of mail.",
-        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp; or as a draft"
-        " with attachments: --way graph-or-draft",
-    )
-    PARTS_NOT_TAKEN = _t(
-        "554 5.6.0",
-        "The next hop {hop} takes a message as large as this only without its attachments, and"
-        " those one by one; that can not be done with this one: it {detail}",
-        "Graph takes requests of 4 MB. A draft to which attachments are added is made anew there.",
-        "Let such mail go by SMTP: pillarbox route change ID --way graph-or-smtp",
-    )
-    DRAFT_DENIED = _t(
-        "451 4.7.0",
-        "The next hop {hop} does not let the route make a draft, which a message as large as this"
-        " needs: {said}",
-        "The permission Mail.ReadWrite of Microsoft Graph is missing, or its scope leaves the"
-        " mailbox out.",
-        "Give the application Mail.ReadWrite (a person: sign in again, --device-code), or let large"
-        " mail go by SMTP (--way graph-or-smtp). `pillarbox m365 check` tries it",
-    )
+    REQUEST_NOT_TAKEN = graph.REQUEST_NOT_TAKEN
+    REQUEST_PUT_OFF = graph.REQUEST_PUT_OFF
+    HEADER_NOT_TAKEN = graph.HEADER_NOT_TAKEN
+    SIZE_NOT_TAKEN = graph.SIZE_NOT_TAKEN
+    PARTS_NOT_TAKEN = graph.PARTS_NOT_TAKEN
+    DRAFT_DENIED = graph.DRAFT_DENIED
 
 
 @dataclass(frozen=True, slots=True)

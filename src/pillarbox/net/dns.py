@@ -1,14 +1,19 @@
 """Asking the DNS: the few kinds of records that mail needs, as plain values.
 
-A name or a record that is not there is an empty answer; no answer is an error. Nothing here knows
-whether an answer was validated (DNSSEC).
+A name or a record that is not there is an empty answer; no answer is an error. Answers are kept as
+long as they say, negative ones too. Whether an answer was validated (DNSSEC) is believed of a
+resolver on this machine alone: anybody on the way to another one could say so.
 """
 
+import time
 from collections.abc import Sequence
-from typing import Protocol, Self, TypeVar
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Generic, Protocol, Self, TypeVar
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.name
 import dns.rdata
 import dns.rdatatype
@@ -34,8 +39,26 @@ MAX_RECORDS = 32
 LOOKUP_SECONDS = 4.0
 """All tries of one question together."""
 
+LONGEST_KEPT_SECONDS = 86_400.0
+"""However long an answer says that it holds (RFC 8767 section 4 asks for a limit of days)."""
+
+KEPT_ANSWERS = 20_000
+"""Each takes 2 to 3 KiB; a domain that mail goes to has four."""
 
 Record = TypeVar("Record", bound=dns.rdata.Rdata)
+Record_co = TypeVar("Record_co", bound=dns.rdata.Rdata, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Record_co]):
+    """What the DNS says for certain. `exists`: the name is there, with records of this kind or
+    without. `name` is where aliases (CNAME) led. `is_secure`: validated by a resolver that can be
+    believed."""
+
+    records: tuple[Record_co, ...]
+    exists: bool
+    name: str
+    is_secure: bool
 
 
 class Resolver(Protocol):
@@ -78,7 +101,11 @@ class DnsResolver:
             except dns.exception.DNSException as exc:
                 raise DnsFailure("this machine names no DNS server (/etc/resolv.conf)") from exc
         resolver.lifetime = min(resolver.lifetime, LOOKUP_SECONDS)
-        resolver.cache = dns.resolver.LRUCache()
+        resolver.cache = _Cache(KEPT_ANSWERS)
+        self._may_believe = all(_is_here(server) for server in resolver.nameservers)
+        if self._may_believe:
+            # RFC 6840 section 5.7: AD in a question asks for AD in the answer.
+            resolver.set_flags(dns.flags.RD | dns.flags.AD)
         self._resolver = resolver
 
     async def addresses(self, name: str) -> list[str]:
@@ -94,14 +121,14 @@ class DnsResolver:
     async def srv(self, name: str) -> list[SrvRecord]:
         """As Resolver.srv."""
         return [
-            SrvRecord(record.priority, record.weight, record.port, _text(record.target))
+            SrvRecord(record.priority, record.weight, record.port, name_text(record.target))
             for record in await self._ask(name, SRV)
         ]
 
     async def mx(self, name: str) -> list[str]:
         """As Resolver.mx; the null MX (RFC 7505) is no host."""
         records = await self._ask(name, MX)
-        found = sorted((record.preference, _text(record.exchange)) for record in records)
+        found = sorted((record.preference, name_text(record.exchange)) for record in records)
         return [host for _, host in found if host != "."]
 
     async def txt(self, name: str) -> list[str]:
@@ -113,11 +140,11 @@ class DnsResolver:
 
     async def alias(self, name: str) -> str:
         """As Resolver.alias."""
-        return next((_text(record.target) for record in await self._ask(name, CNAME)), "")
+        return next((name_text(record.target) for record in await self._ask(name, CNAME)), "")
 
     async def has_null_mx(self, name: str) -> bool:
         """Whether the domain says that it takes no mail (RFC 7505). Raises DnsFailure."""
-        return [_text(record.exchange) for record in await self._ask(name, MX)] == ["."]
+        return [name_text(record.exchange) for record in await self._ask(name, MX)] == ["."]
 
     async def pointers(self, address: str) -> list[str]:
         """The names of an address (PTR). Raises DnsFailure, ValueError for what is no address."""
@@ -125,7 +152,7 @@ class DnsResolver:
             name = dns.reversename.from_address(address).to_text()
         except dns.exception.DNSException as exc:
             raise ValueError(f"{address} is no address") from exc
-        return [_text(record.target) for record in await self._ask(name, PTR)]
+        return [name_text(record.target) for record in await self._ask(name, PTR)]
 
     async def tlsa(self, name: str) -> list[TlsaRecord]:
         """TLSA records (RFC 6698). Raises DnsFailure."""
@@ -136,22 +163,55 @@ class DnsResolver:
 
     async def records(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of a kind as they are, those behind a CNAME too. Raises DnsFailure."""
-        return await self._ask(name, kind)
+        return list(await self._ask(name, kind))
 
-    async def _ask(self, name: str, kind: type[Record]) -> list[Record]:
-        """The records of a kind; its class is named as the DNS names it."""
+    async def look_up(self, name: str, kind: type[Record]) -> Answer[Record]:
+        """The records of a kind; its class is named as the DNS names it. Raises DnsFailure."""
+        rdtype = dns.rdatatype.from_text(kind.__name__)
         try:
-            answer = await self._resolver.resolve(
-                dns.name.from_text(name), dns.rdatatype.from_text(kind.__name__), search=False
+            question = dns.name.from_text(name)
+            found = await self._resolver.resolve(
+                question, rdtype, search=False, raise_on_no_answer=False
             )
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return []
+        except dns.resolver.NXDOMAIN as exc:
+            flags = exc.responses()[question].flags  # type: ignore[no-untyped-call]
+            return Answer((), exists=False, name=name, is_secure=self._believes(flags))
         except (dns.exception.DNSException, OSError) as exc:
             raise DnsFailure(_reason(exc)) from exc
-        return [record for record in answer if isinstance(record, kind)][:MAX_RECORDS]
+        records = () if found.rrset is None else tuple(found.rrset)[:MAX_RECORDS]
+        return Answer(
+            tuple(record for record in records if isinstance(record, kind)),
+            exists=True,
+            name=name_text(found.canonical_name),
+            is_secure=self._believes(found.response.flags),
+        )
+
+    def _believes(self, flags: int) -> bool:
+        return self._may_believe and bool(flags & dns.flags.AD)
+
+    async def _ask(self, name: str, kind: type[Record]) -> tuple[Record, ...]:
+        return (await self.look_up(name, kind)).records
 
 
-def _text(name: dns.name.Name) -> str:
+class _Cache(dns.resolver.LRUCache):
+    """Keeps nothing for longer than a day."""
+
+    def put(self, key: dns.resolver.CacheKey, value: dns.resolver.Answer) -> None:
+        """As LRUCache.put."""
+        value.expiration = min(value.expiration, time.time() + LONGEST_KEPT_SECONDS)
+        super().put(key, value)
+
+
+def _is_here(server: object) -> bool:
+    """Whether a DNS server is on this machine."""
+    address = server.address if isinstance(server, Do53Nameserver) else str(server)
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def name_text(name: dns.name.Name) -> str:
     """A name as other parts compare it: lower case, without the last dot; "." is the root."""
     return name.to_text(omit_final_dot=True).lower() or "."
 

@@ -31,21 +31,23 @@ class FetchError(PillarboxError):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document. `is_secure` is whether each step to it was HTTPS."""
+    """A document. `is_secure` is whether each step to it was HTTPS; `kind` its media type, as the
+    server says."""
 
     content: bytes
     url: str
     is_secure: bool
+    kind: str = ""
 
 
-async def fetch(url: str, reach: Reach) -> Fetched | None:
+async def fetch(url: str, reach: Reach, *, redirects: int = MAX_REDIRECTS) -> Fetched | None:
     """The document at a URL, None where there is none. Raises FetchError.
 
     A redirect may lead from HTTP to HTTPS and never back.
     """
     try:
         async with asyncio.timeout(FETCH_SECONDS):
-            return await _follow(url, reach)
+            return await _follow(url, reach, redirects)
     except TimeoutError as exc:
         raise FetchError("it took too long") from exc
     except NoSuchHostError:
@@ -58,20 +60,22 @@ async def fetch(url: str, reach: Reach) -> Fetched | None:
         raise FetchError(in_words(stream_failure(exc))) from exc
 
 
-async def _follow(url: str, reach: Reach) -> Fetched | None:
+async def _follow(url: str, reach: Reach, redirects: int) -> Fetched | None:
     is_secure = True
-    for _ in range(MAX_REDIRECTS + 1):
+    for _ in range(redirects + 1):
         scheme, host, target = _split(url)
         is_secure = is_secure and scheme == "https"
         async with reach.open(host, _PORTS[scheme]) as plain:
             stream: Stream = plain
             if scheme == "https":
                 stream = await reach.secure(plain, host)
-            status, location, content = await _get(stream, host, target)
+            head, content = await _get(stream, host, target)
+        status = head.status_code
         if status == 200:
-            return Fetched(content, url, is_secure)
+            return Fetched(content, url, is_secure, _field(head, b"content-type"))
         if status in _ABSENT:
             return None
+        location = _field(head, b"location")
         if status not in _REDIRECTS or not location:
             raise FetchError(f"the server answered {status}")
         url = _next(url, location)
@@ -104,34 +108,32 @@ def _next(url: str, location: str) -> str:
     return following
 
 
-async def _get(stream: Stream, host: str, target: str) -> tuple[int, str, bytes]:
-    """Status, location and content of one answer."""
+async def _get(stream: Stream, host: str, target: str) -> tuple[h11.Response, bytes]:
+    """Head and content of one answer."""
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_OCTETS)
     headers = [("Host", host), ("User-Agent", "pillarbox"), ("Connection", "close")]
     request = h11.Request(method="GET", target=target.encode(), headers=headers)
     await stream.write(client.send(request) + client.send(h11.EndOfMessage()))
-    status, location, content = 0, "", bytearray()
+    head, content = h11.Response(status_code=200, headers=[]), bytearray()
     while True:
         match client.next_event():
             case h11.NEED_DATA:
                 client.receive_data(await stream.read())
-            case h11.Response() as response:
-                status = response.status_code
-                location = _location(response)
-                if status != 200:
-                    return status, location, b""
+            case h11.Response() as head:
+                if head.status_code != 200:
+                    return head, b""
             case h11.Data(data=data):
                 content += data
                 if len(content) > MAX_OCTETS:
                     raise FetchError("it is too large")
             case h11.EndOfMessage():
-                return status, location, bytes(content)
+                return head, bytes(content)
             case h11.InformationalResponse():
                 continue
             case _:
                 raise FetchError("the answer ended early")
 
 
-def _location(response: h11.Response) -> str:
-    values = [value for name, value in response.headers if name == b"location"]
+def _field(response: h11.Response, wanted: bytes) -> str:
+    values = [value for name, value in response.headers if name == wanted]
     return values[0].decode("ascii", "replace") if values else ""

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.explain.failures import Failure, FailureKind
@@ -35,6 +36,9 @@ key can read all sessions that were resumed with it."""
 
 CLIENT_CONTEXT_SECONDS = 3600
 """How long a client context is used before the trusted roots are read again."""
+
+_DER = 2
+"""X509_FILETYPE_ASN1 of OpenSSL."""
 
 _ROOT_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -216,6 +220,16 @@ def describe(connection: ssl.SSLObject | ssl.SSLSocket) -> str:
     """Version and cipher suite of a finished handshake: "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
     cipher = connection.cipher()
     return f"{connection.version()} {cipher[0]}" if cipher else ""
+
+
+def peer_chain(connection: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
+    """The certificates that the other side sent, its own first, in DER; nothing of them was
+    verified."""
+    if hasattr(connection, "get_unverified_chain"):
+        return list(connection.get_unverified_chain())
+    # Before Python 3.13 the method is there, but on the object behind this one alone.
+    inner: Any = connection._sslobj  # type: ignore[union-attr] # noqa: SLF001
+    return [each.public_bytes(_DER) for each in inner.get_unverified_chain() or ()]
 
 
 class ClientTrouble(StrEnum):

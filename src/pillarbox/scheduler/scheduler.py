@@ -40,6 +40,10 @@ QUIET_SECONDS = 60.0
 ORPHAN_SECONDS = 5.0
 """So often lanes without a living owner are looked for, and mail of others in our lanes."""
 
+ORPHANS = 1000
+"""So many of them are taken on at once; more follow without that pause. Straight to MX hosts each
+domain has a lane."""
+
 FOREIGN_SECONDS = 1.0
 """A lane that another process owns is not asked for again before."""
 
@@ -330,9 +334,11 @@ class Scheduler:
         await self._follow_clock()
         await self._suspended.follow(list(self._queues.values()))
         if self._loop.time() >= self._orphans_at:
-            self._orphans_at = self._loop.time() + ORPHAN_SECONDS
             self._foreign.clear()
-            for record in await self._stores.lanes.waiting(now=self._wall()):
+            found = await self._stores.lanes.waiting(now=self._wall(), limit=ORPHANS)
+            pause = TICK_SECONDS if len(found) == ORPHANS else ORPHAN_SECONDS
+            self._orphans_at = self._loop.time() + pause
+            for record in found:
                 if record.lane_id not in self._queues:
                     self._open_lane(record)
             for lane_id in await self._stores.lanes.due(owner=self._owner, now=self._wall()):

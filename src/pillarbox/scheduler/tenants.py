@@ -5,7 +5,7 @@ what was routed before is routed again when its turn comes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pillarbox.errors import SecretError
@@ -17,6 +17,7 @@ from pillarbox.route import (
     CAPTURE_ROUTE,
     HopCaps,
     LanePlan,
+    MxHosts,
     NextHop,
     Reject,
     Route,
@@ -132,8 +133,13 @@ class Tenants:
         if known is not None:
             return known
         caps, number = self._plan.share(route.caps), self._plan.number(route.caps)
-        lane = LaneRecord(self._lane_of(route), hop_key(route.next_hop), number)
-        way = self._routes[route.next_hop, route.caps] = Way(route.next_hop, caps, lane)
+        next_hop = route.next_hop
+        lane = LaneRecord(self._lane_of(route), hop_key(next_hop), number)
+        if isinstance(next_hop, MxHosts):
+            next_hop = replace(next_hop, caps=caps)
+        if len(self._routes) >= _CACHED_WAYS:
+            self._routes.clear()
+        way = self._routes[route.next_hop, route.caps] = Way(next_hop, caps, lane)
         return way
 
     @property

@@ -54,8 +54,7 @@ class ClientProtocol:
         self._login = login = settings.login
         self._secrets = secrets_of(login) if login.username else None
         self._dialogue: LoginDialogue | None = None
-        self._said_helo = self._needs_reset = False
-        self._by_chunks = False
+        self._said_helo = self._needs_reset = self._by_chunks = False
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
         self._content: Pieces = ()
@@ -387,8 +386,6 @@ class ClientProtocol:
         if self.failure is not None and self.failure.kind is FailureKind.LOGIN_NEEDED:
             return [None] * len(found)
         return to_replies(found, self._secrets)
-
-    # -- the end ------------------------------------------------------------------------------
 
     def quit(self) -> None:
         """Say good-bye; the server's answer, whatever it is, ends the session."""

@@ -10,11 +10,13 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.oauth.clouds import SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access
 from pillarbox.route import (
+    SMTP_PORT,
     Capture,
     Counted,
     HopCaps,
     Microsoft365,
     Microsoft365Way,
+    MxHosts,
     NextHop,
     OtherFrom,
     Reject,
@@ -74,6 +76,8 @@ def _next_hops(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[N
             return [Reject(row["reject_text"])]
         case "microsoft365":
             return _mailboxes(row, seal)
+        case "mx":
+            return [MxHosts(port=row["port"] or SMTP_PORT, ca_file=row["ca_file"] or "")]
         case _:
             return [_smart_host(row, seal)]
 
@@ -157,6 +161,8 @@ def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
                 "graph_url": hop.graph_url or None,
                 **sign_in_values(hop.sign_in, seal, route_id),
             }
+        case MxHosts(port=port, ca_file=ca_file):
+            values |= {"kind": "mx", "port": port, "ca_file": ca_file or None}
         case Capture():
             values["kind"] = "capture"
         case Reject(text=text):

@@ -187,6 +187,18 @@ draft = Table(
     PrimaryKeyConstraint("message_id", "id"),
 )
 
+mta_sts = Table(
+    "mta_sts",
+    metadata,
+    # A policy of MTA-STS; `mx` has its patterns, blank separated.
+    Column("domain", Text, primary_key=True),
+    Column("policy_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("mx", Text, nullable=False),
+    time_column("fetched_at", nullable=False),
+    time_column("expires_at", nullable=False),
+)
+
 instance = Table(
     "instance",
     metadata,

@@ -198,7 +198,7 @@ route = Table(
     Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
     Column("sender_domain", Text, nullable=False, server_default=text("''")),
     Column("recipient_domain", Text, nullable=False, server_default=text("''")),
-    # "smarthost", "microsoft365", "capture" or "reject".
+    # "smarthost", "microsoft365", "mx", "capture" or "reject".
     Column("kind", Text, nullable=False),
     Column("host", Text),
     Column("port", Integer),

@@ -19,7 +19,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.generation import Part, generation
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement
-from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
+from pillarbox.store.spool_work import MAX_LANES, NewLanes, PutWork, SettleWork
 from pillarbox.store.statements import Do, Row
 
 _CACHED_ROUTES = 10_000
@@ -52,6 +52,8 @@ class Spool:
         key = hop, number
         lane_id = self._lane_ids.get(key)
         if lane_id is None:
+            if len(self._lane_ids) >= MAX_LANES:
+                self._lane_ids.clear()
             lane_id = self._lane_ids[key] = id_of_lane(hop, number)
             self._lanes.know(lane_id, hop, number)
         return lane_id

@@ -9,6 +9,10 @@ from pillarbox.store.records import RecipientRecord, Settlement
 from pillarbox.store.rows import clean, content_rows, message_row, recipient_rows
 from pillarbox.store.statements import Do, Row
 
+MAX_LANES = 50_000
+"""So many are remembered: straight to MX hosts each domain has one. Of those that were forgotten
+the row is made once more, which changes nothing."""
+
 
 class NewLanes:
     """Lanes that this process has used and that may have no row yet."""
@@ -33,6 +37,8 @@ class NewLanes:
 
     def stored(self, rows: list[Row]) -> None:
         """These rows are durable now."""
+        if len(self._stored) >= MAX_LANES:
+            self._stored.clear()
         for row in rows:
             self._stored.add(row[0])
             self._rows.pop(row[0], None)

@@ -9,6 +9,7 @@ from pillarbox.mail.identifier import INSTANCES
 from pillarbox.store.clock import database_now
 from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
+from pillarbox.store.mta_sts import drop_policies
 from pillarbox.store.schema import content, draft, message, session, upload
 from pillarbox.store.schema import instance as instances
 from pillarbox.store.schema_directory import suppression
@@ -82,7 +83,7 @@ def drop_suppressions(connection: Connection, *, now: Timestamp, before: Timesta
     return len(keys)
 
 
-STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions)
+STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions, drop_policies)
 
 
 def _some(connection: Connection, query: Select[int]) -> Sequence[int]:

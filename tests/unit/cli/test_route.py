@@ -257,3 +257,35 @@ def test_a_window_that_says_too_little_is_refused(office: Service, text: str) ->
 
     assert refused.exit_code == EX_USAGE
     assert "150 MB in 5 min" in refused.stderr
+
+
+def test_mx_route(office: Service) -> None:
+    """Ten connections and a hundred messages in each, unless told otherwise."""
+    said = office.do("route", "add", "--mx")
+
+    assert "from all to all: MX hosts of the recipient." in said
+    [route] = office.json("route", "list")
+    assert route["next_hop"] == {"kind": "mx", "port": 25, "ca_file": None}
+    assert (route["connections"], route["messages_per_connection"]) == (10, 100)
+
+
+def test_mx_route_is_changed_and_becomes_another(office: Service) -> None:
+    """What is not given stays."""
+    office.do("route", "add", "--mx", "--connections", "3")
+    route_id = office.json("route", "list")[0]["id"]
+    office.do("route", "change", route_id, "--mx-port", "2525", "--ca-file", "/x/ca.pem")
+    [route] = office.json("route", "list")
+    assert route["next_hop"] == {"kind": "mx", "port": 2525, "ca_file": "/x/ca.pem"}
+    assert route["connections"] == 3
+
+    office.do("route", "change", route_id, "--smarthost", "relay.example:587")
+
+    assert office.json("route", "list")[0]["next_hop"]["kind"] == "smarthost"
+
+
+@pytest.mark.parametrize(
+    "options", [("--user", "x"), ("--tls", "tls"), ("--capture",), ("--client-id", "x")]
+)
+def test_mx_route_has_no_login(office: Service, options: tuple[str, ...]) -> None:
+    """Nobody logs in at a stranger's host."""
+    assert office.run("route", "add", "--mx", *options).exit_code == EX_USAGE

@@ -9,6 +9,13 @@ from pillarbox.mail.reply import MAX_REPLY_LINE_OCTETS, Reply, ReplyClass, reply
 
 HOP = "smtp.example.net:587"
 LONGEST_HOP = "x" * 250 + ".example:65535"
+CERTAIN_IN_THE_DNS = {
+    FailureKind.DOMAIN_NOT_FOUND,
+    FailureKind.DOMAIN_TAKES_NO_MAIL,
+    FailureKind.NO_MAIL_HOST,
+    FailureKind.MX_NOT_PUBLIC,
+    FailureKind.MX_IS_THIS_HOST,
+}
 
 
 @pytest.mark.parametrize("kind", FailureKind)
@@ -36,11 +43,12 @@ def test_every_failure_fits_into_reply_lines(kind: FailureKind) -> None:
 
 
 @pytest.mark.parametrize("kind", FailureKind)
-def test_only_what_the_message_itself_has_wrong_is_permanent(kind: FailureKind) -> None:
+def test_only_what_the_message_or_its_address_has_wrong_is_permanent(kind: FailureKind) -> None:
     """A route or network that is broken is mended by an administrator; the mail waits."""
     permanent = explain(Failure(kind), hop=HOP).reply.category is ReplyClass.PERMANENT
 
-    assert permanent is (kind.name.endswith("_NOT_TAKEN") or kind is FailureKind.TOO_LARGE)
+    is_of_message = kind.name.endswith("_NOT_TAKEN") or kind is FailureKind.TOO_LARGE
+    assert permanent is (is_of_message or kind in CERTAIN_IN_THE_DNS)
 
 
 def test_what_the_next_hop_said_is_quoted() -> None:

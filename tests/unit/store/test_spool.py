@@ -12,6 +12,7 @@ from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledRecipient
+from pillarbox.store import spool, spool_work
 from pillarbox.store.schema import content, lane, message, upload
 from pillarbox.store.spool import Spool
 
@@ -132,6 +133,23 @@ async def test_the_first_message_makes_the_row_of_its_lane(queue: Queue) -> None
 
     hops = await queue.database.read(lambda c: set(c.scalars(select(lane.c.hop))))
     assert hops == {HOP, OTHER_HOP}
+
+
+async def test_lanes_without_end_are_not_remembered_without_end(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Straight to MX hosts there is one for each domain; each gets its row all the same."""
+    monkeypatch.setattr(spool, "MAX_LANES", 3)
+    monkeypatch.setattr(spool_work, "MAX_LANES", 3)
+    names = [f"mx:d{number % 7}.example" for number in range(14)]
+
+    for name in names:
+        await queue.put(lanes=(queue.spool.lane(name),))
+
+    hops = await queue.database.read(lambda c: set(c.scalars(select(lane.c.hop))))
+    assert set(names) <= hops
+    assert len(queue.spool._lane_ids) <= 3
+    assert len(queue.spool._lanes._stored) <= 3
 
 
 async def test_two_processes_may_make_the_same_lane(queue: Queue) -> None:

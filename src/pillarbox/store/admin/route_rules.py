@@ -6,7 +6,16 @@ from pillarbox.errors import AddressError, DirectoryError
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, NO_UPLOADS, Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
-from pillarbox.route import Capture, HopCaps, Microsoft365, Reject, Route, SmartHost, TlsMode
+from pillarbox.route import (
+    Capture,
+    HopCaps,
+    Microsoft365,
+    MxHosts,
+    Reject,
+    Route,
+    SmartHost,
+    TlsMode,
+)
 
 _MAX_PORT = 65_535
 _HTTPS = "https://"
@@ -28,6 +37,8 @@ def check_route(route: Route) -> None:
         case Reject(text=text):
             if not text.strip() or not text.isascii() or not text.isprintable():
                 raise DirectoryError("say in plain ASCII why the mail is refused; senders read it")
+        case MxHosts(port=port):
+            _check_port(port)
         case Capture():
             pass
 
@@ -48,6 +59,10 @@ def _check_caps(caps: HopCaps) -> None:
 def _check_host(host: str, port: int) -> None:
     if not host or any(c.isspace() or not c.isprintable() for c in host):
         raise DirectoryError(f"{host!r} is no host name")
+    _check_port(port)
+
+
+def _check_port(port: int) -> None:
     if not 1 <= port <= _MAX_PORT:
         raise DirectoryError(f"{port} is no port: write 1 to {_MAX_PORT}")
 

@@ -1,0 +1,53 @@
+"""Connecting to one of several addresses of a host: a race with a head start (after RFC 8305)."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from pillarbox.delivery.smtp_connect import Address, connect_to
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.explain.failures import Failure, FailureKind
+
+HEAD_START_SECONDS = 0.3
+"""So long an address is tried alone, before the next one is tried beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """A connection, and the addresses that were not tried."""
+
+    connection: SmtpConnection
+    address: Address
+    left: tuple[Address, ...]
+
+
+async def dial(addresses: tuple[Address, ...], port: int, timeouts: Timeouts) -> Dialed | Failure:
+    """A connection to the first address that answers. Each has a head start before the next."""
+    waiting = deque(addresses)
+    tasks: dict[asyncio.Task[SmtpConnection | Failure], Address] = {}
+    outcome: SmtpConnection | Failure = Failure(FailureKind.UNREACHABLE, "no address")
+    try:
+        while not isinstance(outcome, SmtpConnection) and (waiting or tasks):
+            if waiting:
+                address = waiting.popleft()
+                task = asyncio.ensure_future(connect_to(address, port, timeouts))
+                tasks[task] = address
+            seconds = HEAD_START_SECONDS if waiting else None
+            done, _ = await asyncio.wait(
+                tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                if isinstance(outcome, SmtpConnection):
+                    break
+                address = tasks.pop(task)
+                outcome = task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        for rest in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(rest, SmtpConnection):
+                rest.abort()
+    if isinstance(outcome, Failure):
+        return outcome
+    return Dialed(outcome, address, (*tasks.values(), *waiting))

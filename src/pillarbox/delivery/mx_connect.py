@@ -1,0 +1,190 @@
+"""Opening a session with one of the MX hosts of a domain (RFC 5321 section 5.1).
+
+Hosts in their order, the addresses of each by a race with a head start (delivery.dial). Where the
+domain demands no more, TLS is used as it is offered, whatever the certificate; where it does not
+work the session is opened once more without it (RFC 7435): who could break it could as well have
+hidden that it is offered.
+"""
+
+import socket
+from dataclasses import dataclass
+
+from pillarbox.delivery.dial import Dialed, dial
+from pillarbox.delivery.mx import MxDns, MxSet, Target, worst
+from pillarbox.delivery.mx_security import Demand, Level, MxSecurity
+from pillarbox.delivery.mx_site import MxSession, Unopened
+from pillarbox.delivery.smtp_connect import Address, SessionSettings, connect_to, greet
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mta_sts import StsMode, StsPolicy
+from pillarbox.observe.log import log
+from pillarbox.route import MxHosts, SmartHost, TlsMode
+from pillarbox.smtp.client import ClientProtocol, ClientSettings
+
+MAX_CONNECTIONS = 8
+"""So many connections are made for one session, over all hosts."""
+
+_NO_CONNECTION = frozenset(
+    {
+        FailureKind.CONNECTION_REFUSED,
+        FailureKind.CONNECTION_TIMED_OUT,
+        FailureKind.UNREACHABLE,
+    }
+)
+_BROKEN_TLS = frozenset(
+    {
+        FailureKind.TLS_REFUSED,
+        FailureKind.NOT_TLS,
+        FailureKind.TLS_TOO_OLD,
+        FailureKind.HANDSHAKE_FAILED,
+    }
+)
+_BAD_TLS = _BROKEN_TLS | {
+    FailureKind.TLS_MISSING,
+    FailureKind.TLS_INJECTED,
+    FailureKind.CERTIFICATE_EXPIRED,
+    FailureKind.CERTIFICATE_NAME_MISMATCH,
+    FailureKind.CERTIFICATE_NOT_TRUSTED,
+    FailureKind.CERTIFICATE_NOT_YET_VALID,
+    FailureKind.DANE_FAILED,
+}
+_IN_CLEAR = None
+
+
+@dataclass(frozen=True, slots=True)
+class MxWay:
+    """To where, and what is known of it: the hosts of the domain and its MTA-STS policy."""
+
+    hop: MxHosts
+    mx: MxSet
+    policy: StsPolicy | None = None
+
+
+class MxOpener:
+    """Opens one session for one domain."""
+
+    def __init__(
+        self, way: MxWay, settings: SessionSettings, dns: MxDns, security: MxSecurity
+    ) -> None:
+        self._way = way
+        self._hop = way.hop
+        self._settings = settings
+        self._dns = dns
+        self._security = security
+        self._connections_left = MAX_CONNECTIONS
+
+    async def open(self) -> MxSession | Unopened:
+        """A session with the first host that takes one, or why there is none."""
+        failures: list[Unopened] = []
+        async for target in self._dns.targets(self._hop.domain, self._way.mx):
+            if not self._connections_left:
+                break
+            opened = await self._open_target(target)
+            if isinstance(opened, MxSession):
+                return opened
+            failures.append(opened)
+        kinds = [each.failure for each in failures]
+        return failures[kinds.index(worst(kinds))]
+
+    async def _open_target(self, target: Target | Failure) -> MxSession | Unopened:
+        if isinstance(target, Failure):
+            return Unopened(target)
+        way = self._way
+        demand = await self._security.demand(way.hop, way.mx, target, way.policy)
+        if isinstance(demand, Failure):
+            return Unopened(demand)
+        left = tuple(map(_address, target.addresses))
+        outcome = Unopened(Failure(FailureKind.MX_WITHOUT_ADDRESS))
+        while left and self._connections_left:
+            self._connections_left -= 1
+            dialed = await dial(left, way.hop.port, self._settings.timeouts)
+            if isinstance(dialed, Failure):
+                return _not_reached(target, dialed)
+            left = dialed.left
+            opened = await self._greet(target, demand, dialed)
+            if isinstance(opened, SmtpConnection):
+                return MxSession(opened, target.host)
+            outcome = _unopened(target, demand, opened)
+        return outcome
+
+    async def _greet(
+        self, target: Target, demand: Demand, dialed: Dialed
+    ) -> SmtpConnection | Failure:
+        """Take a connection to where a transaction can begin."""
+        if demand.level is not Level.OPPORTUNISTIC:
+            return await self._greet_once(target, dialed.connection, demand)
+        connection = dialed.connection
+        policy = self._way.policy
+        if policy is not None and policy.mode is StsMode.TESTING:
+            tested = await self._test(target, policy, connection)
+            if isinstance(tested, SmtpConnection):
+                return tested
+            again = await self._again(dialed.address)
+            if isinstance(again, Failure):
+                return again
+            connection = again
+        opened = await self._greet_once(target, connection, demand)
+        if isinstance(opened, SmtpConnection) or opened.kind not in _BROKEN_TLS:
+            return opened
+        again = await self._again(dialed.address)
+        if isinstance(again, Failure):
+            return again
+        return await self._greet_once(target, again, _IN_CLEAR)
+
+    async def _again(self, address: Address) -> SmtpConnection | Failure:
+        return await connect_to(address, self._hop.port, self._settings.timeouts)
+
+    async def _test(
+        self, target: Target, policy: StsPolicy, connection: SmtpConnection
+    ) -> SmtpConnection | Failure:
+        """Do as the policy demands, and tell where that fails: nothing else follows from it."""
+        host = target.host
+        opened = await self._greet_once(target, connection, Demand(Level.VERIFIED, host))
+        cause = "" if policy.allows(host) else "not in the policy"
+        if isinstance(opened, Failure):
+            cause = cause or _words(opened)
+        if cause:
+            log.info("mta_sts.test_failed", domain=self._hop.domain, host=host, cause=cause)
+        return opened
+
+    async def _greet_once(
+        self, target: Target, connection: SmtpConnection, demand: Demand | None
+    ) -> SmtpConnection | Failure:
+        settings = self._settings
+        if demand is _IN_CLEAR:
+            core = ClientProtocol(ClientSettings(settings.helo_name))
+            host = SmartHost(target.host, self._hop.port, TlsMode.NONE)
+            return await greet(host, connection, core, context=None)
+        is_optional = demand.level is Level.OPPORTUNISTIC
+        wanted = ClientSettings(settings.helo_name, starttls=True, opportunistic=is_optional)
+        verify = demand.level is Level.VERIFIED
+        ca_file = self._hop.ca_file if verify else ""
+        context = settings.contexts.get(verify=verify, ca_file=ca_file)
+        host = SmartHost(demand.server_name, self._hop.port, TlsMode.STARTTLS)
+        core = ClientProtocol(wanted)
+        return await greet(host, connection, core, context=context, check=demand.check)
+
+
+def _address(text: str) -> Address:
+    return int(socket.AF_INET6 if ":" in text else socket.AF_INET), text
+
+
+def _words(failure: Failure) -> str:
+    what = failure.kind.name.lower().replace("_", " ")
+    return f"{what} ({failure.detail})" if failure.detail else what
+
+
+def _not_reached(target: Target, failure: Failure) -> Unopened:
+    if failure.kind not in _NO_CONNECTION:
+        return Unopened(failure, target.host)
+    return Unopened(Failure(FailureKind.MX_NOT_REACHED, f"{target.host}: {_words(failure)}"))
+
+
+def _unopened(target: Target, demand: Demand, failure: Failure) -> Unopened:
+    """In the words of who demanded what was not there."""
+    if demand.level is Level.OPPORTUNISTIC or failure.kind not in _BAD_TLS:
+        return Unopened(failure, target.host)
+    is_sts = demand.level is Level.VERIFIED
+    kind = FailureKind.MTA_STS_FAILED if is_sts else FailureKind.DANE_FAILED
+    what = failure.detail if failure.kind is FailureKind.DANE_FAILED else _words(failure)
+    return Unopened(Failure(kind, f"{target.host}: {what}"))

@@ -1,0 +1,232 @@
+"""Delivery to the MX hosts of a domain, by sessions that domains with the same hosts share."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
+from pillarbox.delivery.mx import MxDns, MxSet
+from pillarbox.delivery.mx_connect import MxOpener, MxWay
+from pillarbox.delivery.mx_security import MxSecurity
+from pillarbox.delivery.mx_settings import MxSettings
+from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopened
+from pillarbox.delivery.smtp_attempt import SmtpAttempt
+from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.sts import StsMeans, StsSource
+from pillarbox.explain.failures import Failure, explain
+from pillarbox.explain.replies import explain_failure
+from pillarbox.mail.envelope import Recipient, RecipientOutcome, RecipientState
+from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.mta_sts import StsMode
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.reach import Reach
+from pillarbox.net.tls import ClientContexts
+from pillarbox.route import MxHosts
+
+TURN_MESSAGES = 20
+"""A domain whose session others wait for gives way after so many messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class MxMeans:
+    """What all couriers to MX hosts share."""
+
+    dns: MxDns
+    security: MxSecurity
+    sites: Sites
+
+    async def close(self) -> None:
+        """End all idle sessions."""
+        await self.sites.close()
+
+
+def means_for(
+    settings: MxSettings, contexts: ClientContexts, monotonic: Callable[[], float]
+) -> MxMeans:
+    """What a worker has one of. `monotonic` is the clock of the event loop."""
+    rand = random.SystemRandom()
+    dns = MxDns(
+        lambda: DnsResolver.of_servers(settings.dns_servers),
+        own_names=settings.own_names,
+        networks=settings.networks,
+        shuffle=rand.shuffle,
+    )
+    tools = SiteTools(
+        monotonic=monotonic,
+        rand=rand.random,
+        idle_seconds=settings.idle_seconds,
+        idle_sessions=settings.idle_sessions,
+    )
+    return MxMeans(dns, MxSecurity(dns, _sts(settings, dns, contexts, monotonic)), Sites(tools))
+
+
+def _sts(
+    settings: MxSettings, dns: MxDns, contexts: ClientContexts, monotonic: Callable[[], float]
+) -> StsSource | None:
+    if settings.policies is None:
+        return None
+
+    def reach(ca_file: str) -> Reach:
+        context = contexts.get(verify=True, ca_file=ca_file)
+        return Reach(dns.resolver, context, settings.web_connect)
+
+    means = StsMeans(settings.policies, lambda: dns.resolver, reach, settings.wall, monotonic)
+    return StsSource(means)
+
+
+class MxCourier:
+    """Courier to the hosts of one domain."""
+
+    def __init__(self, hop: MxHosts, settings: SessionSettings, means: MxMeans) -> None:
+        self._hop = hop
+        self._settings = settings
+        self._means = means
+        self._way = MxWay(hop, MxSet(()))
+        self._site: Site | None = None
+        self._session: MxSession | None = None
+        self._made = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a session that takes one more message."""
+        site, session = self._site, self._session
+        return site is not None and session is not None and site.has_room(session)
+
+    async def attempt(
+        self,
+        message: SpooledMessage,
+        recipients: Sequence[SpooledRecipient],
+        content: ContentSource,
+    ) -> AttemptResult:
+        """See Courier."""
+        numbered = [each.recipient for each in recipients]
+        site = await self._site_for_one_more()
+        if isinstance(site, Unopened):
+            return self._without_session(numbered, site)
+        attempt = SmtpAttempt(
+            host=self._hop.domain, port=self._hop.port, message=message, content=content
+        )
+        try:
+            return await self._transact(site, attempt, numbered)
+        except BaseException:
+            # Without the dot the host has no message; the session can not be used any more.
+            self._drop()
+            raise
+
+    async def _site_for_one_more(self) -> Site | Unopened:
+        """The site, with a session of it or the right to open one. Raises HopBusy."""
+        site = self._site
+        if site is not None and self._made >= TURN_MESSAGES and site.is_wanted:
+            self._give_back()
+            raise site.busy()
+        if site is not None and self.is_open:
+            return site
+        self._give_back()
+        found = await self._means.dns.find(self._hop.domain)
+        if isinstance(found, Failure):
+            return Unopened(found)
+        return self._borrow(MxWay(self._hop, found, await self._means.security.policy(self._hop)))
+
+    def _borrow(self, way: MxWay) -> Site | Unopened:
+        """Take part in the site of these hosts. Raises HopBusy."""
+        hop = way.hop
+        # A session that is good enough for one domain may not be for another with its own policy.
+        policy = way.policy
+        is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
+        key = (way.mx, hop.port, hop.ca_file, policy.mx if policy and is_enforced else None)
+        name = " ".join(host.name for host in way.mx.hosts)
+        site = self._means.sites.get(key, name, hop.caps)
+        closed_by = site.closed_by()
+        if closed_by is not None:
+            return closed_by
+        self._session = site.borrow()
+        self._site, self._way, self._made = site, way, 0
+        return site
+
+    async def _transact(
+        self, site: Site, attempt: SmtpAttempt, pending: list[Recipient]
+    ) -> AttemptResult:
+        self._made += 1
+        while pending:
+            left = await self._go_on(site, attempt, pending)
+            if isinstance(left, Unopened):
+                return self._give_up(site, attempt, pending, left)
+            pending = left
+        result = attempt.result
+        is_down = result.hop_failure is not None
+        site.went_through(throttled=result.throttled or is_down)
+        return result
+
+    async def _go_on(
+        self, site: Site, attempt: SmtpAttempt, pending: list[Recipient]
+    ) -> list[Recipient] | Unopened:
+        """One transaction, in a new session where that is needed; gives who is left."""
+        session = self._session
+        if session is not None and site.has_room(session):
+            attempt.speak_to(session.host)
+            left = await attempt.transact(session.connection, pending, is_reused=True)
+            if left is not None:
+                return left
+        if session is not None:
+            await self._end_session(site, session)
+        means = self._means
+        opened = await MxOpener(self._way, self._settings, means.dns, means.security).open()
+        if isinstance(opened, Unopened):
+            return opened
+        self._session = opened
+        site.opened(opened)
+        attempt.speak_to(opened.host)
+        return await attempt.transact(opened.connection, pending, is_reused=False) or []
+
+    def _give_up(
+        self, site: Site, attempt: SmtpAttempt, pending: list[Recipient], trouble: Unopened
+    ) -> AttemptResult:
+        """No session. Raises HopBusy where the site only wants no more at once."""
+        self._give_back()
+        if attempt.result.outcomes:
+            attempt.give_up(pending, trouble.failure)
+            return attempt.result
+        if not _is_permanent(trouble.failure):
+            site.failed(trouble)
+        return self._without_session(pending, trouble)
+
+    def _without_session(self, recipients: Sequence[Recipient], trouble: Unopened) -> AttemptResult:
+        """What is returned to the sender, or waits with the whole domain."""
+        failure, domain, port = trouble.failure, self._hop.domain, self._hop.port
+        hop = f"{trouble.host}:{port}" if trouble.host else domain
+        reply = explain(failure, hop=hop).reply
+        is_permanent = _is_permanent(failure)
+        state = RecipientState.FAILED if is_permanent else RecipientState.DEFERRED
+        outcomes = [RecipientOutcome(each.number, state, reply) for each in recipients]
+        if is_permanent:
+            return AttemptResult(outcomes, is_aside=True)
+        why = explain_failure(failure, host=trouble.host or domain, port=port)
+        said = "" if failure.said is None else str(failure.said)
+        return AttemptResult(outcomes, hop_failure=reply, reason=HopReason(why, said))
+
+    async def _end_session(self, site: Site, session: MxSession) -> None:
+        self._session = None
+        site.lost(session)
+        await session.connection.close()
+
+    async def close(self) -> None:
+        """See Courier. The session goes back to the site."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        site, session = self._site, self._session
+        self._site = self._session = None
+        if site is not None:
+            site.give_back(session)
+
+    def _drop(self) -> None:
+        session = self._session
+        if session is not None and self._site is not None:
+            self._site.lost(session)
+            session.connection.abort()
+            self._session = None
+        self._give_back()
+
+
+def _is_permanent(failure: Failure) -> bool:
+    return failure.kind.value.code >= 500

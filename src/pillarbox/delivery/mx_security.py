@@ -1,0 +1,103 @@
+"""What TLS with an MX host has to be like: by DANE, by MTA-STS, or as it comes.
+
+DANE counts before MTA-STS (RFC 8461 section 2), and only where each step from the domain to the
+TLSA record was validated (RFC 7672 section 2.1).
+"""
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+from dns.rdtypes.ANY.TLSA import TLSA
+
+from pillarbox.delivery.dane import Tlsa, usable, vouches
+from pillarbox.delivery.mx import MxDns, MxSet, Target
+from pillarbox.delivery.sts import StsSource
+from pillarbox.errors import DnsFailure
+from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mta_sts import StsMode, StsPolicy
+from pillarbox.net.tls import peer_chain
+from pillarbox.route import MxHosts
+
+
+class Level(Enum):
+    """How much is demanded."""
+
+    OPPORTUNISTIC = auto()
+    """TLS where it works."""
+    ENCRYPTED = auto()
+    """TLS with whoever answers: TLSA records that can not be used (RFC 7672 section 2.2)."""
+    VERIFIED = auto()
+    """TLS with a certificate for the host, of an authority that is trusted (MTA-STS)."""
+    DANE = auto()
+    """TLS with a certificate that the DNS vouches for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is demanded of one host. `server_name` is the name that it is asked for, `records` and
+    `names` are those of DANE."""
+
+    level: Level
+    server_name: str
+    records: tuple[Tlsa, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def check(self, connection: ssl.SSLObject) -> Failure | None:
+        """What is wrong with the certificates of a connection, as far as DANE says."""
+        if self.level is not Level.DANE:
+            return None
+        now = datetime.now(UTC)
+        if vouches(self.records, peer_chain(connection), names=self.names, now=now):
+            return None
+        return Failure(FailureKind.DANE_FAILED, "its certificate is another one")
+
+
+@dataclass(frozen=True, slots=True)
+class MxSecurity:
+    """Finds out what is demanded."""
+
+    dns: MxDns
+    sts: StsSource | None
+
+    async def policy(self, hop: MxHosts) -> StsPolicy | None:
+        """The MTA-STS policy of the domain. Raises SpoolUnavailable."""
+        if self.sts is None:
+            return None
+        policy = await self.sts.policy(hop.domain, hop.ca_file)
+        return None if policy is None or policy.mode is StsMode.NONE else policy
+
+    async def demand(
+        self, hop: MxHosts, mx: MxSet, target: Target, policy: StsPolicy | None
+    ) -> Demand | Failure:
+        """What is demanded of a host; a failure where it may not be used."""
+        is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
+        if policy is not None and is_enforced and not policy.allows(target.host):
+            return Failure(FailureKind.MTA_STS_FAILED, f"{target.host} is not in the policy")
+        if mx.is_secure and target.is_secure:
+            found = await self._by_dane(hop, target)
+            if found is not None:
+                return found
+        return Demand(Level.VERIFIED if is_enforced else Level.OPPORTUNISTIC, target.host)
+
+    async def _by_dane(self, hop: MxHosts, target: Target) -> Demand | Failure | None:
+        """RFC 7672 section 2.2.2: where the host is an alias the records of the name behind it
+        count, and where it has none those of the host itself."""
+        for base in dict.fromkeys((target.name, target.host)):
+            try:
+                answer = await self.dns.resolver.look_up(f"_{hop.port}._tcp.{base}", TLSA)
+            except DnsFailure as exc:
+                # Section 2.1: somebody may hide them; without an answer there is no delivery.
+                return Failure(FailureKind.DANE_LOOKUP_FAILED, f"{base}: {exc}")
+            if not answer.records or not answer.is_secure:
+                continue
+            records = usable(
+                [Tlsa(each.usage, each.selector, each.mtype, each.cert) for each in answer.records]
+            )
+            if not records:
+                return Demand(Level.ENCRYPTED, base)
+            # Not the domain of the recipient: other domains may use the session after it.
+            names = tuple(dict.fromkeys((base, target.host)))
+            return Demand(Level.DANE, base, records, names)
+        return None

@@ -1,0 +1,277 @@
+"""What domains with the same MX hosts share in one worker: sessions, how many there may be, and the
+back-off.
+
+Each domain has a lane of its own, since only the domain is known when mail is accepted. A site is
+known once the DNS was asked; the lanes of its domains borrow sessions from it, one for each attempt
+under way, and wait for one another where there is none left.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pillarbox.delivery.courier import HopBusy
+from pillarbox.delivery.pacing import Concurrency, Gate, GateState
+from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.explain.failures import Failure
+from pillarbox.hop_caps import HopCaps
+from pillarbox.observe.log import log
+
+Wake: TypeAlias = Callable[[], None]
+
+MAX_SITES = 5_000
+"""More are not remembered, unless they are in use."""
+
+_COARSE_SECONDS = 0.001
+
+_NEXT_TURN_SECONDS = 0.05
+"""Who gave way comes after those that were called in the same moment."""
+
+
+@dataclass(slots=True, eq=False)
+class MxSession:
+    """An open session with one host of a site."""
+
+    connection: SmtpConnection
+    host: str
+
+    def has_room(self, most: int) -> bool:
+        """Whether it takes one more of so many transactions. RFC 9422 section 4.1: MAILMAX."""
+        core = self.connection.core
+        limit = core.capabilities.mails_max
+        most = most if limit is None else min(limit, most)
+        return self.connection.is_open and core.transactions < most
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """Why no session could be opened. `host` is where that was; "": at all hosts together."""
+
+    failure: Failure
+    host: str = ""
+
+
+class SiteTools:
+    """What all sites of a worker share. `idle_sessions` may be kept open together."""
+
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float],
+        rand: Callable[[], float],
+        idle_seconds: float,
+        idle_sessions: int,
+    ) -> None:
+        self.monotonic = monotonic
+        self.rand = rand
+        self.idle_seconds = idle_seconds
+        self.idle_room = idle_sessions
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something end by itself."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait for all of that."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Site:
+    """One set of MX hosts."""
+
+    def __init__(self, name: str, caps: HopCaps, tools: SiteTools) -> None:
+        """`name` is what people read of it."""
+        self._name = name
+        self.concurrency = Concurrency(caps.connections)
+        self.gate = Gate()
+        self.trouble: Unopened | None = None
+        """Why the last session could not be opened."""
+        self._tools = tools
+        self._most_messages = caps.messages_per_connection
+        self._lent = 0
+        self._used: set[MxSession] = set()
+        self._idle: deque[tuple[MxSession, float]] = deque()
+        self._waiting: dict[Wake, None] = {}
+        self._reaper: asyncio.TimerHandle | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether another domain waits for a session."""
+        return bool(self._waiting)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody uses it. What is known of how it answers may go: lanes know, too."""
+        return not (self._lent or self._idle or self._waiting)
+
+    def set_caps(self, caps: HopCaps) -> None:
+        """Obey these caps from now on."""
+        self.concurrency.set_cap(caps.connections)
+        self._most_messages = caps.messages_per_connection
+
+    # Sessions.
+
+    def closed_by(self) -> Unopened | None:
+        """Why nothing is tried now; None: something may be."""
+        is_closed = self.gate.state(self._tools.monotonic()) is GateState.CLOSED
+        return self.trouble if is_closed else None
+
+    def borrow(self) -> MxSession | None:
+        """An open session; None: open one, and say so with `opened`. Give it back in either case.
+        Raises HopBusy."""
+        now = self._tools.monotonic()
+        concurrency = self.concurrency
+        if now < concurrency.paused_until:
+            raise HopBusy(concurrency.paused_until, self._call_when_free)
+        is_shaky = self.gate.state(now) is not GateState.OPEN
+        if self._lent >= (1 if is_shaky else concurrency.limit):
+            raise self.busy()
+        self._lent += 1
+        while self._idle:
+            # The one that rested least.
+            session, _ = self._idle.pop()
+            self._tools.idle_room += 1
+            if self.has_room(session):
+                self._used.add(session)
+                return session
+            self._end(session)
+        return None
+
+    def busy(self) -> HopBusy:
+        """What is raised where others have all sessions."""
+        return HopBusy(float("inf"), self._call_when_free)
+
+    def opened(self, session: MxSession) -> None:
+        """Who borrowed opened a session."""
+        self._used.add(session)
+
+    def lost(self, session: MxSession) -> None:
+        """A borrowed session is over; who borrowed it may open another one."""
+        self._used.discard(session)
+
+    def has_room(self, session: MxSession) -> bool:
+        """Whether the session takes one more message."""
+        return session.has_room(self._most_messages)
+
+    def give_back(self, session: MxSession | None) -> None:
+        """What was borrowed is not needed now; None: there is no session any more."""
+        self._lent -= 1
+        if session is not None:
+            self._used.discard(session)
+            open_now = self._lent + len(self._idle)
+            is_kept = self.has_room(session) and open_now < self.concurrency.limit
+            if is_kept and self._tools.idle_room:
+                self._tools.idle_room -= 1
+                self._idle.append((session, self._tools.monotonic()))
+                self._plan_reaper()
+            else:
+                self._end(session)
+        self._wake_next()
+
+    # How it answers.
+
+    def failed(self, trouble: Unopened) -> None:
+        """No session could be opened. Raises HopBusy where others stand: then it wants no more."""
+        tools = self._tools
+        if self._used:
+            self.concurrency.refuse_more_than(len(self._used))
+            allowed, cap = self.concurrency.limit, self.concurrency.cap
+            log.info("delivery.mx_sessions", hosts=self._name, allowed=allowed, cap=cap)
+            raise self.busy()
+        self.trouble = trouble
+        now = tools.monotonic()
+        if self.gate.state(now) is not GateState.CLOSED:
+            self.gate.fail(now, tools.rand())
+        self._wake_all()
+
+    def went_through(self, *, throttled: bool) -> None:
+        """An attempt was answered; `throttled`: by a wish for less."""
+        self.trouble = None
+        was_closed = self.gate.succeed()
+        concurrency, before = self.concurrency, self.concurrency.limit
+        if throttled:
+            tools = self._tools
+            concurrency.throttle(tools.monotonic(), tools.rand(), connections=self._lent)
+        else:
+            concurrency.succeed()
+        if concurrency.limit != before:
+            limit = concurrency.limit
+            log.info("delivery.mx_sessions", hosts=self._name, allowed=limit, cap=concurrency.cap)
+        if was_closed:
+            self._wake_all()
+
+    # Who waits.
+
+    def _call_when_free(self, wake: Wake) -> None:
+        self._waiting[wake] = None
+        if self._lent < self.concurrency.limit:
+            asyncio.get_running_loop().call_later(_NEXT_TURN_SECONDS, self._wake_next)
+
+    def _wake_next(self) -> None:
+        if self._waiting:
+            wake = next(iter(self._waiting))
+            del self._waiting[wake]
+            wake()
+
+    def _wake_all(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for wake in waiting:
+            wake()
+
+    # Sessions end.
+
+    def _end(self, session: MxSession) -> None:
+        self._tools.spawn(session.connection.close())
+
+    def _plan_reaper(self) -> None:
+        if self._reaper is None:
+            seconds = self._tools.idle_seconds
+            self._reaper = asyncio.get_running_loop().call_later(seconds, self._reap)
+
+    def _reap(self) -> None:
+        """End the sessions that have rested long enough. One timer for the site."""
+        self._reaper = None
+        self._drop_older(self._tools.monotonic() - self._tools.idle_seconds + _COARSE_SECONDS)
+        if self._idle:
+            self._plan_reaper()
+
+    def _drop_older(self, limit: float) -> None:
+        while self._idle and self._idle[0][1] <= limit:
+            self._end(self._idle.popleft()[0])
+            self._tools.idle_room += 1
+
+    def close(self) -> None:
+        """End the idle sessions."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+        self._drop_older(float("inf"))
+
+
+class Sites:
+    """All sites of a worker, by what makes two domains share."""
+
+    def __init__(self, tools: SiteTools) -> None:
+        self._tools = tools
+        self._sites: dict[object, Site] = {}
+
+    def get(self, key: object, name: str, caps: HopCaps) -> Site:
+        """The site of these hosts; of several routes with different caps the last one counts."""
+        site = self._sites.get(key)
+        if site is None:
+            if len(self._sites) >= MAX_SITES:
+                self._sites = {k: s for k, s in self._sites.items() if not s.is_quiet}
+            site = self._sites[key] = Site(name, caps, self._tools)
+        else:
+            site.set_caps(caps)
+        return site
+
+    async def close(self) -> None:
+        """End all idle sessions."""
+        for site in self._sites.values():
+            site.close()
+        await self._tools.finish()

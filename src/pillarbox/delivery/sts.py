@@ -1,0 +1,133 @@
+"""The MTA-STS policy of a domain: asked for, fetched, remembered (RFC 8461).
+
+A policy that is known holds until its time is over, whatever becomes of the DNS or of the web
+server that published it: who can break those must not be able to switch it off (section 5.1).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pillarbox.errors import DnsFailure
+from pillarbox.mail.envelope import Timestamp
+from pillarbox.mta_sts import StsPolicy, parse_policy, policy_id
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.fetch import FetchError, fetch
+from pillarbox.net.reach import Reach
+from pillarbox.observe.log import log
+from pillarbox.store.mta_sts import KeptPolicy
+
+FETCH_AGAIN_SECONDS = 300.0
+"""After a fetch that failed; RFC 8461 section 3.3: "at least five minutes"."""
+
+REFRESH_MS = 86_400_000
+"""A policy that did not change is fetched again once a day, so that it does not end."""
+
+_REMEMBERED = 10_000
+
+
+class StsStore(Protocol):
+    """Where policies are kept (store.mta_sts). Both raise SpoolUnavailable."""
+
+    async def load(self, domain: str, *, now: Timestamp) -> KeptPolicy | None:
+        """The policy of a domain that still holds."""
+
+    async def save(self, domain: str, kept: KeptPolicy) -> None:
+        """Keep a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class StsMeans:
+    """What it works with. `reach` is how web servers are reached, by the file of further roots."""
+
+    store: StsStore
+    resolver: Callable[[], DnsResolver]
+    reach: Callable[[str], Reach]
+    wall: Callable[[], Timestamp]
+    monotonic: Callable[[], float]
+
+
+class StsSource:
+    """One for each worker."""
+
+    def __init__(self, means: StsMeans) -> None:
+        self._means = means
+        self._known: dict[str, KeptPolicy | None] = {}
+        self._not_before: dict[str, float] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def policy(self, domain: str, ca_file: str = "") -> StsPolicy | None:
+        """The policy that holds for a domain now. Raises SpoolUnavailable: then nobody knows."""
+        try:
+            found = policy_id(await self._means.resolver().txt(f"_mta-sts.{domain}"))
+        except DnsFailure:
+            found = None
+        kept = await self._kept(domain)
+        if found is not None and not self._is_fresh(kept, found):
+            kept = await self._renew(domain, found, ca_file)
+        return None if kept is None else kept.policy
+
+    def _is_fresh(self, kept: KeptPolicy | None, found: str) -> bool:
+        if kept is None or kept.policy_id != found:
+            return False
+        age = self._means.wall() - kept.fetched_at
+        return 0 <= age < min(REFRESH_MS, kept.policy.max_age * 500)
+
+    async def _kept(self, domain: str) -> KeptPolicy | None:
+        now = self._means.wall()
+        if domain not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[domain] = await self._means.store.load(domain, now=now)
+        kept = self._known[domain]
+        return kept if kept is not None and kept.expires_at > now else None
+
+    async def _renew(self, domain: str, found: str, ca_file: str) -> KeptPolicy | None:
+        """Fetch the policy, once for all who want it now; the known one where that fails."""
+        lock = self._locks.setdefault(domain, asyncio.Lock())
+        try:
+            async with lock:
+                kept = await self._kept(domain)
+                waits = self._means.monotonic() < self._not_before.get(domain, 0.0)
+                if waits or self._is_fresh(kept, found):
+                    return kept
+                return await self._fetch(domain, found, ca_file) or kept
+        finally:
+            if not lock.locked():
+                self._locks.pop(domain, None)
+
+    async def _fetch(self, domain: str, found: str, ca_file: str) -> KeptPolicy | None:
+        means = self._means
+        fetched_at = means.wall()
+        try:
+            policy = await _download(domain, means.reach(ca_file))
+        except FetchError as exc:
+            log.info("mta_sts.fetch_failed", domain=domain, cause=str(exc))
+            if len(self._not_before) >= _REMEMBERED:
+                self._not_before.clear()
+            self._not_before[domain] = means.monotonic() + FETCH_AGAIN_SECONDS
+            return None
+        kept = KeptPolicy(found, policy, fetched_at)
+        await means.store.save(domain, kept)
+        self._known[domain] = kept
+        log.info("mta_sts.policy", domain=domain, policy_id=found, mode=policy.mode.value)
+        return kept
+
+
+async def _download(domain: str, reach: Reach) -> StsPolicy:
+    """The policy that a domain publishes. Raises FetchError.
+
+    RFC 8461 section 3.3: no redirects, a certificate for exactly that name; section 3.2: the type
+    is text/plain, so that nobody's upload is taken for a policy.
+    """
+    url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
+    found = await fetch(url, reach, redirects=0)
+    if found is None:
+        raise FetchError("there is no policy at its address")
+    if found.kind.partition(";")[0].strip().lower() != "text/plain":
+        raise FetchError("it is not text/plain")
+    policy = parse_policy(found.content.decode("utf-8", "replace"))
+    if policy is None:
+        raise FetchError("it is no valid policy")
+    return policy

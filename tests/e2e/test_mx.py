@@ -1,0 +1,151 @@
+"""Straight to the mail hosts of the recipients: the whole way, with a DNS and hosts of our own."""
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.dns_server import DnsServer
+from tests.e2e.next_hop import NextHop
+from tests.e2e.postfix import PostfixNextHop
+from tests.e2e.service import Pillarbox, running
+from tests.e2e.waiting import wait_until
+
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def dns() -> Iterator[DnsServer]:
+    """What the service asks."""
+    server = DnsServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[Pillarbox]:
+    """A service whose tenant sends everything straight to the recipients' hosts."""
+    folder = tmp_path_factory.mktemp("pillarbox")
+    more = """
+[delivery]
+helo_name = "out.pillarbox.example"
+mx_private_networks = ["127.0.0.0/8"]
+"""
+    with running(
+        folder, more, first_lines=f'dns_servers = ["127.0.0.1:{dns.port}"]\n'
+    ) as pillarbox:
+        yield pillarbox
+
+
+@pytest.fixture(scope="module")
+def hosts(service: Pillarbox, dns: DnsServer) -> Iterator[dict[str, NextHop]]:
+    """Two mail hosts, and a third one that is dead."""
+    made = {"a": NextHop("127.0.0.21"), "b": NextHop("127.0.0.22")}
+    made["b"].port = made["a"].port
+    dns.world.dns("dead.hosts.example", "A", "127.0.0.23")
+    for name, host in made.items():
+        dns.world.dns(f"{name}.hosts.example", "A", host.address)
+        host.open()
+    service.admin("route", "add", "--mx", "--mx-port", str(made["a"].port))
+    service.admin("route", "add", "--to", "sender.example", "--capture")
+    yield made
+    for host in made.values():
+        host.shut()
+
+
+@pytest.fixture
+def postfix_with_tls(hop_ca: Path) -> Iterator[PostfixNextHop]:
+    """A Postfix that offers STARTTLS to everybody."""
+    hop = PostfixNextHop("hop.example", hop_ca / "certificate.pem", hop_ca / "key.pem")
+    hop.main.append("smtpd_tls_security_level = may")
+    try:
+        hop.start_hop()
+        yield hop
+    finally:
+        hop.stop()
+
+
+def _send(service: Pillarbox, subject: str, *recipients: str) -> None:
+    context = ssl.create_default_context(cafile=service.ca_file)
+    with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60) as client:
+        client.login(service.username, service.password)
+        text = f"From: {service.username}\r\nSubject: {subject}\r\n\r\nHello\r\n"
+        assert client.sendmail(service.username, recipients, text) == {}
+
+
+def _reports(service: Pillarbox, domain: str) -> list[str]:
+    """The reports about a domain that were captured."""
+    found = service.admin_json("capture", "list")
+    texts = [service.admin("capture", "show", each["queue_id"]) for each in found]
+    return [text for text in texts if domain in text]
+
+
+def test_each_recipient_goes_to_the_hosts_of_its_domain(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """One message, split by domain; a dead first host gives way; EHLO says the configured name."""
+    dns.world.dns("one.example", "MX", "10 dead.hosts.example.", "20 a.hosts.example.")
+    dns.world.dns("two.example", "MX", "10 b.hosts.example.")
+
+    _send(service, "Split", "x@one.example", "y@two.example", "z@one.example")
+
+    first, second = hosts["a"].wait_for(b"Split", SECONDS), hosts["b"].wait_for(b"Split", SECONDS)
+    assert sorted(first.recipients) == ["<x@one.example>", "<z@one.example>"]
+    assert second.recipients == ["<y@two.example>"]
+
+
+def test_a_domain_that_does_not_exist_is_told_to_the_sender(
+    service: Pillarbox, hosts: dict[str, NextHop]
+) -> None:
+    """A report comes back at once, with what to check."""
+    del hosts
+    _send(service, "Typo", "x@typo.invalid")
+
+    [text] = wait_until(lambda: _reports(service, "typo.invalid"), SECONDS, "the report")
+    assert "5.1.2" in text
+    assert "There is no domain typo.invalid" in text
+
+
+def test_mail_waits_while_the_dns_fails(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """It stays in the queue, which says why, and goes when the DNS is back."""
+    dns.world.dns("late.example", "MX", "10 a.hosts.example.")
+    dns.world.broken.add("late.example")
+    _send(service, "Late", "x@late.example")
+
+    def waiting() -> list[dict[str, Any]]:
+        entries = service.admin_json("queue", "list", "--domain", "late.example")
+        return [entry for entry in entries if entry["attempts"]]
+
+    [entry] = wait_until(waiting, SECONDS, "the first attempt")
+    assert entry["last_reply"].startswith("451 4.4.3")
+    dns.world.broken.clear()
+    service.admin("queue", "retry", "--domain", "late.example")
+
+    assert hosts["a"].wait_for(b"Late", SECONDS)
+
+
+def test_a_postfix_takes_mail_under_tls(
+    service: Pillarbox,
+    dns: DnsServer,
+    hosts: dict[str, NextHop],
+    postfix_with_tls: PostfixNextHop,
+) -> None:
+    """Another program at the far side, with a certificate for another name."""
+    del hosts
+    postfix = postfix_with_tls
+    dns.world.dns("postfix.example", "MX", "10 mx.postfix.example.")
+    dns.world.dns("mx.postfix.example", "A", "127.0.0.1")
+    options = ("--mx", "--mx-port", str(postfix.port))
+    service.admin("route", "add", "--to", "postfix.example", *options)
+
+    _send(service, "By MX", "bob@postfix.example")
+
+    kept = postfix.wait_for("bob@postfix.example", SECONDS)
+    received = kept.octets.partition(b"\r\nReceived:")[0]
+    assert b"from out.pillarbox.example" in received
+    assert b"with ESMTPS" in received

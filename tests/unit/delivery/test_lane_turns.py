@@ -1,0 +1,81 @@
+"""A lane whose next hop others use, too, in virtual time."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.support.simulation import FarSide
+from tests.support.virtual_time import simulate
+from tests.unit.delivery.test_lane import Bench
+
+from pillarbox.delivery.courier import AttemptResult, Courier, HopBusy
+from pillarbox.route import NextHop
+
+
+@pytest.fixture
+def far() -> FarSide:
+    """The next hop; a connection and a message take 50 ms each."""
+    return FarSide()
+
+
+class TakingTurns:
+    """Couriers to a hop of which others have all sessions until `free`."""
+
+    def __init__(self, far: FarSide) -> None:
+        self.far = far
+        self.free = False
+        self.asked = 0
+        self.called: list[Callable[[], None]] = []
+
+    def courier_for(self, next_hop: NextHop) -> Courier:
+        """A courier that asks first."""
+        courier = self.far.courier_for(next_hop)
+        attempt = courier.attempt
+
+        async def ask(*args: Any) -> AttemptResult:
+            self.asked += 1
+            if not self.free:
+                raise HopBusy(math.inf, self.called.append)
+            return await attempt(*args)
+
+        courier.attempt = ask  # type: ignore[assignment,method-assign]
+        return courier
+
+
+def test_a_lane_waits_for_its_turn_without_a_connection(far: FarSide) -> None:
+    """It is not asked again each second, holds no slot, and goes on as soon as it is called."""
+
+    async def run() -> None:
+        bench = Bench(far)
+        hop = TakingTurns(far)
+        bench.courier_for = hop.courier_for
+        lane = bench.lane()
+        bench.put(lane, 3)
+        for _ in range(4):
+            await asyncio.sleep(1)
+            lane.wake_all()
+        assert (lane.connections, hop.asked, len(bench.source.ready)) == (0, 1, 3)
+        hop.free = True
+        hop.called[0]()
+        await asyncio.sleep(2)
+        assert len(bench.source.finished) == 3
+
+    simulate(run())
+
+
+def test_a_lane_that_nobody_calls_asks_again(far: FarSide) -> None:
+    """After some seconds: a turn can get lost."""
+
+    async def run() -> None:
+        bench = Bench(far)
+        hop = TakingTurns(far)
+        bench.courier_for = hop.courier_for
+        bench.put(bench.lane(), 1)
+        await asyncio.sleep(1)
+        hop.free = True
+        await asyncio.sleep(6)
+        assert len(bench.source.finished) == 1
+
+    simulate(run())

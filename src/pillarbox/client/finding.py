@@ -1,5 +1,7 @@
 """The server of an address, for a client that was given nothing else."""
 
+import asyncio
+
 from pillarbox.client.errors import ArgumentError, DiscoveryError
 from pillarbox.client.server import Server
 from pillarbox.client.setup import Setup
@@ -10,10 +12,15 @@ from pillarbox.publish.client_settings import Encryption
 
 
 def find_server(setup: Setup) -> Server:
-    """Find it; blocks, and must not be called where an event loop runs. Raises ClientError."""
-    import asyncio
-
-    return asyncio.run(find_server_async(setup))
+    """Find it; blocks. Raises ClientError."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(find_server_async(setup))
+    raise ArgumentError(
+        "the blocking client finds no server where an event loop runs",
+        fix="Use connect_async(), or name the server",
+    )
 
 
 async def find_server_async(setup: Setup) -> Server:

@@ -4,7 +4,7 @@ import pytest
 from tests.support.mail_world import World
 from tests.unit.client.discovery.conftest import Search
 
-from pillarbox.client import DiscoveryError
+from pillarbox.client import ArgumentError, DiscoveryError, connect
 from pillarbox.client.finding import chosen
 from pillarbox.client.server import Server
 
@@ -30,6 +30,17 @@ async def test_no_login_goes_to_a_stranger(world: World, search: Search) -> None
 
     assert raised.value.code == "not-confirmed"
     assert raised.value.fix.endswith("submission://mail.hosting.net:587")
+
+
+async def test_the_blocking_client_does_not_search_inside_of_a_loop() -> None:
+    """It would stop everything that runs there."""
+    with (
+        connect("ann@corp.com") as client,
+        pytest.raises(ArgumentError) as raised,
+    ):
+        client.send(b"A: b\r\n\r\n", sender="a@corp.com", recipients="b@corp.com")
+
+    assert "connect_async" in raised.value.fix
 
 
 async def test_where_nothing_is_found_the_error_says_so(search: Search) -> None:

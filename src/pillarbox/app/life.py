@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 LEAVE_SECONDS = 10.0
 """What is left after draining (the number, the database) may take this long."""
+
+FAREWELL_SECONDS = 2.0
+"""MX hosts whose sessions are open without use are told QUIT for so long."""
 
 YOUNG_OBJECTS = 10_000
 """The collector of garbage looks after so many new objects: mail makes hardly any cycles."""
@@ -187,12 +191,14 @@ class _Life:
         self.parts.authenticator.close()
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self.parts.couriers.close()
                 await self.parts.tokens.close()
                 await self.parts.sending.close()
                 await self.parts.instances.release(self.order.token)
         except (SpoolUnavailable, TimeoutError):
             log.warning("instance.not_released", number=self.parts.instance)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self.parts.couriers.close()
 
     def _readiness(self) -> Readiness:
         problems = []

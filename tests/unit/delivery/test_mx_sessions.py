@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.support.mx_world import (
@@ -43,6 +44,36 @@ async def test_domains_with_the_same_hosts_share_a_session(world: MxWorld) -> No
     assert states(first) == states(second) == {0: DELIVERED}
     assert len(host.peers) == 1
     assert [len(peer.contents) for peer in host.peers] == [2]
+
+
+async def test_open_sessions_end_politely(world: MxWorld) -> None:
+    """QUIT, at the end of the service and after a time without use (RFC 5321 4.1.1.10)."""
+    host = await world.host("mx.host.example", address="127.0.0.11")
+    await world.send("one.example")
+    assert host.commands[-1] == "DATA"
+
+    await world.means.close()
+
+    assert host.commands[-1] == "QUIT"
+
+
+async def test_a_session_without_use_ends(world: MxWorld) -> None:
+    """After `idle_seconds`; the next mail opens another one."""
+    world.settings = replace(world.settings, idle_seconds=0.05)
+    ended = asyncio.Event()
+
+    async def once(peer: Peer) -> None:
+        await take_all(peer)
+        ended.set()
+
+    host = await world.host("mx.host.example", once, address="127.0.0.11")
+    await world.send("one.example")
+    async with asyncio.timeout(60):
+        await ended.wait()
+
+    assert host.commands[-1] == "QUIT"
+    assert states(await world.send("two.example")) == {0: DELIVERED}
+    assert len(host.peers) == 2
 
 
 async def test_a_session_takes_so_many_messages_of_all_domains(world: MxWorld) -> None:

@@ -124,12 +124,7 @@ class Site:
     def borrow(self) -> MxSession | None:
         """An open session; None: open one, and say so with `opened`. Give it back in either case.
         Raises HopBusy."""
-        now = self._tools.monotonic()
-        concurrency = self.concurrency
-        if now < concurrency.paused_until:
-            raise HopBusy(concurrency.paused_until, self._call_when_free)
-        is_shaky = self.gate.state(now) is not GateState.OPEN
-        if self._lent >= (1 if is_shaky else concurrency.limit):
+        if not self._has_one_to_lend():
             raise self.busy()
         self._lent += 1
         while self._idle:
@@ -142,9 +137,18 @@ class Site:
             self._end(session)
         return None
 
+    def _has_one_to_lend(self) -> bool:
+        now = self._tools.monotonic()
+        concurrency = self.concurrency
+        is_shaky = self.gate.state(now) is not GateState.OPEN
+        most = 1 if is_shaky else concurrency.limit
+        return now >= concurrency.paused_until and self._lent < most
+
     def busy(self) -> HopBusy:
-        """What is raised where others have all sessions."""
-        return HopBusy(float("inf"), self._call_when_free)
+        """What is raised where others have all sessions, or the hosts get a pause."""
+        until = self.concurrency.paused_until
+        is_paused = self._tools.monotonic() < until
+        return HopBusy(until if is_paused else float("inf"), self._call_when_free)
 
     def opened(self, session: MxSession) -> None:
         """Who borrowed opened a session."""
@@ -209,7 +213,7 @@ class Site:
 
     def _call_when_free(self, wake: Wake) -> None:
         self._waiting[wake] = None
-        if self._lent < self.concurrency.limit:
+        if self._has_one_to_lend():
             asyncio.get_running_loop().call_later(_NEXT_TURN_SECONDS, self._wake_next)
 
     def _wake_next(self) -> None:

@@ -108,6 +108,35 @@ async def test_a_domain_waits_while_others_have_all_sessions(world: MxWorld) -> 
     assert len(host.peers) == 1
 
 
+async def test_who_waits_is_not_called_for_nothing(
+    world: MxWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while one session is to show whether the hosts are back, nor in a pause: of
+    thousands of domains each would ask at once and again."""
+    monkeypatch.setattr(mx_site, "_NEXT_TURN_SECONDS", 0)
+    await world.host("mx.host.example", address="127.0.0.11")
+    first, second = world.courier("one.example"), world.courier("two.example")
+    await attempt(first, message())
+    [site] = world.means.sites._sites.values()
+    called = asyncio.Event()
+    site.gate.ask_for_probe()
+
+    with pytest.raises(HopBusy) as probing:
+        await attempt(second, message())
+    probing.value.call_when_free(called.set)
+    site.gate.succeed()
+    now = asyncio.get_running_loop().time()
+    site.concurrency.pause(now + 60)
+    with pytest.raises(HopBusy) as paused:
+        await attempt(second, message())
+    paused.value.call_when_free(called.set)
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert not called.is_set()
+    assert paused.value.until == now + 60
+
+
 async def test_a_busy_domain_gives_way(world: MxWorld) -> None:
     """After twenty messages it leaves its session to who waits."""
     await world.host("mx.host.example", address="127.0.0.11")

@@ -88,6 +88,7 @@ MX_SERVER = Server(cert=Cert(("mx.corp.com",)))
 STS_RECORD = _text("v=STSv1; id=1")
 
 DOMAINS = (
+    _of("no such domain", "DOMAIN-UNKNOWN", dict.fromkeys(GOOD, "")),
     _of("no MX", "MX-NONE", {MX: "", SPF: _text("v=spf1 a -all"), "corp.com A": ADDRESS}),
     _of("null MX", "MX-NULL", {MX: "0 .", SPF: _text("v=spf1 -all")}),
     _of(

@@ -27,6 +27,9 @@ def about_domain(facts: DomainFacts | None) -> Iterable[Finding]:
     """All findings of a domain."""
     if facts is None:
         return
+    if facts.is_empty:
+        yield found("DOMAIN-UNKNOWN", facts.domain, domain=facts.domain)
+        return
     yield from forecast(facts)
     yield from _about_spf(facts)
     yield from about_dkim(facts)

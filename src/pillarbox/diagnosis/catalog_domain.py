@@ -6,6 +6,11 @@
 from pillarbox.diagnosis.finding import Check, fail, info, warn
 
 _MX: tuple[Check, ...] = (
+    fail(
+        "DOMAIN-UNKNOWN",
+        "the DNS knows nothing of {domain}: no mail, no address, no text",
+        "check the domain for a typing error, and that it is registered",
+    ),
     warn(
         "MX-NONE",
         "{domain} takes no mail: answers and non-delivery reports have nowhere to go",

@@ -71,10 +71,12 @@ class AddressFacts:
 class DomainFacts:
     """All of a domain. `dmarc_at` is the domain at which the DMARC records stand, itself or one
     above; `reports` are domains that take reports of it, and whether they say that they do.
-    `asked_selector` is the one that was named. `server` is the host it sends by."""
+    `asked_selector` is the one that was named, `server` the host it sends by. `is_empty`: it has
+    neither MX nor address nor text."""
 
     domain: str
     server: str = ""
+    is_empty: bool = False
     null_mx: bool = False
     mx: tuple[MxFacts, ...] | None = None
     spf: SpfFacts = SpfFacts()

@@ -81,6 +81,8 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
     async with asyncio.TaskGroup() as group:
         start = group.create_task
         null_mx = start(_or_none(dns.has_null_mx(domain)))
+        texts = start(_or_none(dns.txt(domain)))
+        addresses = start(_or_none(dns.addresses(domain)))
         mx = start(_in_time(_mx(domain, tools), None))
         spf = start(_in_time(SpfWalk(dns, request.address).run(domain), SpfFacts()))
         dkim = start(_in_time(_dkim(request, dns), None))
@@ -93,6 +95,7 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
     return DomainFacts(
         domain=domain,
         server=request.server,
+        is_empty=mx.result() == () and texts.result() == [] and addresses.result() == [],
         null_mx=bool(null_mx.result()),
         mx=mx.result(),
         spf=spf.result(),

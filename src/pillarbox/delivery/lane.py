@@ -271,8 +271,7 @@ class Lane:
 
     async def _make(self, connection: LaneConnection, attempt: Attempt) -> bool:
         """Make one attempt; whether the connection can go on."""
-        tools = self._tools
-        begun = tools.monotonic()
+        tools, begun = self._tools, self._tools.monotonic()
         try:
             courier = await self._courier(connection, attempt.next_hop)
             content = self._source.content(attempt)

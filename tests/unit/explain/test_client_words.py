@@ -8,7 +8,7 @@ import pytest
 from pillarbox.client.server import Server
 from pillarbox.client.verdicts import error_of
 from pillarbox.errors import PillarboxError
-from pillarbox.explain import client_replies
+from pillarbox.explain import client_replies, graph_failures, mx_failures
 from pillarbox.explain.client_failures import explain_to_client
 from pillarbox.explain.client_replies import advice_of
 from pillarbox.explain.failures import Failure, FailureKind
@@ -21,17 +21,9 @@ _OF_THE_SERVICE = re.compile(
     r"|mail waits|is tried again|host_name",
     re.IGNORECASE,
 )
-_BY_GRAPH = {
-    FailureKind.REQUEST_NOT_TAKEN,
-    FailureKind.REQUEST_PUT_OFF,
-    FailureKind.HEADER_NOT_TAKEN,
-    FailureKind.SIZE_NOT_TAKEN,
-    FailureKind.PARTS_NOT_TAKEN,
-    FailureKind.DRAFT_DENIED,
-}
-"""Never of a client."""
+_NEVER_OF_A_CLIENT = {*vars(graph_failures), *vars(mx_failures), "MAIL_REFUSED"}
 
-KINDS = [kind for kind in FailureKind if kind not in _BY_GRAPH | {FailureKind.MAIL_REFUSED}]
+KINDS = [kind for kind in FailureKind if kind.name not in _NEVER_OF_A_CLIENT]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])

@@ -16,8 +16,8 @@ SOURCE = ROOT / "src" / "pillarbox"
 LAYERS = (
     ("errors", "values"),
     ("mail",),
-    ("explain", "oauth", "hop_caps"),
-    ("smtp", "route", "retry", "publish", "mta_sts"),
+    ("explain", "oauth", "hop_caps", "mta_sts"),
+    ("smtp", "route", "retry", "publish"),
     ("discovery", "microsoft365_caps"),
     ("diagnosis",),
     ("config", "observe", "files"),

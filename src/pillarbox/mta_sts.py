@@ -22,6 +22,8 @@ _PATTERN = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 )
 _BLANKS = " \t"
+_SHOWN = 60
+"""Characters of what others wrote that are said again."""
 
 
 class StsMode(StrEnum):
@@ -32,6 +34,9 @@ class StsMode(StrEnum):
     """Nothing: mail goes all the same."""
     NONE = "none"
     """There is no policy any more."""
+
+
+_MODES = frozenset(StsMode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class StsPolicy:
 
 
 def policy_id(records: Sequence[str]) -> str | None:
-    """The id of the policy by the TXT records of _mta-sts.DOMAIN; None: there is none.
+    """The id of the policy by the TXT records of _mta-sts.DOMAIN; None: there is none that counts.
 
     RFC 8461 section 3.1: records that do not begin as one are ignored, and with several there is no
     policy.
@@ -69,8 +74,8 @@ def policy_id(records: Sequence[str]) -> str | None:
     return None
 
 
-def parse_policy(text: str) -> StsPolicy | None:
-    """Read a policy; None where it is not valid, as a whole.
+def parse_policy(text: str) -> StsPolicy:
+    """Read a policy. Raises ValueError, which says why it is not valid, as a whole.
 
     RFC 8461 section 3.2: fields that are not known are ignored; of one that stands twice the first
     counts, but for mx.
@@ -82,7 +87,7 @@ def parse_policy(text: str) -> StsPolicy | None:
             continue
         match = _FIELD.fullmatch(line)
         if match is None:
-            return None
+            raise ValueError(f"{line.strip()[:_SHOWN]!r} is no field")
         name, value = match.groups()
         if name == "mx":
             patterns.append(value.lower().removesuffix("."))
@@ -91,17 +96,20 @@ def parse_policy(text: str) -> StsPolicy | None:
     return _policy_of(fields, patterns)
 
 
-def _policy_of(fields: dict[str, str], patterns: list[str]) -> StsPolicy | None:
-    max_age = fields.get("max_age", "")
-    if fields.get("version") != "STSv1" or not _MAX_AGE.fullmatch(max_age):
-        return None
-    try:
-        mode = StsMode(fields.get("mode", ""))
-    except ValueError:
-        return None
-    if not patterns and mode is not StsMode.NONE:
-        return None
-    if len(patterns) > MAX_PATTERNS or not all(map(_PATTERN.fullmatch, patterns)):
-        return None
+def _policy_of(fields: dict[str, str], patterns: list[str]) -> StsPolicy:
+    max_age, mode = fields.get("max_age", ""), fields.get("mode", "")
+    wrong = next((one for one in patterns if not _PATTERN.fullmatch(one)), None)
+    if fields.get("version") != "STSv1":
+        raise ValueError("version: STSv1 is missing")
+    if mode not in _MODES:
+        raise ValueError(f"mode is {mode[:_SHOWN] or 'missing'}")
+    if not _MAX_AGE.fullmatch(max_age):
+        raise ValueError("max_age is no number")
+    if not patterns and mode != StsMode.NONE:
+        raise ValueError("mx is missing")
+    if wrong is not None:
+        raise ValueError(f"mx names no host: {wrong[:_SHOWN]!r}")
+    if len(patterns) > MAX_PATTERNS:
+        raise ValueError(f"mx stands more than {MAX_PATTERNS} times")
     unique = tuple(sorted(set(patterns)))
-    return StsPolicy(mode, unique, min(int(max_age), LONGEST_SECONDS))
+    return StsPolicy(StsMode(mode), unique, min(int(max_age), LONGEST_SECONDS))

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from pillarbox.diagnosis.certificate import read_certificate
 from pillarbox.diagnosis.hello import HelloReader
-from pillarbox.diagnosis.records import dkim_key, read_sts_policy, report_domains
+from pillarbox.diagnosis.records import dkim_key, report_domains
 
 
 def certificate(octets: bytes) -> None:
@@ -27,10 +27,7 @@ def hello(octets: bytes) -> None:
 
 
 def records(octets: bytes) -> None:
-    """Whatever stands in the DNS or in a policy is read, or not."""
+    """Whatever stands in the DNS is read, or not."""
     text = octets.decode("utf-8", "replace")
     dkim_key(text)
     report_domains(text)
-    policy = read_sts_policy(text)
-    assert policy.problem or policy.mode
-    policy.covers(text)

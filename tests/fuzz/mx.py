@@ -17,8 +17,9 @@ def mta_sts(octets: bytes) -> None:
     text = octets.decode("utf-8", "replace")
     found = policy_id(text.split("\n"))
     assert found is None or (found.isascii() and found.isalnum())
-    policy = parse_policy(text)
-    if policy is None:
+    try:
+        policy = parse_policy(text)
+    except ValueError:
         return
     assert 0 <= policy.max_age <= LONGEST_SECONDS
     assert policy.mx or policy.mode is StsMode.NONE

@@ -173,6 +173,7 @@ DOMAINS = (
         },
         ADDRESS,
     ),
+    _of("MTA-STS without an id", "MTA-STS-RECORD", {STS: _text("v=STSv1; id=a-b")}),
     _of("MTA-STS without a policy", "MTA-STS-NO-POLICY", {STS: STS_RECORD}),
     _of("a policy that is none", "MTA-STS-SYNTAX", {STS: STS_RECORD}, policy=str(_Sts("enforced"))),
     _of("a policy without the MX", "MTA-STS-MX", {STS: STS_RECORD}, policy=str(_Sts(mx="a.com"))),

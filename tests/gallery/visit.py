@@ -68,7 +68,10 @@ async def _visit_domain(domain: Domain) -> Facts:
             world.lead(mx, 25, await stack.enter_async_context(serving(domain.mx)))
         if domain.policy:
             path = "/.well-known/mta-sts.txt"
-            await world.web(f"mta-sts.{domain.name}", {path: page(domain.policy)})
+            await world.web(
+                f"mta-sts.{domain.name}",
+                {path: page(domain.policy, headers="Content-Type: text/plain\r\n")},
+            )
         resolver = DnsResolver.of_servers([world.dns_server])
         reach = Reach(resolver, world.trust, world.connect)
         tools = DomainTools(resolver, reach, Means(trust(), world.connect, 8.0))

@@ -13,7 +13,8 @@ from pillarbox.errors import DnsFailure
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mta_sts import StsPolicy, parse_policy, policy_id
 from pillarbox.net.dns import DnsResolver
-from pillarbox.net.fetch import FetchError, fetch
+from pillarbox.net.fetch import FetchError
+from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
 from pillarbox.observe.log import log
 from pillarbox.store.mta_sts import KeptPolicy
@@ -116,18 +117,9 @@ class StsSource:
 
 
 async def _download(domain: str, reach: Reach) -> StsPolicy:
-    """The policy that a domain publishes. Raises FetchError.
-
-    RFC 8461 section 3.3: no redirects, a certificate for exactly that name; section 3.2: the type
-    is text/plain, so that nobody's upload is taken for a policy.
-    """
-    url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
-    found = await fetch(url, reach, redirects=0)
-    if found is None:
-        raise FetchError("there is no policy at its address")
-    if found.kind.partition(";")[0].strip().lower() != "text/plain":
-        raise FetchError("it is not text/plain")
-    policy = parse_policy(found.content.decode("utf-8", "replace"))
-    if policy is None:
-        raise FetchError("it is no valid policy")
-    return policy
+    """The policy that a domain publishes. Raises FetchError."""
+    text = await fetch_policy(domain, reach)
+    try:
+        return parse_policy(text)
+    except ValueError as exc:
+        raise FetchError(f"it is no valid policy: {exc}") from exc

@@ -9,10 +9,11 @@ from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
 from pillarbox.diagnosis.domain_facts import DomainFacts, MxFacts
 from pillarbox.diagnosis.finding import Finding, Severity
-from pillarbox.diagnosis.records import read_sts_policy, tags
+from pillarbox.diagnosis.records import tags
 from pillarbox.discovery.dane import own_record
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import Provider, by_host
+from pillarbox.mta_sts import StsMode, parse_policy, policy_id
 from pillarbox.publish.dns_records import txt_record
 
 _MAX_LOOKUPS, _MAX_VOIDS = 10, 2
@@ -177,20 +178,25 @@ def _about_sts(facts: DomainFacts) -> Iterable[Finding]:
 
 def _about_policy(facts: DomainFacts) -> Iterable[Finding]:
     domain, sts = facts.domain, facts.sts
+    if policy_id(sts.records or ()) is None:
+        yield found("MTA-STS-RECORD", domain, " ".join(sts.records or ()))
+        return
     if sts.trouble:
         yield found("MTA-STS-NO-POLICY", domain, why=sts.trouble, domain=domain)
         return
-    policy = read_sts_policy(sts.policy)
-    if policy.problem:
-        yield found("MTA-STS-SYNTAX", domain, sts.policy[:500], what=policy.problem)
+    try:
+        policy = parse_policy(sts.policy)
+    except ValueError as exc:
+        yield found("MTA-STS-SYNTAX", domain, sts.policy[:500], what=str(exc))
         return
+    is_enforced = policy.mode is StsMode.ENFORCE
     for mx in facts.mx or ():
-        if policy.mode != "none" and not policy.covers(mx.host):
-            severity = Severity.FAIL if policy.mode == "enforce" else Severity.WARN
+        if policy.mode is not StsMode.NONE and not policy.allows(mx.host):
+            severity = Severity.FAIL if is_enforced else Severity.WARN
             evidence = " ".join(policy.mx)
             yield found("MTA-STS-MX", domain, evidence, severity=severity, host=mx.host)
-    if policy.mode != "enforce":
-        yield found("MTA-STS-TESTING", domain, mode=policy.mode)
+    if not is_enforced:
+        yield found("MTA-STS-TESTING", domain, mode=policy.mode.value)
     elif policy.max_age < _MIN_AGE_SECONDS:
         yield found("MTA-STS-SHORT", domain, seconds=policy.max_age)
 

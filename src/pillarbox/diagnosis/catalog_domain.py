@@ -163,6 +163,11 @@ _DMARC: tuple[Check, ...] = (
 _TRANSPORT: tuple[Check, ...] = (
     warn("MTA-STS-SEVERAL", "there are several records of MTA-STS: none counts", "leave one"),
     warn(
+        "MTA-STS-RECORD",
+        "the record of MTA-STS is none that others read, so the policy does not count",
+        "write it as v=STSv1; id=… with letters and digits alone in the id",
+    ),
+    warn(
         "MTA-STS-NO-POLICY",
         "the policy of MTA-STS can not be had: {why}",
         "serve https://mta-sts.{domain}/.well-known/mta-sts.txt, with a valid certificate",

@@ -1,8 +1,7 @@
-"""Records of a domain in parts: tag lists, keys, policies. Pure."""
+"""Records of a domain in parts: tag lists, keys. Pure."""
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pillarbox.diagnosis.certificate import key_size
@@ -61,46 +60,3 @@ def report_domains(policy: str) -> list[str]:
         if scheme.lower() == "mailto" and domain:
             found.append(domain)
     return list(dict.fromkeys(found))
-
-
-@dataclass(frozen=True, slots=True)
-class StsPolicy:
-    """A policy of MTA-STS (RFC 8461 section 3.2); `problem` says why it is none."""
-
-    mode: str = ""
-    mx: tuple[str, ...] = ()
-    max_age: int = 0
-    problem: str = ""
-
-    def covers(self, host: str) -> bool:
-        """Whether a host that takes mail is named. Section 4.1: "*." stands for one label."""
-        host = host.lower().rstrip(".")
-        return any(
-            host == name or (name.startswith("*.") and host.partition(".")[2] == name[2:])
-            for name in self.mx
-        )
-
-
-def read_sts_policy(text: str) -> StsPolicy:
-    """What stands in a policy."""
-    found: dict[str, list[str]] = {}
-    for line in text.splitlines()[:200]:
-        name, colon, value = line.partition(":")
-        if colon:
-            found.setdefault(name.strip().lower(), []).append(value.strip())
-    mode, age = _one(found, "mode"), _one(found, "max_age")
-    mx = tuple(name.lower().rstrip(".") for name in found.get("mx", ()))
-    problem = ""
-    if _one(found, "version") != "STSv1":
-        problem = "version: STSv1 is missing"
-    elif mode not in ("enforce", "testing", "none"):
-        problem = f"mode is {mode or 'missing'}"
-    elif not (age.isascii() and age.isdigit() and len(age) <= 10):
-        problem = "max_age is no number"
-    elif not mx and mode != "none":
-        problem = "mx is missing"
-    return StsPolicy(mode, mx, int(age) if not problem else 0, problem)
-
-
-def _one(found: Mapping[str, Sequence[str]], name: str) -> str:
-    return found[name][0] if found.get(name) else ""

@@ -19,7 +19,8 @@ from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import chain_of
 from pillarbox.errors import DnsFailure
 from pillarbox.net.dns import DnsResolver
-from pillarbox.net.fetch import FetchError, fetch
+from pillarbox.net.fetch import FetchError
+from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
 from pillarbox.publish.client_settings import Encryption
 
@@ -186,17 +187,10 @@ async def _sts(domain: str, tools: DomainTools) -> StsFacts:
     records = _with(await _or_none(tools.resolver.txt(f"_mta-sts.{domain}")), "v=STSv1")
     if not records:
         return StsFacts(records)
-    url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
     try:
-        fetched = await fetch(url, tools.reach)
+        return StsFacts(records, await fetch_policy(domain, tools.reach))
     except FetchError as exc:
         return StsFacts(records, trouble=str(exc))
-    if fetched is None:
-        return StsFacts(records, trouble="there is none")
-    if fetched.url != url:
-        # RFC 8461 section 3.3: "HTTP 3xx redirects MUST NOT be followed".
-        return StsFacts(records, trouble="it is redirected, which is not followed")
-    return StsFacts(records, fetched.content.decode("utf-8", "replace"))
 
 
 async def _address(address: str, dns: DnsResolver) -> AddressFacts | None:

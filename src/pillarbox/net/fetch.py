@@ -79,7 +79,7 @@ async def _follow(url: str, reach: Reach, redirects: int) -> Fetched | None:
         if status not in _REDIRECTS or not location:
             raise FetchError(f"the server answered {status}")
         url = _next(url, location)
-    raise FetchError("it is redirected too often")
+    raise FetchError(f"it is redirected{' too often' if redirects else ', which is not followed'}")
 
 
 def _split(url: str) -> tuple[str, str, str]:

@@ -3,10 +3,11 @@ says of it. Pure: the answers of the DNS are arguments, None where there was no 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pillarbox.mta_sts import policy_id
 from pillarbox.publish.dmarc import Discovery, faults, is_dmarc
 from pillarbox.publish.dns_records import InDns, compare_dkim, is_proved, txt_record
 
@@ -101,23 +102,25 @@ def judge_dmarc(record: Record, domain: str, discovery: Discovery | None, texts:
     return Judged(record, State.RIGHT, (), note)
 
 
-_STS = re.compile(r"v=STSv1\s*;\s*id=[A-Za-z0-9]{1,32}\s*;?\s*")
 _TLS_REPORTS = re.compile(r"v=TLSRPTv1\s*;\s*rua=(mailto|https):\S+\s*;?\s*")
 
 
 def judge_mta_sts(record: Record, texts: Texts) -> Judged:
     """RFC 8461 3.1: any id is good; of several records none counts."""
-    return _judge_form(record, texts, "v=STSv1", _STS, "the form is v=STSv1; id=…")
+    form = "the form is v=STSv1; id=…"
+    return _judge_form(record, texts, "v=STSv1", lambda text: policy_id([text]) is not None, form)
 
 
 def judge_tls_reports(record: Record, texts: Texts) -> Judged:
     """RFC 8460 3: any address is good; of several records none counts."""
     form = "the form is v=TLSRPTv1; rua=mailto:…"
-    return _judge_form(record, texts, "v=TLSRPTv1", _TLS_REPORTS, form)
+    return _judge_form(
+        record, texts, "v=TLSRPTv1", lambda text: _TLS_REPORTS.fullmatch(text) is not None, form
+    )
 
 
 def _judge_form(
-    record: Record, texts: Texts, version: str, pattern: re.Pattern[str], form: str
+    record: Record, texts: Texts, version: str, is_one: Callable[[str], bool], form: str
 ) -> Judged:
     if texts is None:
         return Judged(record, State.UNKNOWN)
@@ -126,7 +129,7 @@ def _judge_form(
         return Judged(record, State.MISSING)
     if len(found) > 1:
         return Judged(record, State.WRONG, found, "several records: leave one")
-    if pattern.fullmatch(found[0]) is None:
+    if not is_one(found[0]):
         return Judged(record, State.WRONG, found, form)
     return Judged(record, State.RIGHT, found)
 

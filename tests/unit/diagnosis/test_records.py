@@ -5,7 +5,7 @@ from tests.gallery.domains import DOMAINS
 from tests.gallery.visit import visit
 
 from pillarbox.diagnosis.findings import findings
-from pillarbox.diagnosis.records import read_sts_policy, report_domains
+from pillarbox.diagnosis.records import report_domains
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,6 @@ async def test_fix_is_a_line_for_the_zone(exhibit: str, line: str) -> None:
     first = findings(await visit(shown))[0]
 
     assert line in first.fix
-
-
-def test_policy_covers_one_label_for_a_star() -> None:
-    """As certificates do."""
-    text = "version: STSv1\nmode: enforce\nmx: *.corp.com\nmx: mx.other.com\nmax_age: 60\n"
-    policy = read_sts_policy(text)
-
-    assert policy.covers("MX.corp.com.")
-    assert policy.covers("mx.other.com")
-    assert not policy.covers("corp.com")
-    assert not policy.covers("a.b.corp.com")
 
 
 def test_takers_of_reports_are_read() -> None:

@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from pillarbox.errors import DnsFailure
+from pillarbox.net.dmarc import walk
 from pillarbox.net.dns import Record as DnsRecord
 from pillarbox.net.spf import SpfResult, check_host
 from pillarbox.publish import domain_records as records
-from pillarbox.publish.dmarc import Discovery, discover, is_aligned, names_of_walk, read_dmarc
+from pillarbox.publish.dmarc import Discovery, is_aligned
 from pillarbox.publish.dns_records import ownership_record
 from pillarbox.publish.domain_records import Judged, Record, State, Texts
 
@@ -143,15 +144,8 @@ async def _answer(question: Awaitable[T]) -> T | None:
 
 async def _policies(resolver: Resolver, domain: str) -> tuple[Texts, Discovery | None, Texts]:
     """SPF and DMARC; no discovery where a part of it had no answer."""
-    names = names_of_walk(domain)
-    spf_texts, *found = await asyncio.gather(
-        _answer(resolver.txt(domain)),
-        *(_answer(resolver.txt(f"_dmarc.{name}")) for name in names),
-    )
-    if None in found:
-        return spf_texts, None, found[0]
-    walk = {name: read_dmarc(texts or ()) for name, texts in zip(names, found, strict=True)}
-    return spf_texts, discover(domain, walk), found[0]
+    texts, found = await asyncio.gather(_answer(resolver.txt(domain)), walk(resolver, domain))
+    return texts, found.discovery, found.own
 
 
 async def _ownership(resolver: Resolver, subject: Subject) -> list[Judged]:

@@ -9,12 +9,11 @@ from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
 from pillarbox.diagnosis.domain_facts import DomainFacts, MxFacts
 from pillarbox.diagnosis.finding import Finding, Severity
-from pillarbox.diagnosis.records import tags
 from pillarbox.discovery.dane import own_record
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import Provider, by_host
 from pillarbox.mta_sts import StsMode, parse_policy, policy_id
-from pillarbox.publish.dns_records import txt_record
+from pillarbox.publish.dns_records import tags, txt_record
 
 _MAX_LOOKUPS, _MAX_VOIDS = 10, 2
 _MIN_AGE_SECONDS = 86_400

@@ -5,23 +5,13 @@ from collections.abc import Iterable
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.domain_facts import DkimFacts, DomainFacts
 from pillarbox.diagnosis.finding import Finding
-from pillarbox.diagnosis.records import dkim_key, tags
-from pillarbox.publish.dns_records import txt_record
+from pillarbox.diagnosis.records import dkim_key
+from pillarbox.publish.dmarc import Policy, faults, read_dmarc
+from pillarbox.publish.dns_records import tags, txt_record
 
 _LEAST_BITS, _GOOD_BITS = 1024, 2048
-_POLICIES = frozenset({"none", "quarantine", "reject"})
 _REMOVED = ("pct", "rf", "ri")
 """RFC 9989: tags that mean nothing any more."""
-
-_VALUES = {
-    "p": _POLICIES,
-    "sp": _POLICIES,
-    "np": _POLICIES,
-    "adkim": frozenset({"r", "s"}),
-    "aspf": frozenset({"r", "s"}),
-    "t": frozenset({"y", "n"}),
-    "psd": frozenset({"y", "n", "u"}),
-}
 
 
 def about_dkim(facts: DomainFacts) -> Iterable[Finding]:
@@ -73,25 +63,21 @@ def about_dmarc(facts: DomainFacts) -> Iterable[Finding]:
         yield found("DMARC-SEVERAL", where, " | ".join(facts.dmarc))
         return
     text = facts.dmarc[0]
-    said = tags(text)
-    wrong = next(
-        (n for n, known in _VALUES.items() if said.get(n, "").lower() not in {*known, ""}), ""
-    )
-    if wrong:
-        yield found("DMARC-SYNTAX", where, text, what=f"{wrong}={said[wrong]}")
+    if wrong := faults(text):
+        yield found("DMARC-SYNTAX", where, text, what="; ".join(wrong))
         return
-    yield from _about_record(facts, text, said)
+    yield from _about_record(facts, text)
 
 
-def _about_record(facts: DomainFacts, text: str, said: dict[str, str]) -> Iterable[Finding]:
-    where, policy = facts.dmarc_at, _policy(facts, said)
+def _about_record(facts: DomainFacts, text: str) -> Iterable[Finding]:
+    where, said = facts.dmarc_at, tags(text)
     for taker, agrees in (facts.reports or {}).items():
         if not agrees:
             record = txt_record(f"{where}._report._dmarc.{taker}", "v=DMARC1")
             yield found(
                 "DMARC-REPORTS-UNWANTED", where, text, taker=taker, domain=where, record=record
             )
-    if policy == "none":
+    if _policy(facts) is Policy.NONE:
         yield found("DMARC-POLICY-NONE", where, text)
     elif said.get("t", "").lower() == "y":
         yield found("DMARC-TEST", where, text)
@@ -101,10 +87,10 @@ def _about_record(facts: DomainFacts, text: str, said: dict[str, str]) -> Iterab
         yield found("DMARC-NO-REPORTS", where, text)
 
 
-def _policy(facts: DomainFacts, said: dict[str, str]) -> str:
-    """What holds for mail of the domain itself. RFC 9989: without p it is none."""
-    policy = said.get("p", "none").lower()
-    return policy if facts.dmarc_at == facts.domain else said.get("sp", policy).lower()
+def _policy(facts: DomainFacts) -> Policy:
+    """What is asked for mail of the domain itself that does not pass."""
+    record = read_dmarc(facts.dmarc or ())
+    return Policy.NONE if record is None else record.policy_for(facts.domain, facts.dmarc_at)
 
 
 def forecast(facts: DomainFacts) -> Iterable[Finding]:
@@ -112,14 +98,14 @@ def forecast(facts: DomainFacts) -> Iterable[Finding]:
     neither SPF nor DKIM speaks for it."""
     if facts.address is None or not facts.dmarc or len(facts.dmarc) > 1:
         return
-    policy = _policy(facts, tags(facts.dmarc[0]))
+    policy = _policy(facts)
     has_key = any(dkim_key(text).bits >= 0 for one in facts.dkim or () for text in one.texts)
     is_known = facts.dkim is not None and facts.spf.result not in ("", "unknown")
-    if is_known and not has_key and facts.spf.result != "pass" and policy != "none":
+    if is_known and not has_key and facts.spf.result != "pass" and policy is not Policy.NONE:
         yield found(
             "DMARC-WOULD-FAIL",
             facts.domain,
             facts.dmarc[0],
             address=facts.address.address,
-            policy=policy,
+            policy=policy.value,
         )

@@ -134,7 +134,7 @@ _DMARC: tuple[Check, ...] = (
         "publish: {record}",
     ),
     fail("DMARC-SEVERAL", "there are several DMARC records: none counts", "leave one of them"),
-    fail("DMARC-SYNTAX", "the DMARC record has a value that nobody knows: {what}", "correct it"),
+    fail("DMARC-SYNTAX", "the DMARC record is not read as it was meant: {what}", "correct it"),
     info(
         "DMARC-POLICY-NONE",
         "the DMARC policy only watches (p=none)",

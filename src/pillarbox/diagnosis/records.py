@@ -1,4 +1,4 @@
-"""Records of a domain in parts: tag lists, keys. Pure."""
+"""Records of a domain in parts: keys, takers of reports. Pure."""
 
 import binascii
 from base64 import b64decode
@@ -6,22 +6,7 @@ from dataclasses import dataclass
 
 from pillarbox.diagnosis.certificate import key_size
 from pillarbox.discovery.hosts import host_name
-
-
-def tags(text: str) -> dict[str, str]:
-    """A tag list (RFC 6376 section 3.2), names in lower case; the first of equal names counts."""
-    found: dict[str, str] = {}
-    for part in text.split(";"):
-        name, equals, value = part.partition("=")
-        if equals:
-            found.setdefault(name.strip().lower(), value.strip())
-    return found
-
-
-def is_dkim_record(text: str) -> bool:
-    """Whether a TXT record is one of DKIM (RFC 6376 section 3.6.1): v=DKIM1 may be missing."""
-    found = tags(text)
-    return "p" in found and found.get("v", "DKIM1") == "DKIM1"
+from pillarbox.publish.dns_records import tags
 
 
 @dataclass(frozen=True, slots=True)

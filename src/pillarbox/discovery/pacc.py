@@ -15,6 +15,7 @@ from pillarbox.discovery.autoconfig import DocumentError
 from pillarbox.discovery.findings import Login, Offer
 from pillarbox.discovery.hosts import host_name
 from pillarbox.publish.client_settings import Door, Encryption
+from pillarbox.publish.dns_records import tags
 
 SUBMISSIONS_PORT = 465
 
@@ -26,18 +27,13 @@ def is_vouched_for(document: bytes, records: Iterable[str]) -> bool:
 
 
 def _digest(record: str) -> bytes:
-    tags = dict(_tag(part) for part in record.split(";") if "=" in part)
-    if tags.get("v") != "UAAC1" or tags.get("a", "").lower() != "sha256":
+    found = tags(record)
+    if found.get("v") != "UAAC1" or found.get("a", "").lower() != "sha256":
         return b""
     try:
-        return b64decode("".join(tags.get("d", "").split()), validate=True)
+        return b64decode("".join(found.get("d", "").split()), validate=True)
     except (Base64Error, ValueError):
         return b""
-
-
-def _tag(part: str) -> tuple[str, str]:
-    name, _, value = part.partition("=")
-    return name.strip().lower(), value.strip()
 
 
 def read_pacc(document: bytes) -> tuple[Offer, ...]:

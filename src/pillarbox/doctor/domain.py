@@ -13,22 +13,23 @@ from pillarbox.diagnosis.domain_facts import (
     SpfFacts,
     StsFacts,
 )
-from pillarbox.diagnosis.records import is_dkim_record, report_domains, tags
+from pillarbox.diagnosis.records import report_domains
 from pillarbox.doctor.spf import SpfWalk
 from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import chain_of
 from pillarbox.errors import DnsFailure
+from pillarbox.net.dmarc import walk
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.fetch import FetchError
 from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
 from pillarbox.publish.client_settings import Encryption
+from pillarbox.publish.dmarc import is_dmarc, records_of
+from pillarbox.publish.dns_records import is_dkim
 
 DOMAIN_SECONDS = 8.0
 """For each part, all parts at once."""
 MAX_MX = 5
-MAX_DMARC_LABELS = 8
-"""RFC 9989: so many questions at most on the way up."""
 
 SELECTORS = (
     *("selector1", "selector2", "google", "default", "dkim", "mail", "smtp", "s1", "s2"),
@@ -154,20 +155,27 @@ async def _selector(name: str, domain: str, dns: DnsResolver) -> DkimFacts | Non
     texts = await _or_none(dns.txt(at))
     if texts is None:
         return None
-    keys = tuple(text for text in texts if is_dkim_record(text))
+    keys = tuple(text for text in texts if is_dkim(text))
     alias = "" if keys else await _or_none(dns.alias(at)) or ""
     return DkimFacts(name, keys, alias)
 
 
 async def _dmarc(domain: str, dns: DnsResolver) -> tuple[str, tuple[str, ...] | None]:
-    """Where the records stand, and which: at the domain, or at the nearest above (RFC 9989)."""
-    labels = domain.split(".")
-    for start in range(min(len(labels), MAX_DMARC_LABELS)):
-        at = ".".join(labels[start:])
-        found = _with(await _or_none(dns.txt(f"_dmarc.{at}")), "v=DMARC1")
-        if found is None or (found and (not start or tags(found[0]).get("psd") != "y")):
-            return at, found
-    return domain, ()
+    """Where the records stand that hold, and which. Where none holds, the nearest that there are:
+    somebody meant them to."""
+    found = await walk(dns, domain)
+    if found.own is None:
+        return domain, None
+    if own := records_of(found.own):
+        return domain, own
+    discovery = found.discovery
+    if discovery is None:
+        return domain, None
+    there = {
+        name: records for name, texts in found.texts.items() if (records := records_of(texts or ()))
+    }
+    at = discovery.found_at or next(iter(there), domain)
+    return at, there.get(at, ())
 
 
 async def _reports(at: str, policies: Sequence[str], dns: DnsResolver) -> dict[str, bool]:
@@ -179,7 +187,7 @@ async def _reports(at: str, policies: Sequence[str], dns: DnsResolver) -> dict[s
                 continue
             texts = await _or_none(dns.txt(f"{at}._report._dmarc.{other}"))
             if texts is not None:
-                found[other] = bool(_with(texts, "v=DMARC1"))
+                found[other] = any(map(is_dmarc, texts))
     return found
 
 

@@ -8,6 +8,7 @@ from pillarbox.diagnosis.domain_facts import SpfFacts
 from pillarbox.discovery.hosts import host_name
 from pillarbox.errors import DnsFailure
 from pillarbox.net.dns import DnsResolver
+from pillarbox.publish.domain_records import is_spf
 
 MAX_LOOKUPS = 10
 _MAX_WALKED = 40
@@ -25,9 +26,8 @@ Address = IPv4Address | IPv6Address
 
 
 def records_of(texts: list[str]) -> tuple[str, ...]:
-    """Those of SPF, in an order of their own. RFC 7208 section 4.5: v=spf1 alone, or with a space
-    behind it."""
-    return tuple(sorted(text for text in texts if f"{text} ".lower().startswith("v=spf1 ")))
+    """Those of SPF, in an order of their own."""
+    return tuple(sorted(filter(is_spf, texts)))
 
 
 class SpfWalk:

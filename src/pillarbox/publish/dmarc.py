@@ -2,15 +2,16 @@
 as its own. Pure: the records are looked up elsewhere."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from pillarbox.publish.dns_records import tags
 
 _MOST_LABELS = 8
 """RFC 9989, DNS Tree Walk: names with more labels are shortened to seven at once."""
 
 _RECORD = re.compile(r"v\s*=\s*DMARC1\s*(;|\Z)")
-_TAG = re.compile(r"\s*([a-zA-Z]+)\s*=\s*(.*?)\s*")
 
 
 class Policy(StrEnum):
@@ -21,8 +22,17 @@ class Policy(StrEnum):
     REJECT = "reject"
 
 
-_POLICIES = frozenset(Policy)
+_POLICIES = tuple(Policy)
 _ASKED = frozenset(("p", "sp", "np"))
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "p": _POLICIES,
+    "sp": _POLICIES,
+    "np": _POLICIES,
+    "adkim": ("r", "s"),
+    "aspf": ("r", "s"),
+    "t": ("y", "n"),
+    "psd": ("y", "n", "u"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,10 @@ class DmarcRecord:
     is_dkim_strict: bool = False
     is_spf_strict: bool = False
     psd: str = "u"
+
+    def policy_for(self, domain: str, found_at: str) -> Policy:
+        """What a record that stands at `found_at` asks for mail of a domain that does not pass."""
+        return self.policy if found_at == domain else self.subdomains
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ class Discovery:
         """What is asked for mail of the domain itself that does not pass."""
         if self.record is None:
             return Policy.NONE
-        return self.record.policy if self.found_at == domain else self.record.subdomains
+        return self.record.policy_for(domain, self.found_at)
 
 
 def names_of_walk(domain: str) -> list[str]:
@@ -70,17 +84,17 @@ def read_dmarc(texts: Sequence[str]) -> DmarcRecord | None:
     records = [text for text in texts if is_dmarc(text)]
     if len(records) != 1:
         return None
-    tags = _tags(records[0])
-    is_valid = "p" in tags and all(tags[name].lower() in _POLICIES for name in _ASKED & set(tags))
-    if not is_valid and "rua" not in tags:
+    said = tags(records[0])
+    is_valid = "p" in said and all(said[name].lower() in _POLICIES for name in _ASKED & set(said))
+    if not is_valid and "rua" not in said:
         return None
-    policy = Policy(tags["p"].lower()) if is_valid else Policy.NONE
+    policy = Policy(said["p"].lower()) if is_valid else Policy.NONE
     return DmarcRecord(
         policy=policy,
-        subdomains=Policy(tags.get("sp", policy).lower()) if is_valid else policy,
-        is_dkim_strict=tags.get("adkim", "").lower() == "s",
-        is_spf_strict=tags.get("aspf", "").lower() == "s",
-        psd=tags.get("psd", "u").lower(),
+        subdomains=Policy(said.get("sp", policy).lower()) if is_valid else policy,
+        is_dkim_strict=said.get("adkim", "").lower() == "s",
+        is_spf_strict=said.get("aspf", "").lower() == "s",
+        psd=said.get("psd", "u").lower(),
     )
 
 
@@ -89,20 +103,31 @@ def is_dmarc(text: str) -> bool:
     return _RECORD.match(text) is not None
 
 
+def records_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """The records of DMARC among TXT records; where there is none, what was meant as one."""
+    found = tuple(text for text in texts if is_dmarc(text))
+    meant = (text for text in texts if text.strip().lower().startswith("v=dmarc"))
+    return found or tuple(meant)
+
+
 def faults(text: str) -> list[str]:
-    """What receivers do not read as it was meant."""
-    tags = _tags(text)
+    """What receivers do not read as it was meant, in one of `records_of`."""
+    if not is_dmarc(text):
+        return ["the record must begin with v=DMARC1;"]
+    said = tags(text)
     wrong = [
-        f"{name}={tags[name]} is none of none, quarantine and reject"
-        for name in sorted(_ASKED & set(tags))
-        if tags[name].lower() not in _POLICIES
+        f"{name}={said[name]} is {_none_of(known)}"
+        for name, known in _KNOWN.items()
+        if name in said and said[name].lower() not in known
     ]
-    wrong += [
-        f"{name}={tags[name]} is neither r nor s"
-        for name in ("adkim", "aspf")
-        if tags.get(name, "r").lower() not in ("r", "s")
-    ]
-    return wrong if "p" in tags else [*wrong, "p= is missing"]
+    return wrong if "p" in said else [*wrong, "p= is missing"]
+
+
+def _none_of(known: Sequence[str]) -> str:
+    *others, last = known
+    if len(others) == 1:
+        return f"neither {others[0]} nor {last}"
+    return f"none of {', '.join(others)} and {last}"
 
 
 def discover(domain: str, records: Mapping[str, DmarcRecord | None]) -> Discovery:
@@ -144,14 +169,3 @@ def _one_below(domain: str, suffix: str) -> str:
     """The domain with one label more than a public suffix."""
     label = domain.removesuffix(f".{suffix}").rpartition(".")[2]
     return f"{label}.{suffix}"
-
-
-def _tags(text: str) -> dict[str, str]:
-    return dict(_pairs(text.split(";")))
-
-
-def _pairs(parts: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for part in parts:
-        match = _TAG.fullmatch(part)
-        if match is not None:
-            yield match[1].lower(), match[2]

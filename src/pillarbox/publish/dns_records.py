@@ -1,14 +1,11 @@
 """DNS records: as they are written into a zone file (RFC 1035 section 5), and what DNS says of
 them. Pure."""
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 
 _STRING_OCTETS = 255
 """RFC 1035 3.3: a character-string has at most 255 octets; readers put them together again."""
-
-_BLANKS = re.compile(r"\s+")
 
 
 class InDns(StrEnum):
@@ -36,8 +33,7 @@ def is_proved(texts: Sequence[str], token: str) -> bool:
 
 def compare_dkim(texts: Sequence[str], record: str) -> InDns:
     """How the record of a DKIM key stands in DNS; `texts` are the TXT records at its name."""
-    keys = [_tags(text).get("p") for text in texts if _tags(text).get("v", "DKIM1") == "DKIM1"]
-    found = [key for key in keys if key is not None]
+    found = [_key(text) for text in texts if is_dkim(text)]
     if not found:
         return InDns.MISSING
     if len(found) > 1:
@@ -46,13 +42,28 @@ def compare_dkim(texts: Sequence[str], record: str) -> InDns:
     if not found[0]:
         # RFC 6376 3.6.1: "An empty value means that this public key has been revoked."
         return InDns.REVOKED
-    return InDns.RIGHT if found[0] == _tags(record)["p"] else InDns.OTHER
+    return InDns.RIGHT if found[0] == _key(record) else InDns.OTHER
 
 
-def _tags(text: str) -> dict[str, str]:
-    """A tag list (RFC 6376 3.2), blanks left out: no value that is compared here has any."""
-    pairs = (part.partition("=") for part in _BLANKS.sub("", text).split(";"))
-    return {name: value for name, equals, value in pairs if equals}
+def is_dkim(text: str) -> bool:
+    """Whether a TXT record is one of DKIM (RFC 6376 section 3.6.1): v=DKIM1 may be missing."""
+    found = tags(text)
+    return "p" in found and found.get("v", "DKIM1") == "DKIM1"
+
+
+def _key(text: str) -> str:
+    """Blanks may stand anywhere in it."""
+    return "".join(tags(text)["p"].split())
+
+
+def tags(text: str) -> dict[str, str]:
+    """A tag list (RFC 6376 section 3.2), names in lower case; the first of equal names counts."""
+    found: dict[str, str] = {}
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if equals:
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
 
 
 def txt_record(name: str, text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pillarbox.mta_sts import policy_id
-from pillarbox.publish.dmarc import Discovery, faults, is_dmarc
+from pillarbox.publish.dmarc import Discovery, faults, records_of
 from pillarbox.publish.dns_records import InDns, compare_dkim, is_proved, txt_record
 
 Texts = Sequence[str] | None
@@ -87,15 +87,12 @@ def judge_dmarc(record: Record, domain: str, discovery: Discovery | None, texts:
     """The policy of a domain, its own or that of a domain above it."""
     if texts is None or discovery is None:
         return Judged(record, State.UNKNOWN)
-    found = tuple(text for text in texts if is_dmarc(text))
+    found = records_of(texts)
     if len(found) > 1:
         return Judged(record, State.WRONG, found, "several records: receivers take none, leave one")
     if found:
         wrong = faults(found[0])
         return Judged(record, State.WRONG if wrong else State.RIGHT, found, "; ".join(wrong))
-    close = tuple(text for text in texts if text.strip().lower().startswith("v=dmarc"))
-    if close:
-        return Judged(record, State.WRONG, close, "the record must begin with v=DMARC1;")
     if discovery.record is None:
         return Judged(record, State.MISSING)
     note = f"_dmarc.{discovery.found_at} holds: {discovery.policy_for(domain).value}"

@@ -82,6 +82,8 @@ def test_a_record_is_read_as_receivers_do(texts: list[str], record: DmarcRecord 
         ("v=DMARC1; p=none; rua=mailto:a@b.example", []),
         ("v=DMARC1; p=rejct; adkim=x", ["p=rejct", "adkim=x"]),
         ("v=DMARC1; rua=mailto:a@b.example", ["p= is missing"]),
+        ("v=DMARC1; p=none; t=1; psd=x", ["t=1 is neither y nor n", "psd=x is none of y, n and u"]),
+        ("v=dmarc1; p=none", ["must begin with v=DMARC1;"]),
     ],
 )
 def test_what_is_wrong_is_named(text: str, wrong: list[str]) -> None:

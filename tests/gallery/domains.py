@@ -96,7 +96,11 @@ DOMAINS = (
         "MX-NO-ADDRESS",
         {MX: "10 gone.corp.com.", SPF: _text("v=spf1 ~all")},
     ),
-    _of("an MX that is an alias", "MX-ALIAS", {"mx.corp.com CNAME": "other.corp.com."}),
+    _of(
+        "an MX that is an alias",
+        "MX-ALIAS",
+        {"mx.corp.com CNAME": "other.corp.com.", "other.corp.com A": "11.1.1.1"},
+    ),
     _of("no SPF", "SPF-NONE", {SPF: ""}),
     _of(
         "two SPF records",

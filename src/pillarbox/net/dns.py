@@ -15,6 +15,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.name
+import dns.rcode
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
@@ -110,9 +111,9 @@ class DnsResolver:
 
     async def addresses(self, name: str) -> list[str]:
         """As Resolver.addresses; IPv4 first, because it seldom fails where IPv6 works."""
-        found = [record.address for record in await self._ask(name, A)]
+        found = [record.address for record in await self.records(name, A)]
         try:
-            found += [record.address for record in await self._ask(name, AAAA)]
+            found += [record.address for record in await self.records(name, AAAA)]
         except DnsFailure:
             if not found:
                 raise
@@ -122,12 +123,12 @@ class DnsResolver:
         """As Resolver.srv."""
         return [
             SrvRecord(record.priority, record.weight, record.port, name_text(record.target))
-            for record in await self._ask(name, SRV)
+            for record in await self.records(name, SRV)
         ]
 
     async def mx(self, name: str) -> list[str]:
         """As Resolver.mx; the null MX (RFC 7505) is no host."""
-        records = await self._ask(name, MX)
+        records = await self.records(name, MX)
         found = sorted((record.preference, name_text(record.exchange)) for record in records)
         return [host for _, host in found if host != "."]
 
@@ -135,16 +136,16 @@ class DnsResolver:
         """As Resolver.txt."""
         return [
             b"".join(record.strings).decode("ascii", "replace").replace("\ufffd", "?")
-            for record in await self._ask(name, TXT)
+            for record in await self.records(name, TXT)
         ]
 
     async def alias(self, name: str) -> str:
         """As Resolver.alias."""
-        return next((name_text(record.target) for record in await self._ask(name, CNAME)), "")
+        return next((name_text(record.target) for record in await self.records(name, CNAME)), "")
 
     async def has_null_mx(self, name: str) -> bool:
         """Whether the domain says that it takes no mail (RFC 7505). Raises DnsFailure."""
-        return [name_text(record.exchange) for record in await self._ask(name, MX)] == ["."]
+        return [name_text(record.exchange) for record in await self.records(name, MX)] == ["."]
 
     async def pointers(self, address: str) -> list[str]:
         """The names of an address (PTR). Raises DnsFailure, ValueError for what is no address."""
@@ -152,18 +153,18 @@ class DnsResolver:
             name = dns.reversename.from_address(address).to_text()
         except dns.exception.DNSException as exc:
             raise ValueError(f"{address} is no address") from exc
-        return [name_text(record.target) for record in await self._ask(name, PTR)]
+        return [name_text(record.target) for record in await self.records(name, PTR)]
 
     async def tlsa(self, name: str) -> list[TlsaRecord]:
         """TLSA records (RFC 6698). Raises DnsFailure."""
         return [
             TlsaRecord(record.usage, record.selector, record.mtype, record.cert)
-            for record in await self._ask(name, TLSA)
+            for record in await self.records(name, TLSA)
         ]
 
     async def records(self, name: str, kind: type[Record]) -> list[Record]:
-        """The records of a kind as they are, those behind a CNAME too. Raises DnsFailure."""
-        return list(await self._ask(name, kind))
+        """The records of look_up alone. Raises DnsFailure."""
+        return list((await self.look_up(name, kind)).records)
 
     async def look_up(self, name: str, kind: type[Record]) -> Answer[Record]:
         """The records of a kind; its class is named as the DNS names it. Raises DnsFailure."""
@@ -189,15 +190,16 @@ class DnsResolver:
     def _believes(self, flags: int) -> bool:
         return self._may_believe and bool(flags & dns.flags.AD)
 
-    async def _ask(self, name: str, kind: type[Record]) -> tuple[Record, ...]:
-        return (await self.look_up(name, kind)).records
-
 
 class _Cache(dns.resolver.LRUCache):
     """Keeps nothing for longer than a day."""
 
     def put(self, key: dns.resolver.CacheKey, value: dns.resolver.Answer) -> None:
         """As LRUCache.put."""
+        if value.response.rcode() == dns.rcode.NXDOMAIN and value.response.answer:
+            # RFC 6604 section 3: it is the name behind an alias that is not there. It would be
+            # kept for all kinds of records of the alias, which is there.
+            return
         value.expiration = min(value.expiration, time.time() + LONGEST_KEPT_SECONDS)
         super().put(key, value)
 

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 from tests.support.dane_certificates import make
 
-from pillarbox.delivery.dane import Tlsa, public_key_info, usable, vouches
+from pillarbox.delivery.dane import vouches
+from pillarbox.diagnosis.certificate import key_of
+from pillarbox.discovery.dane import TlsaRecord, usable
 from pillarbox.mta_sts import LONGEST_SECONDS, StsMode, parse_policy, policy_id
 
 HOST = "mx.far.example"
@@ -32,9 +34,9 @@ def mta_sts(octets: bytes) -> None:
 def dane(octets: bytes) -> None:
     """No certificate of a stranger is vouched for by an authority that did not issue it, and none
     by a digest that is not its own."""
-    public_key_info(octets)
+    key_of(octets)
     records = (AUTHORITY.tlsa(2, 0, 0), AUTHORITY.tlsa(2), AUTHORITY.tlsa(3))
     assert not vouches(usable(records), [octets, AUTHORITY.der], names=(HOST,), now=NOW)
     usage, selector, matching = octets[:3].ljust(3, b"\x01")
-    raw = usable([Tlsa(usage, selector, matching, octets[3:])])
+    raw = usable([TlsaRecord(usage, selector, matching, octets[3:])])
     vouches(raw, [AUTHORITY.der, octets], names=(HOST,), now=NOW)

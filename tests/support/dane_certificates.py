@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from pillarbox.delivery.dane import Tlsa, public_key_info
+from pillarbox.diagnosis.certificate import key_of
+from pillarbox.discovery.dane import TlsaRecord
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -37,12 +38,12 @@ class Made:
         """It and those above it, in DER."""
         return [self.der, *(each.der for each in self.above)]
 
-    def tlsa(self, usage: int, selector: int = 1, matching: int = 1) -> Tlsa:
+    def tlsa(self, usage: int, selector: int = 1, matching: int = 1) -> TlsaRecord:
         """The record that means it."""
-        part = self.der if selector == 0 else public_key_info(self.der)
+        part = self.der if selector == 0 else key_of(self.der)
         assert part is not None
         forms = {0: part, 1: sha256(part).digest(), 2: sha512(part).digest()}
-        return Tlsa(usage, selector, matching, forms[matching])
+        return TlsaRecord(usage, selector, matching, forms[matching])
 
     def context(self) -> ssl.SSLContext:
         """A server that sends the whole chain."""
@@ -54,11 +55,6 @@ class Made:
             file.write_bytes(key + pem)
             context.load_cert_chain(file)
         return context
-
-
-def text(record: Tlsa) -> str:
-    """A record as DNS writes it."""
-    return f"{record.usage} {record.selector} {record.matching} {record.data.hex()}"
 
 
 def make(

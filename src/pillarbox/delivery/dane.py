@@ -1,30 +1,19 @@
-"""DANE: certificates that the DNS vouches for (RFC 6698, 7671, 7672). No I/O, no clock.
+"""DANE: chains of certificates that the DNS vouches for (RFC 7671, 7672). No I/O, no clock."""
 
-Only usages 2 (an authority) and 3 (the certificate itself) count for mail; 0 and 1 can not be used
-(RFC 7672 section 3.1.3).
-"""
-
-import hashlib
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
-USAGE_AUTHORITY, USAGE_CERTIFICATE = 2, 3
+from pillarbox.diagnosis.certificate import key_of
+from pillarbox.discovery.dane import USAGE_AUTHORITY, USAGE_CERTIFICATE, TlsaRecord
 
 MAX_CHAIN = 10
 """More certificates of one host are not looked at."""
 
-_DIGESTS: dict[int, Callable[[bytes], bytes]] = {
-    0: lambda octets: octets,
-    1: lambda octets: hashlib.sha256(octets).digest(),
-    2: lambda octets: hashlib.sha512(octets).digest(),
-}
-_LENGTHS = {1: 32, 2: 64}
 _NO_CERTIFICATE = (
     ValueError,
     TypeError,
@@ -43,46 +32,8 @@ _KNOWN_EXTENSIONS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tlsa:
-    """A TLSA record: what is compared, of which certificate, and in which form."""
-
-    usage: int
-    selector: int
-    matching: int
-    data: bytes
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it says something about mail that we understand."""
-        return (
-            self.usage in {USAGE_AUTHORITY, USAGE_CERTIFICATE}
-            and self.selector in {0, 1}
-            and self.matching in _DIGESTS
-            and len(self.data) == _LENGTHS.get(self.matching, len(self.data))
-            and bool(self.data)
-        )
-
-    def matches(self, der: bytes) -> bool:
-        """Whether it means this certificate."""
-        part = der if self.selector == 0 else public_key_info(der)
-        return part is not None and _DIGESTS[self.matching](part) == self.data
-
-
-def usable(records: Sequence[Tlsa]) -> tuple[Tlsa, ...]:
-    """The records that count. RFC 7671 section 9: of digests of the same thing the best one."""
-    known = [record for record in records if record.is_usable]
-    best: dict[tuple[int, int], int] = {}
-    for record in known:
-        key = record.usage, record.selector
-        best[key] = max(best.get(key, 0), record.matching)
-    return tuple(
-        record for record in known if record.matching in {0, best[record.usage, record.selector]}
-    )
-
-
 def vouches(
-    records: Sequence[Tlsa], chain: Sequence[bytes], *, names: Sequence[str], now: datetime
+    records: Sequence[TlsaRecord], chain: Sequence[bytes], *, names: Sequence[str], now: datetime
 ) -> bool:
     """Whether one of the usable records vouches for a host that sent this chain (DER).
 
@@ -92,7 +43,8 @@ def vouches(
     chain = chain[:MAX_CHAIN]
     if not chain:
         return False
-    if any(each.usage == USAGE_CERTIFICATE and each.matches(chain[0]) for each in records):
+    leaf, key = chain[0], key_of(chain[0])
+    if any(each.usage == USAGE_CERTIFICATE and each.matches(leaf, key) for each in records):
         return True
     authorities = [each for each in records if each.usage == USAGE_AUTHORITY]
     if not authorities:
@@ -107,17 +59,17 @@ def vouches(
 
 
 def _leads_to(
-    records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now: datetime
+    records: Sequence[TlsaRecord], chain: Sequence[bytes], names: Sequence[str], now: datetime
 ) -> bool:
     leaf, *rest = [x509.load_der_x509_certificate(der) for der in chain]
     trusted = [
         certificate
         for certificate, der in zip(rest, chain[1:], strict=True)
-        if any(record.matches(der) for record in records)
+        if any(record.matches(der, key_of(der)) for record in records)
     ]
     # RFC 7672 section 3.1.2: a whole certificate need not be in the chain as well.
     trusted += [
-        x509.load_der_x509_certificate(record.data)
+        x509.load_der_x509_certificate(record.octets)
         for record in records
         if (record.selector, record.matching) == (0, 0)
     ]
@@ -189,44 +141,3 @@ def _fits(pattern: str, name: str) -> bool:
         first, _, rest = name.partition(".")
         return bool(first) and rest == pattern[2:] and "." in rest
     return pattern == name
-
-
-def public_key_info(der: bytes) -> bytes | None:
-    """The field subjectPublicKeyInfo of a certificate, octet for octet; None where there is none.
-
-    RFC 5280 section 4.1: it is the seventh field behind an optional version.
-    """
-    try:
-        outer, _ = _inside(der, 0)
-        start, _ = _inside(der, outer)
-        if der[start] == _VERSION_TAG:
-            start = _after(der, start)
-        for _ in range(_FIELDS_BEFORE_THE_KEY):
-            start = _after(der, start)
-        end = _after(der, start)
-    except IndexError:
-        return None
-    return der[start:end] if end <= len(der) else None
-
-
-_VERSION_TAG = 0xA0
-_FIELDS_BEFORE_THE_KEY = 5
-"""serialNumber, signature, issuer, validity, subject."""
-
-_LONG_LENGTH = 0x80
-
-
-def _inside(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of an element begins and ends. Raises IndexError."""
-    length = der[at + 1]
-    begin = at + 2
-    if length & _LONG_LENGTH:
-        count = length & ~_LONG_LENGTH
-        begin += count
-        der[begin - 1]
-        length = int.from_bytes(der[at + 2 : begin])
-    return begin, begin + length
-
-
-def _after(der: bytes, at: int) -> int:
-    return _inside(der, at)[1]

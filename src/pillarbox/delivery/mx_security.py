@@ -11,12 +11,14 @@ from enum import Enum, auto
 
 from dns.rdtypes.ANY.TLSA import TLSA
 
-from pillarbox.delivery.dane import Tlsa, usable, vouches
+from pillarbox.delivery.dane import vouches
 from pillarbox.delivery.mx import MxDns, MxSet, Target
 from pillarbox.delivery.sts import StsSource
+from pillarbox.discovery.dane import TlsaRecord, usable
 from pillarbox.errors import DnsFailure
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mta_sts import StsMode, StsPolicy
+from pillarbox.net.dns import tlsa_record
 from pillarbox.net.tls import peer_chain
 from pillarbox.route import MxHosts
 
@@ -41,7 +43,7 @@ class Demand:
 
     level: Level
     server_name: str
-    records: tuple[Tlsa, ...] = ()
+    records: tuple[TlsaRecord, ...] = ()
     names: tuple[str, ...] = ()
 
     def check(self, connection: ssl.SSLObject) -> Failure | None:
@@ -92,9 +94,7 @@ class MxSecurity:
                 return Failure(FailureKind.DANE_LOOKUP_FAILED, f"{base}: {exc}")
             if not answer.records or not answer.is_secure:
                 continue
-            records = usable(
-                [Tlsa(each.usage, each.selector, each.mtype, each.cert) for each in answer.records]
-            )
+            records = usable([tlsa_record(each) for each in answer.records])
             if not records:
                 return Demand(Level.ENCRYPTED, base)
             # Not the domain of the recipient: other domains may use the session after it.

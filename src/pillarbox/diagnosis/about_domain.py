@@ -9,7 +9,7 @@ from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
 from pillarbox.diagnosis.domain_facts import DomainFacts, MxFacts
 from pillarbox.diagnosis.finding import Finding, Severity
-from pillarbox.discovery.dane import own_record
+from pillarbox.discovery.dane import USAGE_CERTIFICATE, own_record, usable
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import Provider, by_host
 from pillarbox.mta_sts import StsMode, parse_policy, policy_id
@@ -17,7 +17,6 @@ from pillarbox.publish.dns_records import tags, txt_record
 
 _MAX_LOOKUPS, _MAX_VOIDS = 10, 2
 _MIN_AGE_SECONDS = 86_400
-_COUNTING_USAGES = frozenset({2, 3})
 _DYNAMIC = re.compile(
     r"dyn(?:amic)?[.-]|dial-?up|dsl[.-]|\bppp|dhcp|pool[.-]|cable[.-]|\bclient[.-]"
 )
@@ -137,7 +136,7 @@ def _about_mx(facts: DomainFacts) -> Iterable[Finding]:
 
 
 def _about_tlsa(mx: MxFacts) -> Iterable[Finding]:
-    counting = [record for record in mx.tlsa if record.usage in _COUNTING_USAGES]
+    counting = usable(mx.tlsa)
     chain = [(one, read_certificate(one)) for one in mx.chain]
     leaf = chain[0][1] if chain else None
     ready = f"_25._tcp.{mx.host}. IN TLSA {own_record(leaf.key_der)}" if leaf else "3 1 1 …"
@@ -148,12 +147,12 @@ def _about_tlsa(mx: MxFacts) -> Iterable[Finding]:
         fits = any(
             record.matches(octets, known.key_der)
             for record in counting
-            for octets, known in (chain[:1] if record.usage == 3 else chain)
+            for octets, known in (chain[:1] if record.usage == USAGE_CERTIFICATE else chain)
             if known is not None
         )
         if not fits:
             yield found("DANE-MISMATCH", mx.host, evidence, host=mx.host, record=ready)
-        elif len(counting) == 1 and counting[0].usage == 3:
+        elif len(counting) == 1 and counting[0].usage == USAGE_CERTIFICATE:
             yield found("DANE-ONE-RECORD", mx.host, evidence, host=mx.host)
 
 

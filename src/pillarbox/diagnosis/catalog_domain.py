@@ -34,7 +34,7 @@ _MX: tuple[Check, ...] = (
     ),
     warn(
         "DANE-USAGE",
-        "the TLSA records of {host} have usages that do not count for mail (RFC 7672)",
+        "none of the TLSA records of {host} counts for mail (RFC 7672)",
         "publish: {record}",
     ),
     info(

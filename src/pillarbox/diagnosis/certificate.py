@@ -82,12 +82,26 @@ def key_size(octets: bytes) -> int:
     return -1
 
 
-def _read(octets: bytes) -> Certificate:
-    body, algorithm, *_ = inside(octets, SEQUENCE)
+def key_of(octets: bytes) -> bytes | None:
+    """The field subjectPublicKeyInfo of a certificate in DER, octet for octet; None where there is
+    none. It is had of certificates too of which all else can not be read."""
+    try:
+        _serial, _signature, _issuer, _validity, _subject, key, *_ = _fields(octets)
+    except ValueError:
+        return None
+    return key.whole
+
+
+def _fields(octets: bytes) -> list[Element]:
+    """RFC 5280 section 4.1: what stands behind an optional version."""
+    body, *_ = inside(octets, SEQUENCE)
     fields = list(elements(body.content))
-    if fields[0].tag == _VERSION:
-        fields = fields[1:]
-    _serial, _signature, issuer, validity, subject, key, *rest = fields
+    return fields[1:] if fields and fields[0].tag == _VERSION else fields
+
+
+def _read(octets: bytes) -> Certificate:
+    _, algorithm, *_ = inside(octets, SEQUENCE)
+    _serial, _signature, issuer, validity, subject, key, *rest = _fields(octets)
     begin, end = (_time(one) for one in elements(validity.content))
     extensions = _extensions(rest)
     is_rsa, bits = _key(key)

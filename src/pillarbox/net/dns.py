@@ -157,10 +157,7 @@ class DnsResolver:
 
     async def tlsa(self, name: str) -> list[TlsaRecord]:
         """TLSA records (RFC 6698). Raises DnsFailure."""
-        return [
-            TlsaRecord(record.usage, record.selector, record.mtype, record.cert)
-            for record in await self.records(name, TLSA)
-        ]
+        return [tlsa_record(record) for record in await self.records(name, TLSA)]
 
     async def records(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of look_up alone. Raises DnsFailure."""
@@ -216,6 +213,11 @@ def _is_here(server: object) -> bool:
 def name_text(name: dns.name.Name) -> str:
     """A name as other parts compare it: lower case, without the last dot; "." is the root."""
     return name.to_text(omit_final_dot=True).lower() or "."
+
+
+def tlsa_record(record: TLSA) -> TlsaRecord:
+    """A TLSA record as other parts read it."""
+    return TlsaRecord(record.usage, record.selector, record.mtype, record.cert)
 
 
 def _reason(exc: Exception) -> str:

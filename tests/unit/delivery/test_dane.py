@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.dane_certificates import DAY, NOW, Made, make
 
-from pillarbox.delivery.dane import Tlsa, public_key_info, usable, vouches
+from pillarbox.delivery.dane import vouches
+from pillarbox.diagnosis.certificate import key_of
+from pillarbox.discovery.dane import TlsaRecord, usable
 
 HOST = "mx.far.example"
 ROOT = make("root", is_authority=True)
@@ -18,7 +20,7 @@ LEAF = make("leaf", MIDDLE, names=(HOST,))
 OTHER = make("other", make("elsewhere", is_authority=True), names=(HOST,))
 
 
-def _vouches(made: Made, *records: Tlsa, names: tuple[str, ...] = (HOST,)) -> bool:
+def _vouches(made: Made, *records: TlsaRecord, names: tuple[str, ...] = (HOST,)) -> bool:
     return vouches(usable(records), made.chain, names=names, now=NOW)
 
 
@@ -123,17 +125,17 @@ def test_certificates_that_issue_one_another_lead_nowhere() -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        Tlsa(0, 1, 1, bytes(32)),
-        Tlsa(1, 1, 1, bytes(32)),
-        Tlsa(4, 1, 1, bytes(32)),
-        Tlsa(3, 2, 1, bytes(32)),
-        Tlsa(3, 1, 3, bytes(32)),
-        Tlsa(3, 1, 1, bytes(31)),
-        Tlsa(3, 1, 2, bytes(32)),
-        Tlsa(3, 0, 0, b""),
+        TlsaRecord(0, 1, 1, bytes(32)),
+        TlsaRecord(1, 1, 1, bytes(32)),
+        TlsaRecord(4, 1, 1, bytes(32)),
+        TlsaRecord(3, 2, 1, bytes(32)),
+        TlsaRecord(3, 1, 3, bytes(32)),
+        TlsaRecord(3, 1, 1, bytes(31)),
+        TlsaRecord(3, 1, 2, bytes(32)),
+        TlsaRecord(3, 0, 0, b""),
     ],
 )
-def test_records_that_can_not_be_used(record: Tlsa) -> None:
+def test_records_that_can_not_be_used(record: TlsaRecord) -> None:
     """The usages of web browsers, numbers that mean nothing, digests of a wrong length."""
     assert usable([record]) == ()
 
@@ -173,7 +175,7 @@ def test_public_key_is_cut_out_to_the_octet(kind: str) -> None:
             x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + DAY)
         ).sign(key, None if kind == "ed25519" else SHA256())
 
-    found = public_key_info(certificate.public_bytes(Encoding.DER))
+    found = key_of(certificate.public_bytes(Encoding.DER))
 
     expected = certificate.public_key().public_bytes(
         Encoding.DER, PublicFormat.SubjectPublicKeyInfo
@@ -182,20 +184,20 @@ def test_public_key_is_cut_out_to_the_octet(kind: str) -> None:
 
 
 RECORDS = st.builds(
-    Tlsa, st.integers(0, 4), st.integers(0, 2), st.integers(0, 3), st.binary(max_size=64)
+    TlsaRecord, st.integers(0, 4), st.integers(0, 2), st.integers(0, 3), st.binary(max_size=64)
 )
 
 
 @given(st.lists(RECORDS), st.lists(st.one_of(st.binary(), st.just(LEAF.der)), max_size=3))
 def test_no_certificate_and_no_record_makes_trouble(
-    records: list[Tlsa], chain: list[bytes]
+    records: list[TlsaRecord], chain: list[bytes]
 ) -> None:
     """Nothing raises, and random records vouch for nobody."""
     counted = [each for each in usable(records) if each.matching]
 
     assert not vouches(counted, chain, names=(HOST,), now=NOW)
     for der in chain:
-        public_key_info(der)
+        key_of(der)
 
 
 @given(st.integers(4, 3 + len(LEAF.certificate.tbs_certificate_bytes)), st.integers(1, 255))

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.dane_certificates import DAY, NOW, Made, make, text
+from tests.support.dane_certificates import DAY, NOW, Made, make
 from tests.support.mx_world import MxWorld, open_mx_world, take_all, with_starttls
 from tests.support.outgoing import DEFERRED, DELIVERED, states
 from tests.support.smtp_peer import Server
 
-from pillarbox.delivery.dane import Tlsa
+from pillarbox.discovery.dane import TlsaRecord
 from pillarbox.net.dns import DnsResolver
 
 HOST = "mx.far.example"
@@ -31,10 +31,10 @@ class DaneWorld:
         """The resolver validates these names."""
         self.dns.validated.update(names)
 
-    def tlsa(self, *records: Tlsa, host: str = HOST, is_signed: bool = True) -> None:
+    def tlsa(self, *records: TlsaRecord, host: str = HOST, is_signed: bool = True) -> None:
         """The records for the port of the host."""
         name = f"_{self.mx.port}._tcp.{host}"
-        self.dns.dns(name, "TLSA", *map(text, records))
+        self.dns.dns(name, "TLSA", *map(str, records))
         if is_signed:
             self.sign(name)
 
@@ -139,7 +139,7 @@ async def test_records_are_not_asked_for_in_an_unsigned_zone(world: DaneWorld) -
 @pytest.mark.parametrize("usage", [0, 1])
 async def test_records_that_can_not_be_used_demand_tls(world: DaneWorld, usage: int) -> None:
     """With whoever answers (RFC 7672 section 2.2)."""
-    world.tlsa(Tlsa(usage, 1, 1, bytes(32)))
+    world.tlsa(TlsaRecord(usage, 1, 1, bytes(32)))
     await world.host(ANOTHER)
 
     assert await world.is_delivered()
@@ -147,7 +147,7 @@ async def test_records_that_can_not_be_used_demand_tls(world: DaneWorld, usage: 
 
 async def test_records_that_can_not_be_used_do_not_go_without_tls(world: DaneWorld) -> None:
     """In the clear nothing is sent."""
-    world.tlsa(Tlsa(1, 1, 1, bytes(32)))
+    world.tlsa(TlsaRecord(1, 1, 1, bytes(32)))
     await world.host(None)
 
     assert "tls missing" in await world.refused()

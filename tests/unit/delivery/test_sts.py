@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.dane_certificates import make, text
+from tests.support.dane_certificates import make
 from tests.support.mail_world import Page, page, redirect, write_ca
 from tests.support.mx_world import MxWorld, open_mx_world, take_all, with_starttls
 from tests.support.outgoing import DEFERRED, DELIVERED, states
@@ -304,11 +304,11 @@ async def test_dane_counts_before_the_policy(world: StsWorld) -> None:
     await world.mx.host(HOST, with_starttls(right.context()), address="127.0.0.11")
     tlsa = f"_{world.mx.port}._tcp.{HOST}"
     world.mx.dns.validated.update(("far.example", HOST, tlsa))
-    world.mx.dns.dns(tlsa, "TLSA", text(right.tlsa(3)))
+    world.mx.dns.dns(tlsa, "TLSA", str(right.tlsa(3)))
     world.publish(policy())
     assert states(await world.send()) == {0: DELIVERED}
 
-    world.mx.dns.records[tlsa, "TLSA"] = [text(wrong.tlsa(3))]
+    world.mx.dns.records[tlsa, "TLSA"] = [str(wrong.tlsa(3))]
     world.mx.restart()
 
     assert "DANE" in await world.refused()

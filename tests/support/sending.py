@@ -52,10 +52,12 @@ class Face:
         self.is_async = is_async
         self._connect: Callable[..., AnyClient] = connect_async if is_async else connect
 
-    def client(self, port: int, *, scheme: str = "smtp", **options: Any) -> AnyClient:
+    def client(
+        self, port: int, *, scheme: str = "smtp", host: str = "127.0.0.1", **options: Any
+    ) -> AnyClient:
         """A client of a server on this machine, in the clear where nothing else is said."""
         options = {"tls": "opportunistic", "timeout": 20, **options}
-        return self._connect(f"{scheme}://127.0.0.1:{port}", **options)
+        return self._connect(f"{scheme}://{host}:{port}", **options)
 
     async def send(self, client: AnyClient, message: Any, **options: Any) -> SendResult:
         """Send one message."""

@@ -69,11 +69,14 @@ class DraftAttempt:
         self._message = message
         self._recipients = recipients
         self._content = content
+        self._numbers = frozenset(each.recipient.number for each in recipients)
+        self._others = 0
+        """Drafts that may have been sent to other recipients of the message."""
 
     async def run(self) -> AttemptResult:
         """Make it. Raises SpoolUnavailable."""
         draft = None
-        for known in await self._drafts.of(self._message.queue_id, self._mailbox):
+        for known in await self._known():
             found = await self._look(known)
             if not isinstance(found, _Found):
                 return self._results.of_step(found, doing="a draft was looked for", is_first=True)
@@ -88,9 +91,16 @@ class DraftAttempt:
 
     # What an earlier attempt left.
 
+    async def _known(self) -> list[Draft]:
+        """The drafts of these recipients. A message to many goes in parts, each with a draft of its
+        own, and those of other parts are left to them."""
+        every = await self._drafts.of(self._message.queue_id, self._mailbox)
+        ours = [one for one in every if one.recipients & self._numbers]
+        self._others = sum(one.is_complete for one in every) - sum(one.is_complete for one in ours)
+        return ours
+
     def _can_be_sent(self, known: Draft) -> bool:
-        numbers = {each.recipient.number for each in self._recipients}
-        return known.is_complete and known.recipients == numbers
+        return known.is_complete and known.recipients == self._numbers
 
     async def _look(self, known: Draft) -> _Found | Answer | Failure:
         """What became of a draft; an answer that does not say it."""
@@ -108,7 +118,8 @@ class DraftAttempt:
         return await self._look_for_copy() if known.is_complete else _Found.GONE
 
     async def _look_for_copy(self) -> _Found | Answer | Failure:
-        """Whether the message is in Sent Items under another id."""
+        """Whether the message is in Sent Items under another id, beside those of its other
+        parts."""
         message_id = self._message.header_id.strip()
         if not message_id:
             return _Found.GONE
@@ -121,8 +132,8 @@ class DraftAttempt:
         if not isinstance(items, list):
             return answer
         found = [one for one in items if isinstance(one, dict)]
-        is_sent = any(one.get("isDraft") is False for one in found)
-        return _Found.SENT if is_sent else _Found.GONE
+        sent = sum(one.get("isDraft") is False for one in found)
+        return _Found.SENT if sent > self._others else _Found.GONE
 
     async def _delete(self, known: Draft) -> bool:
         """Delete a draft; whether it is there no more."""
@@ -148,8 +159,7 @@ class DraftAttempt:
         draft_id = read_id(answer)
         if not draft_id:
             return self._results.of_step(answer, doing="a draft was made", is_first=True)
-        numbers = frozenset(each.recipient.number for each in self._recipients)
-        made = Draft(self._message.queue_id, draft_id, self._mailbox, numbers)
+        made = Draft(self._message.queue_id, draft_id, self._mailbox, self._numbers)
         try:
             await self._drafts.add(made)
         except SpoolUnavailable:

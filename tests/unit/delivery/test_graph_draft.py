@@ -302,6 +302,19 @@ async def test_a_draft_counts_for_those_whom_it_named() -> None:
         both = await send(far, numbers=(0, 1))
 
         assert states(both) == {0: DELIVERED, 1: DEFERRED}
+        assert states(await send(far, numbers=(1,))) == {1: DELIVERED}
+        assert len(far.taken) == 2
+
+
+async def test_drafts_of_others_who_get_the_message_are_left_alone() -> None:
+    """A message to more than a hundred goes in parts: what one part has sent, or is about to send,
+    says nothing of the others."""
+    async with drafting() as far:
+        sent = await send(far)
+        others = await send(far, numbers=(1,))
+
+        assert (states(sent), states(others)) == ({0: DELIVERED}, {1: DELIVERED}), others
+        assert others.requests == sent.requests
 
 
 async def test_a_draft_for_other_recipients_is_not_sent() -> None:

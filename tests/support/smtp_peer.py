@@ -71,6 +71,11 @@ class Peer:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._reader.readexactly(count)
 
+    async def some(self) -> bytes:
+        """What comes next; b"" at the end of the connection."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self._reader.read(65_536)
+
     async def take_message(self, *, reply: str = "250 2.0.0 taken") -> bytes:
         """One message in a pipelined group; every command is answered by 250."""
         while not (command := await self.line()).startswith("DATA"):

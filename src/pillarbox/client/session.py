@@ -73,6 +73,8 @@ class Session:
             core.tls = yield from self._shake_hands(FailureKind.NOT_TLS)
             if core.is_closed:
                 return
+            # By TLS 1.2 the greeting may come in one piece with the end of the handshake.
+            self._hear(b"")
         else:
             yield from self._await_greeting()
         yield from self._converse()
@@ -167,19 +169,22 @@ class Session:
         return begins_tls(answer.came)
 
     def _take(self, progress: Progress) -> None:
-        core, tls = self.core, self._tls
-        came = progress.came
-        if came:
-            if tls is not None:
-                came = tls.unseal(came)
-            if came:
-                core.receive(came)
-            if tls is not None and tls.is_over:
-                core.connection_lost()
+        core = self.core
+        if progress.came:
+            self._hear(progress.came)
         if progress.ended is Ended.CLOSED:
             core.connection_lost()
         elif progress.ended is Ended.TIMED_OUT:
             core.timed_out()
+
+    def _hear(self, came: bytes) -> None:
+        core, tls = self.core, self._tls
+        if tls is not None:
+            came = tls.unseal(came)
+        if came:
+            core.receive(came)
+        if tls is not None and tls.is_over:
+            core.connection_lost()
 
     def _write(self, octets: bytes) -> Steps[None]:
         if self._tls is not None:

@@ -89,8 +89,8 @@ class World:
 
     `requests` are the lines that web servers were asked with, `queries` the questions to the DNS,
     `connections` where was connected to. The DNS is silent about the names in `mute`, fails for
-    those in `broken`, and is gone when it `is_dead`. It follows aliases, and says of names in
-    `validated` that they are signed.
+    those in `broken` ("NAME", or "NAME KIND"), and is gone when it `is_dead`. It follows aliases,
+    and says of names in `validated` that they are signed.
     """
 
     def __init__(self) -> None:
@@ -227,7 +227,7 @@ class World:
             self.records[name, "A"] = [self._flipped[name]]
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
-        if name in self.broken:
+        if name in self.broken or f"{name} {kind}" in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response.to_wire()
         if name in self.validated and query.flags & dns.flags.AD:

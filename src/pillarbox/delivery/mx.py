@@ -154,9 +154,13 @@ class MxDns:
         if any(_is_ours(address) for address in every if not self._is_allowed(address)):
             return _OURS
         usable = [address for address in every if self._may_use(address)]
+        if not usable and failure is not None:
+            # The address that is missing may be a public one.
+            return Failure(FailureKind.MX_LOOKUP_FAILED, str(failure))
         if not usable:
             return Failure(FailureKind.MX_NOT_PUBLIC, f"{host} {every[0]}")
-        secure = failure is None and all(answer.is_secure for answer in answers)
+        # Also with one answer alone: who can drop the other must not be able to switch DANE off.
+        secure = all(answer.is_secure for answer in answers)
         return Target(host, tuple(usable[:MAX_ADDRESSES]), answers[0].name, secure)
 
     def _may_use(self, address: str) -> bool:

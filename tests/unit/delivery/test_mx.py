@@ -245,6 +245,22 @@ async def test_a_host_inside_of_a_private_network_is_not_connected_to(
     assert reply.startswith(("550 5.4.4", "554 5.4.6"))
 
 
+@pytest.mark.parametrize(("kind", "address"), [("AAAA", "fd00::1"), ("A", "10.0.0.1")])
+async def test_a_host_of_which_not_all_addresses_are_known_waits(
+    world: MxWorld, kind: str, address: str
+) -> None:
+    """The public address may be the one that the DNS did not tell now."""
+    world.only_public()
+    world.mx("far.example", "first.far.example")
+    world.dns.dns("first.far.example", kind, address)
+    world.dns.broken.add(f"first.far.example {'A' if kind == 'AAAA' else 'AAAA'}")
+
+    state, reply = _only(await world.send("far.example"))
+
+    assert state is DEFERRED
+    assert reply.startswith("451 4.4.3")
+
+
 async def test_the_loopback_is_not_connected_to_unless_allowed(world: MxWorld) -> None:
     """A host is there, and hears nothing."""
     world.only_public()

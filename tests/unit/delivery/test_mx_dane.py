@@ -127,6 +127,17 @@ async def test_records_that_can_not_be_had_defer(world: DaneWorld) -> None:
     assert not host.peers
 
 
+async def test_a_lost_answer_about_addresses_does_not_switch_it_off(world: DaneWorld) -> None:
+    """Who is between the resolver and the domain can drop the question for one family: what is
+    left was validated, and so are the records."""
+    host = await world.host(ANOTHER)
+    world.tlsa(SELF_SIGNED.tlsa(3))
+    world.dns.broken.add(f"{HOST} AAAA")
+
+    assert (await world.refused()).startswith("451 4.7.5")
+    assert not any(command.startswith("MAIL") for command in host.commands)
+
+
 async def test_records_are_not_asked_for_in_an_unsigned_zone(world: DaneWorld) -> None:
     """Where a broken DNS server would fail for this question alone."""
     await world.host(SELF_SIGNED)

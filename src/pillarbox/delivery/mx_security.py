@@ -79,7 +79,8 @@ class MxSecurity:
             return Failure(FailureKind.MTA_STS_FAILED, f"{target.host} is not in the policy")
         if mx.is_secure and target.is_secure:
             found = await self._by_dane(hop, target)
-            if found is not None:
+            is_weaker = isinstance(found, Demand) and found.level is Level.ENCRYPTED
+            if found is not None and not (is_enforced and is_weaker):
                 return found
         return Demand(Level.VERIFIED if is_enforced else Level.OPPORTUNISTIC, target.host)
 

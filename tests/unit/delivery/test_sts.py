@@ -312,3 +312,17 @@ async def test_dane_counts_before_the_policy(world: StsWorld) -> None:
     world.mx.restart()
 
     assert "DANE" in await world.refused()
+
+
+async def test_records_that_can_not_be_used_do_not_take_the_place_of_the_policy(
+    world: StsWorld,
+) -> None:
+    """They say no more than that there is TLS; the policy says whose certificate it has."""
+    other = make("whoever")
+    await world.mx.host(HOST, with_starttls(other.context()), address="127.0.0.11")
+    tlsa = f"_{world.mx.port}._tcp.{HOST}"
+    world.mx.dns.validated.update(("far.example", HOST, tlsa))
+    world.mx.dns.dns(tlsa, "TLSA", text(other.tlsa(1)))
+    world.publish(policy())
+
+    assert "MTA-STS" in await world.refused()

@@ -13,7 +13,8 @@ from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopen
 from pillarbox.delivery.smtp_attempt import SmtpAttempt
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.sts import StsMeans, StsSource
-from pillarbox.explain.failures import Failure, explain
+from pillarbox.errors import ConfigError
+from pillarbox.explain.failures import Failure, FailureKind, explain
 from pillarbox.explain.replies import explain_failure
 from pillarbox.mail.envelope import Recipient, RecipientOutcome, RecipientState
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
@@ -122,6 +123,11 @@ class MxCourier:
         if site is not None and self.is_open:
             return site
         self._give_back()
+        try:
+            # The file may be gone by now.
+            self._settings.contexts.get(verify=True, ca_file=self._hop.ca_file)
+        except ConfigError as exc:
+            return Unopened(Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text))
         found = await self._means.dns.find(self._hop.domain)
         if isinstance(found, Failure):
             return Unopened(found)

@@ -326,3 +326,16 @@ async def test_records_that_can_not_be_used_do_not_take_the_place_of_the_policy(
     world.publish(policy())
 
     assert "MTA-STS" in await world.refused()
+
+
+async def test_a_ca_file_that_is_not_there_is_named(world: StsWorld) -> None:
+    """Before anything is connected; it is the administrator's to mend."""
+    host = await world.host()
+    world.publish(policy())
+    world.mx.ca_file = "/nowhere/ca.pem"
+
+    reply = await world.refused()
+
+    assert reply.startswith("451 4.3.5")
+    assert "ca-file of the route" in reply
+    assert host.peers == []

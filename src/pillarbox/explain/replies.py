@@ -27,6 +27,13 @@ _CODE = re.compile(
     re.MULTILINE,
 )
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]{5,59}")
+_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+_OF_SOMETHING_ELSE = re.compile(
+    r"\b(?:sender|from address|mail from|callback|callout|spam|virus|content|block(?:ed|ing|list)?"
+    r"|black ?list(?:ed)?|dnsbl|rbl|denylist|listed|reputation|policy|denied|spf|dkim|dmarc"
+    r"|your ip|your (?:host|server)|rate|quota|full|too many|too much|temporar\w*|later)\b"
+)
+"""Words of replies that are, or may be, about who sends, what, or how much."""
 
 _STAGES = {
     FailureKind.GREETING_REFUSED: Stage.GREETING,
@@ -37,6 +44,7 @@ _STAGES = {
     FailureKind.LOGIN_NEEDED: Stage.MAIL,
 }
 
+_HOST_TAKES_NO_MAIL = 521
 _PASSING_CODES = frozenset({"4.3.2", "4.4.1", "4.4.2", "4.4.3", "4.5.0"})
 _NOTHING_TO_DO = "Nothing to change here"
 
@@ -118,9 +126,19 @@ def bounce_of(reply: Reply, context: ReplyContext = NOWHERE) -> Bounce:
     """What a failure with this reply is counted as. Where the stage is not known its words count as
     those that people paste."""
     found = explain_reply(reply, context) or explain_text(str(reply))
-    if found is not None:
-        return found.bounce
-    return Bounce.SOFT if reply.code < 500 else Bounce.OTHER
+    if found is None:
+        return Bounce.SOFT if reply.code < 500 else Bounce.OTHER
+    if found.bounce is Bounce.HARD and not _is_of_the_address(reply):
+        return Bounce.POLICY
+    return found.bounce
+
+
+def _is_of_the_address(reply: Reply) -> bool:
+    """Whether nothing else than the address can be meant: who has a wrong doubt sends once more,
+    and who has none where one is due suppresses somebody who is there."""
+    text = _ADDRESS.sub("", " ".join(str(reply).lower().split()))
+    # RFC 7504: the host takes no mail, which many say to those whom they block.
+    return reply.code != _HOST_TAKES_NO_MAIL and _OF_SOMETHING_ELSE.search(text) is None
 
 
 def explain_text(text: str) -> Explanation | None:

@@ -279,3 +279,46 @@ def test_long_texts_are_read_once(piece: str) -> None:
 def test_a_failure_has_its_kind(text: str, bounce: Bounce) -> None:
     """By enhanced code and words, where nobody said at which stage."""
     assert bounce_of(_of_server(text)) is bounce
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.2.1 The user you are trying to contact is receiving mail at a rate that prevents"
+        " additional messages from being delivered",
+        "550 5.2.1 Mailbox temporarily disabled",
+        "550 5.2.1 account disabled for exceeding quota",
+        "521 5.7.0 Your IP 192.0.2.1 is on our blocklist",
+        "521 host does not accept mail",
+        "550 5.1.1 Message rejected as spam",
+        "550 5.1.1 <a@b.test>: Recipient address rejected: sender listed by a DNSBL",
+        "550 5.1.1 Access denied, user unknown or blocked by policy",
+        "550 5.1.2 Sender domain does not exist",
+        "550 5.1.3 Bad sender address syntax",
+        "550 5.1.2 SPF fail",
+        "550 Sender verify failed: no such user here",
+        "550 5.7.1 Sender address rejected: unknown user",
+        "550 Callback verification failed: user unknown",
+        "521 too many connections from your address",
+    ],
+)
+def test_what_may_be_about_the_sender_is_not_counted_as_hard(text: str) -> None:
+    """An address that is there would be suppressed for what was said of who sends, of how much, or
+    of what is in the message."""
+    assert bounce_of(_of_server(text)) is not Bounce.HARD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.1.1 The email account that you tried to reach does not exist. Please try"
+        " double-checking the recipient's email address for typos or unnecessary spaces.",
+        "550 5.1.1 <bob@separate.test>: Recipient address rejected: User unknown in relay"
+        " recipient table",
+        "550 5.1.1 <sender@spam.test>: Recipient address rejected: User unknown in virtual table",
+        "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+    ],
+)
+def test_what_nobody_has_is_counted_as_hard(text: str) -> None:
+    """Whatever the address looks like."""
+    assert bounce_of(_of_server(text)) is Bounce.HARD

@@ -7,7 +7,7 @@ server that published it: who can break those must not be able to switch it off 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pillarbox.errors import DnsFailure
 from pillarbox.mail.envelope import Timestamp
@@ -25,7 +25,12 @@ FETCH_AGAIN_SECONDS = 300.0
 REFRESH_MS = 86_400_000
 """A policy that did not change is fetched again once a day, so that it does not end."""
 
+LOOK_AGAIN_MS = 300_000
+"""So long it is believed that there is none in the store: another worker may fetch one."""
+
 _REMEMBERED = 10_000
+
+T = TypeVar("T")
 
 
 class StsStore(Protocol):
@@ -54,7 +59,8 @@ class StsSource:
 
     def __init__(self, means: StsMeans) -> None:
         self._means = means
-        self._known: dict[str, KeptPolicy | None] = {}
+        self._known: dict[str, KeptPolicy] = {}
+        self._none_since: dict[str, Timestamp] = {}
         self._not_before: dict[str, float] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -77,12 +83,18 @@ class StsSource:
 
     async def _kept(self, domain: str) -> KeptPolicy | None:
         now = self._means.wall()
-        if domain not in self._known:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[domain] = await self._means.store.load(domain, now=now)
-        kept = self._known[domain]
-        return kept if kept is not None and kept.expires_at > now else None
+        kept = self._known.get(domain)
+        if kept is not None and kept.expires_at > now:
+            return kept
+        if 0 <= now - self._none_since.get(domain, now - LOOK_AGAIN_MS) < LOOK_AGAIN_MS:
+            return None
+        kept = await self._means.store.load(domain, now=now)
+        if kept is None:
+            self._known.pop(domain, None)
+            _remember(self._none_since, domain, now)
+        else:
+            _remember(self._known, domain, kept)
+        return kept
 
     async def _renew(self, domain: str, found: str, ca_file: str) -> KeptPolicy | None:
         """Fetch the policy, once for all who want it now; the known one where that fails."""
@@ -105,15 +117,19 @@ class StsSource:
             policy = await _download(domain, means.reach(ca_file))
         except FetchError as exc:
             log.info("mta_sts.fetch_failed", domain=domain, cause=str(exc))
-            if len(self._not_before) >= _REMEMBERED:
-                self._not_before.clear()
-            self._not_before[domain] = means.monotonic() + FETCH_AGAIN_SECONDS
+            _remember(self._not_before, domain, means.monotonic() + FETCH_AGAIN_SECONDS)
             return None
         kept = KeptPolicy(found, policy, fetched_at)
         await means.store.save(domain, kept)
-        self._known[domain] = kept
+        _remember(self._known, domain, kept)
         log.info("mta_sts.policy", domain=domain, policy_id=found, mode=policy.mode.value)
         return kept
+
+
+def _remember(found: dict[str, T], domain: str, value: T) -> None:
+    if len(found) >= _REMEMBERED:
+        found.clear()
+    found[domain] = value
 
 
 async def _download(domain: str, reach: Reach) -> StsPolicy:

@@ -15,9 +15,9 @@ from tests.support.outgoing import DEFERRED, DELIVERED, states
 from tests.support.smtp_peer import Server
 
 from pillarbox.delivery.courier import AttemptResult
-from pillarbox.mta_sts import StsMode
+from pillarbox.mta_sts import StsMode, StsPolicy
 from pillarbox.store.database import Database
-from pillarbox.store.mta_sts import StsPolicies
+from pillarbox.store.mta_sts import KeptPolicy, StsPolicies
 from pillarbox.store.schema import mta_sts
 
 HOST = "mx.far.example"
@@ -247,6 +247,28 @@ async def test_known_policy_survives_a_restart_and_ends_in_time(world: StsWorld)
     world.later_ms = WEEK_MS
 
     assert states(await world.send()) == {0: DELIVERED}
+
+
+@pytest.mark.parametrize(("is_known", "later_ms"), [(False, 300_000), (True, WEEK_MS)])
+async def test_policy_that_another_worker_fetched_holds(
+    world: StsWorld, is_known: bool, later_ms: int
+) -> None:
+    """Where this one knew none, or an older one, and can not fetch it itself any more."""
+    await world.host("other.example")
+    if is_known:
+        world.publish(policy())
+        await world.refused()
+        world.pages.clear()
+        world.record()
+    else:
+        assert states(await world.send()) == {0: DELIVERED}
+    policies = world.mx.settings.policies
+    assert policies is not None
+    fetched = StsPolicy(StsMode.ENFORCE, (HOST,), WEEK_MS // 1000)
+    await policies.save("far.example", KeptPolicy("2", fetched, world.wall() + later_ms - 1))
+    world.later_ms = later_ms
+
+    assert "MTA-STS" in await world.refused()
 
 
 async def test_policy_is_replaced_when_its_id_changes(world: StsWorld) -> None:

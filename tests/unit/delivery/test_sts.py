@@ -344,7 +344,7 @@ async def test_records_that_can_not_be_used_do_not_take_the_place_of_the_policy(
     await world.mx.host(HOST, with_starttls(other.context()), address="127.0.0.11")
     tlsa = f"_{world.mx.port}._tcp.{HOST}"
     world.mx.dns.validated.update(("far.example", HOST, tlsa))
-    world.mx.dns.dns(tlsa, "TLSA", text(other.tlsa(1)))
+    world.mx.dns.dns(tlsa, "TLSA", str(other.tlsa(1)))
     world.publish(policy())
 
     assert "MTA-STS" in await world.refused()

@@ -1,19 +1,17 @@
 """The one try to log in, and what the login may send: MAIL and RCPT, then RSET. Nothing is sent
 without being asked for."""
 
-import binascii
 import secrets
 import time
-from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from pillarbox.diagnosis.facts import Answer, LoginTry, SenderTry
-from pillarbox.doctor.scram import HASHES, ScramClient
 from pillarbox.doctor.talk import Means, Place, Talk, opened
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.smtp.client_login import Login, Token, choose_login, secrets_of
 from pillarbox.smtp.client_replies import RawReply
+from pillarbox.smtp.client_scram import Scrambling
 
 MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2")
 """What the doctor can log in with."""
@@ -90,49 +88,30 @@ async def _log_in(talk: Talk, place: Place, account: Account) -> LoginTry:
         account.username,
         account.password,
         Token(account.token, place.host, place.port) if by_token else None,
+        mechanisms=(mechanism,),
+        scrambling=Scrambling(secrets.token_urlsafe(18)),
     )
     talk.secrets = secrets_of(login)
     try:
-        if mechanism in HASHES:
-            raw = await _by_scram(talk, mechanism, account)
-        else:
-            raw = await _by_answers(talk, mechanism, login)
+        raw = await _converse(talk, mechanism, login)
     except RemoteProtocolError as exc:
         return LoginTry(place.port, offered, mechanism, broke=str(exc), is_by_token=by_token)
     answer = Answer(talk.kept(raw), talk.evidence)
     return LoginTry(place.port, offered, mechanism, answer, is_by_token=by_token)
 
 
-async def _by_answers(talk: Talk, mechanism: str, login: Login) -> RawReply:
-    """PLAIN, LOGIN, OAUTHBEARER, XOAUTH2: known answers in a known order. What a server says with
-    the first refusal of a token is the telling part; it stays in the evidence."""
+async def _converse(talk: Talk, mechanism: str, login: Login) -> RawReply:
+    """The exchange. What a server says with the first refusal of a token is the telling part; it
+    stays in the evidence."""
     dialogue = choose_login([mechanism], login)
     if dialogue is None:
         raise RemoteProtocolError(f"{mechanism} can not be done")
     raw = await talk.ask(dialogue.command.rstrip(b"\r\n"))
     while 300 <= raw.code < 400:
-        raw = await talk.ask(dialogue.answer(b"".join(raw.lines)))
+        raw = await talk.ask(dialogue.answer(b"".join(raw.lines).strip()))
+    if raw.code < 300:
+        dialogue.finish()
     return raw
-
-
-async def _by_scram(talk: Talk, mechanism: str, account: Account) -> RawReply:
-    client = ScramClient(mechanism, account.username, account.password, secrets.token_urlsafe(18))
-    raw = await talk.ask(b"AUTH %b %b" % (mechanism.encode(), b64encode(client.first())))
-    if raw.code != 334:
-        return raw
-    raw = await talk.ask(b64encode(client.final(_challenge(raw))))
-    if raw.code == 334:
-        if not client.proves_itself(_challenge(raw)):
-            raise RemoteProtocolError("the server does not know the password itself")
-        raw = await talk.ask(b"")
-    return raw
-
-
-def _challenge(raw: RawReply) -> bytes:
-    try:
-        return b64decode(b"".join(raw.lines).strip(), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise RemoteProtocolError("the challenge is no base64") from exc
 
 
 async def _offer(talk: Talk, port: int, account: Account) -> SenderTry:

@@ -1,6 +1,6 @@
 """Logging in at a server: which mechanism, and what is said. Pure.
 
-With a password SCRAM-SHA-256 (smtp.client_scram), PLAIN (RFC 4616) or LOGIN; with an access token
+With a password SCRAM (smtp.client_scram), PLAIN (RFC 4616) or LOGIN; with an access token
 of OAuth2 OAUTHBEARER (RFC 7628) or XOAUTH2, its forerunner, which is all that Microsoft offers.
 RFC 4954 for the exchange.
 """
@@ -13,7 +13,7 @@ from typing import Protocol
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client_replies import Secrets
-from pillarbox.smtp.client_scram import Scrambling, ScramExchange
+from pillarbox.smtp.client_scram import DIGESTS, Scrambling, ScramExchange
 
 _MAX_COMMAND_OCTETS = 512
 
@@ -41,8 +41,8 @@ class Token:
 class Login:
     """Who logs in, with a token or else with a password.
 
-    `mechanisms` may be used, the first that is offered; empty means the usual ones. SCRAM-SHA-256
-    needs `scrambling`.
+    `mechanisms` may be used, the first that is offered; empty means the usual ones. SCRAM needs
+    `scrambling`.
     """
 
     username: str
@@ -95,8 +95,8 @@ def choose_login(mechanisms: Sequence[str], login: Login) -> LoginDialogue | Non
     user, secret = login.username.encode(), login.password.encode()
     if login.token is not None:
         return _choose_for_token(chosen, login.username, login.token)
-    if chosen == "SCRAM-SHA-256" and login.scrambling is not None:
-        return ScramExchange(login.username, login.password, login.scrambling)
+    if chosen in DIGESTS and login.scrambling is not None:
+        return ScramExchange(login.username, login.password, login.scrambling, chosen)
     if chosen == "PLAIN":
         return _with_initial_response("PLAIN", b"\0%b\0%b" % (user, secret))
     if chosen == "LOGIN":

@@ -1,4 +1,4 @@
-"""Logging in by SCRAM-SHA-256 (RFC 5802, RFC 7677): the password never leaves, and the server has
+"""Logging in by SCRAM (RFC 5802, RFC 7677): the password never leaves, and the server has
 to prove that it knows it too. The client's part; channels are not bound. Pure.
 
     C: n,,n=user@example.org,r=NONCE
@@ -13,6 +13,9 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 
 from pillarbox.errors import RemoteProtocolError
+
+DIGESTS = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
+"""Of each mechanism."""
 
 MIN_ITERATIONS = 4096
 """RFC 7677 section 4: "the hash iteration-count should be such that ... at least 4096"; less would
@@ -42,7 +45,15 @@ class Scrambling:
 class ScramExchange:
     """One login."""
 
-    def __init__(self, username: str, password: str, scrambling: Scrambling) -> None:
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        scrambling: Scrambling,
+        mechanism: str = "SCRAM-SHA-256",
+    ) -> None:
+        self._mechanism = mechanism.encode()
+        self._digest = DIGESTS[mechanism]
         name = prepared(username).replace("=", "=3D").replace(",", "=2C")
         self._bare = f"n={name},r={scrambling.nonce}".encode()
         self._password = prepared(password).encode()
@@ -53,7 +64,7 @@ class ScramExchange:
     @property
     def command(self) -> bytes:
         """The first message goes as the answer to a challenge only where it is very long."""
-        return b"AUTH SCRAM-SHA-256 %b\r\n" % b64encode(_WITHOUT_BINDING + self._bare)
+        return b"AUTH %b %b\r\n" % (self._mechanism, b64encode(_WITHOUT_BINDING + self._bare))
 
     def answer(self, challenge: bytes) -> bytes:
         """The proof, and then that the server's signature was read."""
@@ -85,9 +96,9 @@ class ScramExchange:
         salted = self._salted(_decoded(parts["salt"]), iterations)
         final = b"c=%b,r=%b" % (b64encode(_WITHOUT_BINDING), parts["nonce"])
         message = b",".join((self._bare, said, final))
-        key = _hmac(salted, b"Client Key")
-        signature = _hmac(hashlib.sha256(key).digest(), message)
-        self._signature = _hmac(_hmac(salted, b"Server Key"), message)
+        key = self._hmac(salted, b"Client Key")
+        signature = self._hmac(hashlib.new(self._digest, key).digest(), message)
+        self._signature = self._hmac(self._hmac(salted, b"Server Key"), message)
         proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
         return final + b",p=" + b64encode(proof)
 
@@ -97,10 +108,15 @@ class ScramExchange:
         kept = self._scrambling.salted
         salted = kept.get((salt, iterations))
         if salted is None:
-            salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
+            salted = hashlib.pbkdf2_hmac(self._digest, self._password, salt, iterations)
             kept.clear()
             kept[salt, iterations] = salted
         return salted
+
+    def _hmac(self, key: bytes, message: bytes) -> bytes:
+        import hmac
+
+        return hmac.digest(key, message, self._digest)
 
     def _check(self, said: bytes) -> None:
         if said.startswith(b"e="):
@@ -130,9 +146,3 @@ def _decoded(text: bytes) -> bytes:
         return b64decode(text, validate=True)
     except ValueError as exc:
         raise RemoteProtocolError("a challenge that is not base64") from exc
-
-
-def _hmac(key: bytes, message: bytes) -> bytes:
-    import hmac
-
-    return hmac.digest(key, message, "sha256")

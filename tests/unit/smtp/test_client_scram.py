@@ -13,8 +13,9 @@ from scramp import ScramMechanism
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.smtp.client_login import Login, choose_login
 from pillarbox.smtp.client_phase import Phase
-from pillarbox.smtp.client_scram import Scrambling, ScramExchange, prepared
+from pillarbox.smtp.client_scram import DIGESTS, Scrambling, ScramExchange, prepared
 
 Cuts = Callable[[bytes], list[list[bytes]]]
 
@@ -117,6 +118,28 @@ def test_the_salted_password_is_kept_for_the_next_login() -> None:
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("mechanism", DIGESTS)
+def test_other_hashes_agree_with_another_implementation(mechanism: str) -> None:
+    """The doctor tries what a server offers; either side believes the other."""
+    made = ScramMechanism(mechanism)
+    stored = made.make_auth_info("pass,=word", iteration_count=4096)
+    server = made.make_server(lambda _: stored)
+    login = Login(
+        "user@corp.com", "pass,=word", mechanisms=(mechanism,), scrambling=Scrambling("n")
+    )
+    exchange = choose_login([mechanism], login)
+    assert exchange is not None
+
+    name, first = exchange.command.split()[1:]
+    server.set_client_first(b64decode(first).decode())
+    proof = b64decode(exchange.answer(b64encode(server.get_server_first().encode())))
+    server.set_client_final(proof.decode())
+    exchange.answer(b64encode(server.get_server_final().encode()))
+
+    exchange.finish()
+    assert name == mechanism.encode()
 
 
 @given(NAMES, NAMES)

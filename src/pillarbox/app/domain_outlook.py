@@ -4,36 +4,25 @@ Asks everything at once; what is wrong is told by publish.domain_records.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pillarbox.errors import DnsFailure
 from pillarbox.net.dmarc import walk
-from pillarbox.net.dns import Record as DnsRecord
+from pillarbox.net.dns import RecordSource, TextSource, or_none
 from pillarbox.net.spf import SpfResult, check_host
 from pillarbox.publish import domain_records as records
 from pillarbox.publish.dmarc import Discovery, is_aligned
 from pillarbox.publish.dns_records import ownership_record
 from pillarbox.publish.domain_records import Judged, Record, State, Texts
 
-T = TypeVar("T")
 
-
-class Resolver(Protocol):
+class Resolver(TextSource, RecordSource, Protocol):
     """What is asked of net.dns.DnsResolver; all of it raises DnsFailure."""
 
     async def addresses(self, name: str) -> list[str]:
         """IPv4 and IPv6 addresses of a host."""
-        ...
-
-    async def txt(self, name: str) -> list[str]:
-        """TXT records."""
-        ...
-
-    async def records(self, name: str, kind: type[DnsRecord]) -> list[DnsRecord]:
-        """The records of a kind."""
         ...
 
 
@@ -135,16 +124,9 @@ async def look(resolver: Resolver, subject: Subject) -> Outlook:
     )
 
 
-async def _answer(question: Awaitable[T]) -> T | None:
-    try:
-        return await question
-    except DnsFailure:
-        return None
-
-
 async def _policies(resolver: Resolver, domain: str) -> tuple[Texts, Discovery | None, Texts]:
     """SPF and DMARC; no discovery where a part of it had no answer."""
-    texts, found = await asyncio.gather(_answer(resolver.txt(domain)), walk(resolver, domain))
+    texts, found = await asyncio.gather(or_none(resolver.txt(domain)), walk(resolver, domain))
     return texts, found.discovery, found.own
 
 
@@ -153,12 +135,12 @@ async def _ownership(resolver: Resolver, subject: Subject) -> list[Judged]:
         return []
     name, text = ownership_record(subject.domain, subject.token)
     record = Record("ownership", name, text, is_needed=not subject.is_proved)
-    texts = await _answer(resolver.txt(name))
+    texts = await or_none(resolver.txt(name))
     return [records.judge_ownership(record, subject.token, texts)]
 
 
 async def _keys(resolver: Resolver, subject: Subject) -> list[tuple[Key, Judged]]:
-    texts = await asyncio.gather(*(_answer(resolver.txt(key.name)) for key in subject.keys))
+    texts = await asyncio.gather(*(or_none(resolver.txt(key.name)) for key in subject.keys))
     return [
         (key, records.judge_dkim(Record("dkim", key.name, key.record), found))
         for key, found in zip(subject.keys, texts, strict=True)
@@ -216,7 +198,7 @@ async def _services(resolver: Resolver, subject: Subject) -> list[Judged]:
     for label, port in subject.services:
         name = f"{label}._tcp.{subject.domain}"
         value = f"0 1 {port} {subject.host_name.lower()}."
-        found = await _answer(resolver.records(name, SRV))
+        found = await or_none(resolver.records(name, SRV))
         values = None if found is None else [one.to_text().lower() for one in found]
         record = Record(label.removeprefix("_"), name, value, is_needed=False, type="SRV")
         judged.append(records.judge_srv(record, values))
@@ -230,7 +212,7 @@ async def _about_incoming(resolver: Resolver, subject: Subject) -> list[Judged]:
     rua = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
     reports = Record("tls-rpt", f"_smtp._tls.{domain}", rua, False)
     of_sts, of_reports = await asyncio.gather(
-        _answer(resolver.txt(sts.name)), _answer(resolver.txt(reports.name))
+        or_none(resolver.txt(sts.name)), or_none(resolver.txt(reports.name))
     )
     return [
         records.judge_mta_sts(sts, of_sts),

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pillarbox.app.key_watch import Texts
 from pillarbox.errors import DirectoryError, DnsFailure, SpoolUnavailable
+from pillarbox.net.dns import TextSource
 from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
 from pillarbox.publish.dns_records import is_proved, ownership_record
@@ -30,9 +30,9 @@ class DomainWatch:
     machine has no DNS server."""
 
     database: Database
-    make_resolver: Callable[[], Texts]
+    make_resolver: Callable[[], TextSource]
     clock: Clock
-    _resolver: Texts | None = None
+    _resolver: TextSource | None = None
     _contested: set[int] = field(default_factory=set)
 
     async def run(self) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pillarbox.errors import DnsFailure, SpoolUnavailable
+from pillarbox.net.dns import TextSource
 from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
 from pillarbox.publish.dns_records import InDns, compare_dkim
@@ -19,23 +19,15 @@ RETIRED_MS = 7 * 86_400_000
 """Mail is delivered, forwarded and looked at again for days after it was signed."""
 
 
-class Texts(Protocol):
-    """What is asked of net.dns.Resolver."""
-
-    async def txt(self, name: str) -> list[str]:
-        """TXT records. Raises DnsFailure."""
-        ...
-
-
 @dataclass(slots=True)
 class KeyWatch:
     """The watch of one process over its database. `make_resolver` raises DnsFailure where the
     machine has no DNS server."""
 
     database: Database
-    make_resolver: Callable[[], Texts]
+    make_resolver: Callable[[], TextSource]
     clock: Clock
-    _resolver: Texts | None = None
+    _resolver: TextSource | None = None
 
     async def run(self) -> None:
         """Look again and again until it is cancelled."""

@@ -17,9 +17,8 @@ from pillarbox.diagnosis.records import report_domains
 from pillarbox.doctor.spf import SpfWalk
 from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import chain_of
-from pillarbox.errors import DnsFailure
 from pillarbox.net.dmarc import walk
-from pillarbox.net.dns import DnsResolver
+from pillarbox.net.dns import DnsResolver, or_none
 from pillarbox.net.fetch import FetchError
 from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
@@ -62,13 +61,6 @@ class DomainRequest:
     server: str = ""
 
 
-async def _or_none(answer: Awaitable[Value]) -> Value | None:
-    try:
-        return await answer
-    except DnsFailure:
-        return None
-
-
 async def _in_time(answer: Awaitable[Value], otherwise: Value) -> Value:
     try:
         async with asyncio.timeout(DOMAIN_SECONDS):
@@ -82,15 +74,15 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
     domain, dns = request.domain, tools.resolver
     async with asyncio.TaskGroup() as group:
         start = group.create_task
-        null_mx = start(_or_none(dns.has_null_mx(domain)))
-        texts = start(_or_none(dns.txt(domain)))
-        addresses = start(_or_none(dns.addresses(domain)))
+        null_mx = start(or_none(dns.has_null_mx(domain)))
+        texts = start(or_none(dns.txt(domain)))
+        addresses = start(or_none(dns.addresses(domain)))
         mx = start(_in_time(_mx(domain, tools), None))
         spf = start(_in_time(SpfWalk(dns, request.address).run(domain), SpfFacts()))
         dkim = start(_in_time(_dkim(request, dns), None))
         dmarc = start(_in_time(_dmarc(domain, dns), (domain, None)))
         sts = start(_in_time(_sts(domain, tools), StsFacts()))
-        reports = start(_or_none(dns.txt(f"_smtp._tls.{domain}")))
+        reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
         address = start(_in_time(_address(request.address, dns), None))
     at, policies = dmarc.result()
     takers = await _reports(at, policies or (), dns)
@@ -119,7 +111,7 @@ def _with(texts: Sequence[str] | None, version: str) -> tuple[str, ...] | None:
 
 
 async def _mx(domain: str, tools: DomainTools) -> tuple[MxFacts, ...] | None:
-    hosts = await _or_none(tools.resolver.mx(domain))
+    hosts = await or_none(tools.resolver.mx(domain))
     if hosts is None:
         return None
     async with asyncio.TaskGroup() as group:
@@ -129,9 +121,9 @@ async def _mx(domain: str, tools: DomainTools) -> tuple[MxFacts, ...] | None:
 
 async def _host(host: str, tools: DomainTools) -> MxFacts:
     dns = tools.resolver
-    addresses = await _or_none(dns.addresses(host))
-    alias = await _or_none(dns.alias(host)) or ""
-    tlsa = await _or_none(dns.tlsa(f"_25._tcp.{host}")) or []
+    addresses = await or_none(dns.addresses(host))
+    alias = await or_none(dns.alias(host)) or ""
+    tlsa = await or_none(dns.tlsa(f"_25._tcp.{host}")) or []
     chain: tuple[bytes, ...] = ()
     if tlsa and addresses:
         place = Place(host, addresses[0], 25, Encryption.STARTTLS)
@@ -152,11 +144,11 @@ async def _dkim(request: DomainRequest, dns: DnsResolver) -> tuple[DkimFacts, ..
 
 async def _selector(name: str, domain: str, dns: DnsResolver) -> DkimFacts | None:
     at = f"{name}._domainkey.{domain}"
-    texts = await _or_none(dns.txt(at))
+    texts = await or_none(dns.txt(at))
     if texts is None:
         return None
     keys = tuple(text for text in texts if is_dkim(text))
-    alias = "" if keys else await _or_none(dns.alias(at)) or ""
+    alias = "" if keys else await or_none(dns.alias(at)) or ""
     return DkimFacts(name, keys, alias)
 
 
@@ -185,14 +177,14 @@ async def _reports(at: str, policies: Sequence[str], dns: DnsResolver) -> dict[s
         for other in report_domains(policy):
             if other == at or other.endswith(f".{at}") or at.endswith(f".{other}"):
                 continue
-            texts = await _or_none(dns.txt(f"{at}._report._dmarc.{other}"))
+            texts = await or_none(dns.txt(f"{at}._report._dmarc.{other}"))
             if texts is not None:
                 found[other] = any(map(is_dmarc, texts))
     return found
 
 
 async def _sts(domain: str, tools: DomainTools) -> StsFacts:
-    records = _with(await _or_none(tools.resolver.txt(f"_mta-sts.{domain}")), "v=STSv1")
+    records = _with(await or_none(tools.resolver.txt(f"_mta-sts.{domain}")), "v=STSv1")
     if not records:
         return StsFacts(records)
     try:
@@ -204,8 +196,8 @@ async def _sts(domain: str, tools: DomainTools) -> StsFacts:
 async def _address(address: str, dns: DnsResolver) -> AddressFacts | None:
     if not address:
         return None
-    names = await _or_none(dns.pointers(address))
+    names = await or_none(dns.pointers(address))
     back: dict[str, tuple[str, ...]] = {}
     for name in (names or [])[:3]:
-        back[name] = tuple(await _or_none(dns.addresses(name)) or ())
+        back[name] = tuple(await or_none(dns.addresses(name)) or ())
     return AddressFacts(address, None if names is None else tuple(names), back)

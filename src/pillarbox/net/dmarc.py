@@ -3,18 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from pillarbox.errors import DnsFailure
+from pillarbox.net.dns import TextSource, or_none
 from pillarbox.publish.dmarc import Discovery, discover, names_of_walk, read_dmarc
-
-
-class Texts(Protocol):
-    """What is asked of net.dns.DnsResolver."""
-
-    async def txt(self, name: str) -> list[str]:
-        """TXT records. Raises DnsFailure."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +31,8 @@ class DmarcWalk:
         return discover(self.domain, records)
 
 
-async def walk(resolver: Texts, domain: str) -> DmarcWalk:
+async def walk(resolver: TextSource, domain: str) -> DmarcWalk:
     """Ask for all of them at once."""
     names = names_of_walk(domain)
-    found = await asyncio.gather(*(_texts(resolver, name) for name in names))
+    found = await asyncio.gather(*(or_none(resolver.txt(f"_dmarc.{name}")) for name in names))
     return DmarcWalk(domain, dict(zip(names, found, strict=True)))
-
-
-async def _texts(resolver: Texts, name: str) -> list[str] | None:
-    try:
-        return await resolver.txt(f"_dmarc.{name}")
-    except DnsFailure:
-        return None

@@ -6,7 +6,7 @@ resolver on this machine alone: anybody on the way to another one could say so.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Generic, Protocol, Self, TypeVar
@@ -46,6 +46,7 @@ LONGEST_KEPT_SECONDS = 86_400.0
 KEPT_ANSWERS = 20_000
 """Each takes 2 to 3 KiB; a domain that mail goes to has four."""
 
+Value = TypeVar("Value")
 Record = TypeVar("Record", bound=dns.rdata.Rdata)
 Record_co = TypeVar("Record_co", bound=dns.rdata.Rdata, covariant=True)
 
@@ -62,7 +63,24 @@ class Answer(Generic[Record_co]):
     is_secure: bool
 
 
-class Resolver(Protocol):
+class TextSource(Protocol):
+    """Whoever knows TXT records."""
+
+    async def txt(self, name: str) -> list[str]:
+        """TXT records, the strings of each put together; octets beyond ASCII become "?". Raises
+        DnsFailure."""
+        ...
+
+
+class RecordSource(Protocol):
+    """Whoever knows records of all kinds."""
+
+    async def records(self, name: str, kind: type[Record]) -> list[Record]:
+        """The records of a kind. Raises DnsFailure."""
+        ...
+
+
+class Resolver(TextSource, Protocol):
     """Whoever answers questions to the DNS. All methods raise DnsFailure."""
 
     async def addresses(self, name: str) -> list[str]:
@@ -73,9 +91,6 @@ class Resolver(Protocol):
 
     async def mx(self, name: str) -> list[str]:
         """MX hosts, best first (RFC 5321 section 5.1)."""
-
-    async def txt(self, name: str) -> list[str]:
-        """TXT records, the strings of each put together; octets beyond ASCII become "?"."""
 
     async def alias(self, name: str) -> str:
         """Where a CNAME record leads; "" where there is none."""
@@ -133,7 +148,7 @@ class DnsResolver:
         return [host for _, host in found if host != "."]
 
     async def txt(self, name: str) -> list[str]:
-        """As Resolver.txt."""
+        """As TextSource.txt."""
         return [
             b"".join(record.strings).decode("ascii", "replace").replace("\ufffd", "?")
             for record in await self.records(name, TXT)
@@ -199,6 +214,14 @@ class _Cache(dns.resolver.LRUCache):
             return
         value.expiration = min(value.expiration, time.time() + LONGEST_KEPT_SECONDS)
         super().put(key, value)
+
+
+async def or_none(answer: Awaitable[Value]) -> Value | None:
+    """An answer of the DNS, None where there was none."""
+    try:
+        return await answer
+    except DnsFailure:
+        return None
 
 
 def _is_here(server: object) -> bool:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any
 
 import spf
 from dns.rdtypes.ANY.MX import MX
@@ -20,7 +20,7 @@ from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
 from pillarbox.errors import DnsFailure
-from pillarbox.net.dns import Record
+from pillarbox.net.dns import Record, RecordSource
 
 PATIENCE_SECONDS = 20
 """RFC 7208 4.6.4: "Such a limit SHOULD allow at least 20 seconds"."""
@@ -46,16 +46,8 @@ class SpfVerdict:
     cause: str = ""
 
 
-class Records(Protocol):
-    """What is asked of net.dns.DnsResolver."""
-
-    async def records(self, name: str, kind: type[Record]) -> list[Record]:
-        """The records of a kind. Raises DnsFailure."""
-        ...
-
-
 async def check_host(
-    resolver: Records, address: str, sender: str, *, helo: str = "localhost"
+    resolver: RecordSource, address: str, sender: str, *, helo: str = "localhost"
 ) -> SpfVerdict:
     """The verdict on mail from `sender` (its domain, or an address) that comes from this address
     and greets with `helo`."""

@@ -34,6 +34,7 @@ tls_privatekey = {folder}/key.pem
 auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
 acl_smtp_rcpt = rcpt
 host_lookup =
+smtp_accept_max = 0
 rfc1413_hosts =
 queue_only
 begin acl

@@ -21,8 +21,14 @@ SECONDS = 60.0
 PASSWORD_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 TOKEN_MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 
-_NO_HEALING = "\n[limits]\nwrong_port_wait_seconds = 0\n"
-"""Else the service would serve the second client that begins with TLS on the STARTTLS port."""
+_LIMITS = """
+[limits]
+wrong_port_wait_seconds = 0
+login_failures_per_address = 1000
+login_failures_per_account = 1000
+"""
+"""Else the service would serve the second client that begins with TLS on the STARTTLS port, and
+make this address wait after some wrong logins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def pillarbox_server(
     folder: Path, issuer: TokenIssuer, postfix: PostfixNextHop
 ) -> Iterator[Server]:
     """A service that hands on to a Postfix; logins by password, SCRAM and tokens."""
-    service = Pillarbox(folder, _NO_HEALING, first_lines="scram_sha_256 = true\n")
+    service = Pillarbox(folder, _LIMITS, first_lines="scram_sha_256 = true\n")
     ca, subject = ("--ca-file", str(issuer.ca_file)), ("--oauth-subject", SUBJECT)
     service.admin("issuer", "set", issuer.url, "--audience", AUDIENCE, *ca)
     service.admin("credential", "add", service.username, "--label", "token", *subject)

@@ -212,18 +212,21 @@ async def test_an_unknown_authority_is_told(
     assert raised.value.code == "certificate-not-trusted"
 
 
-@pytest.mark.parametrize(("name", "scheme"), DOORS)
-async def test_a_wrong_password_is_told(
-    servers: dict[str, Server], face: Face, name: str, scheme: str
+@pytest.mark.parametrize(
+    ("name", "scheme", "mechanism"), [case for case in BY_DOOR if case[2] in OFFERED[case[0]]]
+)
+async def test_a_wrong_secret_is_told(
+    servers: dict[str, Server], face: Face, name: str, scheme: str, mechanism: str
 ) -> None:
     """The server's words are in the error."""
     server = servers[name]
-    auth = server.auth("LOGIN", "wrong one")
+    auth = server.auth(mechanism, "wrong-one")
 
     with pytest.raises(LoginError) as raised:
         await _send(face, server, (scheme, _port(server, scheme)), auth)
 
-    assert raised.value.code == "login-refused"
+    is_token = mechanism in TOKEN_MECHANISMS
+    assert raised.value.code == ("token-refused" if is_token else "login-refused")
     assert raised.value.reply is not None
     assert raised.value.reply.code == 535
 

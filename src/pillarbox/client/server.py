@@ -24,17 +24,20 @@ class Server:
 
 def is_address(text: str) -> bool:
     """Whether it names a mailbox, whose server is to be found."""
-    return "@" in text and "://" not in text
+    return "@" in text and ":" not in text
 
 
 def read_server(text: str) -> Server:
     """Read smtp://, submission:// (STARTTLS, port 587), smtps://, submissions:// (TLS, port 465),
     or HOST:PORT; on port 465 smtp:// means TLS. Raises ArgumentError."""
     check_text("the server", text)
+    fix = "write smtp://host:587 or smtps://host; the login goes into auth="
+    if "@" in text:
+        # It is not repeated: a password may stand in it.
+        raise ArgumentError("the server is named together with a login", fix=fix)
     try:
         target = read_target(text)
     except AddressError as exc:
-        fix = "write smtp://host:587 or smtps://host; the login goes into auth="
         raise ArgumentError(str(exc), fix=fix) from exc
     encryption = target.encryption or Encryption.STARTTLS
     return Server(target.host, target.port or SUBMISSION_PORT, encryption is Encryption.TLS)

@@ -1,6 +1,7 @@
 """client: a program's own mail, sent over real sockets and real TLS, blocking and not."""
 
 import asyncio
+import traceback
 
 import pytest
 from tests.support.sending import Certified, Face, letter
@@ -269,3 +270,21 @@ def test_what_names_no_server_is_refused(face: Face, address: str) -> None:
     """Before anything is connected to."""
     with pytest.raises(ArgumentError):
         face._connect(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "smtp://app:Pw-of-the-test_7@mx.test:587",
+        "smtps://app%40t1.test:Pw-of-the-test_7@mx.test",
+        "app:Pw-of-the-test_7@mx.test:587",
+        "app@t1.test:Pw-of-the-test_7@mx.test",
+    ],
+)
+def test_a_password_beside_the_server_is_not_repeated(face: Face, address: str) -> None:
+    """Errors end in logs; what to write instead is said."""
+    with pytest.raises(ArgumentError) as raised:
+        face._connect(address)
+
+    assert "Pw-of-the-test_7" not in "".join(traceback.format_exception(raised.value))
+    assert "auth=" in raised.value.fix

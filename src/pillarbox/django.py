@@ -46,6 +46,10 @@ class Way(NamedTuple):
     timeout: float = 60.0
     profile: str = ""
 
+    def __repr__(self) -> str:
+        """Without the password: reports of errors have the values of all variables in them."""
+        return f"Way({self.profile or self.server!r}, username={self.username!r})"
+
     def connect(self) -> "Client":
         """A client. Raises ClientError, ConfigError."""
         if self.profile:

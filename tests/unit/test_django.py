@@ -186,3 +186,12 @@ def test_options_of_a_mailer_stand_alone(smtp_server: SmtpServer) -> None:
         EmailBackend(alias="reports")
     with pytest.raises(ImproperlyConfigured, match="exclude each other"):
         EmailBackend(alias="reports", host="x", use_tls=True, use_ssl=True)
+
+
+def test_the_way_does_not_show_its_password() -> None:
+    """Reports of errors have the values of all variables in them."""
+    backend = EmailBackend(
+        server="submission://mx.test", username="app", password="Pw-of-the-test_7"
+    )
+
+    assert "Pw-of-the-test_7" not in repr(backend._way)

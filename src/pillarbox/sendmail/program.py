@@ -25,7 +25,7 @@ from pillarbox.sendmail.letter import (
     recipients_of,
 )
 from pillarbox.sendmail.options import Options, UsageError, read_options
-from pillarbox.sendmail.spool import GIVE_UP_SECONDS, Mail, Spool, SpoolError, new_id
+from pillarbox.sendmail.spool import GIVE_UP_SECONDS, DamagedError, Mail, Spool, SpoolError, new_id
 
 if TYPE_CHECKING:
     from pillarbox.sendmail.deliver import Courier, Verdict
@@ -226,7 +226,7 @@ def _flush(options: Options, profile: Profile) -> int:
     with spool.sending() as is_ours:
         if not is_ours:
             return _say(codes.OK, "another process sends the spool just now")
-        numbers = [mail.id for mail in spool.waiting()]
+        numbers = spool.numbers()
         if options.only:
             if options.only not in numbers and not spool.bring_back(options.only):
                 raise Refusal(codes.NO_USER, f"there is no message {options.only} in the spool")
@@ -243,12 +243,17 @@ def _send_all(spool: Spool, numbers: list[str], profile: Profile) -> int:
     worst = codes.OK
     try:
         for number in numbers:
-            mail = spool.read(number)
-            if mail is None:
-                continue
-            if mail.profile not in couriers:
-                couriers[mail.profile] = Courier(load_profile(mail.profile, file=profile.file))
-            code = _send_again(spool, mail, couriers[mail.profile])
+            try:
+                mail = spool.read(number)
+                if mail is None:
+                    continue
+                if mail.profile not in couriers:
+                    couriers[mail.profile] = Courier(load_profile(mail.profile, file=profile.file))
+            except (ConfigError, DamagedError) as error:
+                # The others can go.
+                code = _say(codes.CONFIG, f"{number}: {error}")
+            else:
+                code = _send_again(spool, mail, couriers[mail.profile])
             worst = code if worst in (codes.OK, codes.TRY_LATER) and code else worst
     finally:
         for courier in couriers.values():

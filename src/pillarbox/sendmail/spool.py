@@ -9,7 +9,6 @@ Each file is written beside, synced, renamed, and the folder is synced. Lines of
 and a value.
 """
 
-import errno
 import fcntl
 import os
 import stat
@@ -28,6 +27,10 @@ _ORPHAN_SECONDS = 24 * 3600.0
 
 class SpoolError(Exception):
     """The spool can not be used."""
+
+
+class DamagedError(SpoolError):
+    """An envelope can not be read."""
 
 
 class Mail(NamedTuple):
@@ -95,6 +98,11 @@ class Spool:
     def waiting(self) -> list[Mail]:
         """What waits, the oldest first."""
         return self._list("")
+
+    def numbers(self) -> list[str]:
+        """The ids of what waits, the oldest first, also of what can not be read."""
+        names = sorted(os.listdir(self.folder))
+        return [name.removesuffix(".mail") for name in names if name.endswith(".mail")]
 
     def failed(self) -> list[Mail]:
         """What was refused for good."""
@@ -230,17 +238,18 @@ def _decode(number: str, path: str) -> Mail:
         for line in file:
             word, _, value = line.removesuffix("\n").partition(" ")
             found.setdefault(word, []).append(value)
-    if not {"profile", "sender", "created", "attempts", "last"} <= found.keys():
-        raise OSError(errno.EINVAL, "is no envelope of this spool", path)
-    return Mail(
-        number,
-        found["profile"][0],
-        found["sender"][0],
-        tuple(found.get("recipient", ())),
-        float(found["created"][0]),
-        notify=found.get("notify", [""])[0],
-        ret=found.get("ret", [""])[0],
-        envelope_id=found.get("envelope_id", [""])[0],
-        attempts=int(found["attempts"][0]),
-        last=found["last"][0],
-    )
+    try:
+        return Mail(
+            number,
+            found["profile"][0],
+            found["sender"][0],
+            tuple(found.get("recipient", ())),
+            float(found["created"][0]),
+            notify=found.get("notify", [""])[0],
+            ret=found.get("ret", [""])[0],
+            envelope_id=found.get("envelope_id", [""])[0],
+            attempts=int(found["attempts"][0]),
+            last=found["last"][0],
+        )
+    except (KeyError, ValueError) as exc:
+        raise DamagedError(f"{path} is no envelope of this spool") from exc

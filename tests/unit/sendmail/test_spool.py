@@ -241,6 +241,36 @@ def test_content_without_an_envelope_does_not_count(
     assert names == ["failed", "lock", "writing.content"]
 
 
+@pytest.mark.parametrize(
+    ("begin", "instead", "told"),
+    [
+        ("profile main\n", "profile gone\n", "there is no profile 'gone'"),
+        ("created ", "x ", "is no envelope of this spool"),
+        ("created ", "created x", "is no envelope of this spool"),
+    ],
+)
+def test_one_that_can_not_be_sent_does_not_stop_the_others(
+    spooling: Profiles,
+    sendmail: Sendmail,
+    smtp_server: SmtpServer,
+    capsys: pytest.CaptureFixture[str],
+    begin: str,
+    instead: str,
+    told: str,
+) -> None:
+    """Its profile has another name by now, or somebody has written into its envelope."""
+    for address in ("first@example.org", "second@example.org"):
+        assert sendmail("-odq", address, stdin=LETTER) == EX_OK
+    damaged = min(spooling.spool.glob("*.mail"))
+    damaged.write_text(damaged.read_text().replace(begin, instead))
+
+    assert sendmail("-q") == EX_CONFIG
+
+    assert [one.recipients for one in smtp_server.messages] == [("second@example.org",)]
+    assert told in capsys.readouterr().err
+    assert list(spooling.spool.glob("*.mail")) == [damaged]
+
+
 def test_spool_is_for_its_user_alone(
     spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,9 +107,15 @@ def suppress_bounced(
     connection: Connection, bounced: Sequence[Bounced], *, now: Timestamp
 ) -> list[Bounced]:
     """Suppress what came back: for a day at the first time, for twice as long each further time.
-    One that is suppressed already stays as it is; the others are returned."""
+    One that is suppressed already stays as it is; the others are returned. Tenants may be gone."""
     new = []
+    wanted = {one.tenant_id for one in bounced}
+    # Nobody removes one of them before this is done (SQLite writes one change at a time anyway).
+    query = select(tenant.c.id).where(tenant.c.id.in_(wanted)).with_for_update(read=True)
+    there = set(connection.scalars(query))
     for one in bounced:
+        if one.tenant_id not in there:
+            continue
         is_it = (
             suppression.c.tenant_id == one.tenant_id,
             suppression.c.address_key == one.address_key,

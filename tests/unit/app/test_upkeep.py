@@ -106,6 +106,18 @@ async def test_what_came_back_is_suppressed(kept: Kept, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("recipient.suppressed") == 1
 
 
+async def test_what_came_back_to_a_tenant_that_is_gone_stops_nothing(kept: Kept) -> None:
+    """He was removed between his last mail and the look; what came back to others counts."""
+    tenant_id = kept.database.write_now(lambda c: add_tenant(c, "one", now=now_ms()))
+    bob = parse_mailbox("bob@far.example")
+    bounced = [Bounced(one, bob.key, "550 5.1.1 No", 30) for one in (tenant_id + 1, tenant_id)]
+    kept.upkeep.watches.bounces._bounced += bounced
+
+    await kept.upkeep.look(None)
+
+    assert kept.upkeep.suppressions.holds(tenant_id, bob, now_ms())
+
+
 async def test_a_change_of_the_directory_is_followed(kept: Kept) -> None:
     """What another process changed is seen at the next look."""
     before = kept.upkeep.directory.generation

@@ -78,6 +78,14 @@ def test_no_bcc_is_left_in_the_header(before: bytes, body: bytes) -> None:
     assert b"e@x.test" not in found.header
 
 
+@pytest.mark.parametrize("field", [b"Bcc : eve@x.test", b"Resent-Bcc\t: eve@x.test"])
+def test_a_bcc_with_a_blank_before_its_colon_is_left_out(field: bytes) -> None:
+    """RFC 5322 section 4.5.8: the old form has blanks there, and whoever gets it reads it."""
+    content = of_octets(b"To: bob@x.test\r\n" + field + b"\r\n\r\nHi\r\n")
+
+    assert whole(content) == b"To: bob@x.test\r\n\r\nHi\r\n"
+
+
 def test_a_file_is_sent_from_where_it_stands(tmp_path: Path) -> None:
     """What a program has read of it already is not part of the message."""
     path = tmp_path / "message.eml"

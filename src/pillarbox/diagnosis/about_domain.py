@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pillarbox.diagnosis.about_policies import about_dkim, about_dmarc, forecast
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
-from pillarbox.diagnosis.domain_facts import DomainFacts, MxFacts
+from pillarbox.diagnosis.domain_facts import MAX_LOOKUPS, MAX_VOIDS, DomainFacts, MxFacts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.discovery.dane import USAGE_CERTIFICATE, own_record, usable
 from pillarbox.discovery.provider_rows import PROVIDERS
@@ -15,7 +15,6 @@ from pillarbox.discovery.providers import Provider, by_host
 from pillarbox.mta_sts import StsMode, parse_policy, policy_id
 from pillarbox.publish.dns_records import tags, txt_record
 
-_MAX_LOOKUPS, _MAX_VOIDS = 10, 2
 _MIN_AGE_SECONDS = 86_400
 _DYNAMIC = re.compile(
     r"dyn(?:amic)?[.-]|dial-?up|dsl[.-]|\bppp|dhcp|pool[.-]|cable[.-]|\bclient[.-]"
@@ -53,10 +52,10 @@ def _about_spf(facts: DomainFacts) -> Iterable[Finding]:
     text = spf.records[0]
     if spf.problem_id:
         yield found(spf.problem_id, domain, text, what=spf.problem)
-    if spf.lookups > _MAX_LOOKUPS:
+    if spf.lookups > MAX_LOOKUPS:
         yield found("SPF-LOOKUPS", domain, text, count=spf.lookups)
     if spf.voids:
-        severity = Severity.FAIL if spf.voids > _MAX_VOIDS else Severity.WARN
+        severity = Severity.FAIL if spf.voids > MAX_VOIDS else Severity.WARN
         yield found("SPF-VOIDS", domain, text, severity=severity, count=spf.voids)
     if spf.last == "+":
         record = _spf_record(facts, [t for t in text.split()[1:] if not t.endswith("all")])

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from pillarbox.discovery.dane import TlsaRecord
 
+MAX_LOOKUPS, MAX_VOIDS = 10, 2
+"""RFC 7208 section 4.6.4: more of them are an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpfFacts:
     """SPF (RFC 7208). `records` are those that begin with v=spf1; `lookups` and `voids` what it
     takes to evaluate them; `problem` and `problem_id` what is wrong in them; `last` is what
     holds for all others ("-", "~", "?", "+", "" for nothing); `result` is that for the address
-    of the sender, "" where none was given, "unknown" where macros decide."""
+    of the sender, "" where none was given, "unknown" where that can not be told from here."""
 
     records: tuple[str, ...] | None = None
     lookups: int = 0
@@ -25,6 +28,12 @@ class SpfFacts:
     last: str = ""
     result: str = ""
     includes: tuple[str, ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        """Whether receivers take the record for an error, by what the walk found."""
+        is_costly = self.lookups > MAX_LOOKUPS or self.voids > MAX_VOIDS
+        return is_costly or bool(self.problem_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pillarbox.diagnosis.domain_facts import (
@@ -28,6 +28,8 @@ from pillarbox.publish.dns_records import is_dkim
 
 DOMAIN_SECONDS = 8.0
 """For each part, all parts at once."""
+EVALUATION_SECONDS = 5.0
+"""Most of what it asks the walk has asked before, and is kept."""
 MAX_MX = 5
 
 SELECTORS = (
@@ -85,14 +87,16 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
         reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
         address = start(_in_time(_address(request.address, dns), None))
     at, policies = dmarc.result()
-    takers = await _reports(at, policies or (), dns)
+    takers, evaluated = await asyncio.gather(
+        _reports(at, policies or (), dns), _evaluated(spf.result(), request, dns)
+    )
     return DomainFacts(
         domain=domain,
         server=request.server,
         is_empty=mx.result() == () and texts.result() == [] and addresses.result() == [],
         null_mx=bool(null_mx.result()),
         mx=mx.result(),
-        spf=spf.result(),
+        spf=evaluated,
         dkim=dkim.result(),
         asked_selector=request.selector,
         dmarc=policies,
@@ -108,6 +112,28 @@ def _with(texts: Sequence[str] | None, version: str) -> tuple[str, ...] | None:
     if texts is None:
         return None
     return tuple(t for t in texts if t.replace(" ", "").lower().startswith(version.lower()))
+
+
+async def _evaluated(walked: SpfFacts, request: DomainRequest, dns: DnsResolver) -> SpfFacts:
+    """What receivers say of the address, by the library of the server where it is installed; else
+    what the walk says, which knows less. A library finds more errors than the walk, too."""
+    if not request.address or walked.records is None or len(walked.records) != 1:
+        return walked
+    try:
+        from pillarbox.net.spf import SpfResult, check_host
+    except ImportError:
+        return walked
+    try:
+        async with asyncio.timeout(EVALUATION_SECONDS):
+            verdict = await check_host(dns, request.address, request.domain)
+    except TimeoutError:
+        return walked
+    if verdict.result is SpfResult.TEMPERROR:
+        return replace(walked, result="unknown")
+    facts = replace(walked, result=verdict.result.value)
+    if verdict.result is SpfResult.PERMERROR and not walked.is_error:
+        return replace(facts, problem_id="SPF-SYNTAX", problem=verdict.cause)
+    return facts
 
 
 async def _mx(domain: str, tools: DomainTools) -> tuple[MxFacts, ...] | None:

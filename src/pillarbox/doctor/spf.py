@@ -10,7 +10,6 @@ from pillarbox.errors import DnsFailure
 from pillarbox.net.dns import DnsResolver
 from pillarbox.publish.domain_records import is_spf
 
-MAX_LOOKUPS = 10
 _MAX_WALKED = 40
 """Where a record costs far too much it is not followed to its end."""
 
@@ -53,8 +52,11 @@ class SpfWalk:
             result = await self._evaluate(domain, records[0])
         except DnsFailure:
             result = "unknown"
+        if self.facts.is_error and result != "pass":
+            # What passes may have done so before the error, where receivers stop.
+            result = "permerror"
         if self._address is not None:
-            is_open = self._is_unknown and result != "pass"
+            is_open = self._is_unknown and result not in ("pass", "permerror")
             self.facts = replace(self.facts, result="unknown" if is_open else result)
         return self.facts
 

@@ -1,4 +1,4 @@
-"""Which DMARC record the doctor takes for a domain (pillarbox.doctor.domain)."""
+"""What the doctor makes of SPF and DMARC records of a domain (pillarbox.doctor.domain)."""
 
 import pytest
 from tests.gallery.exhibits import Domain, Exhibit
@@ -32,3 +32,27 @@ async def test_record_that_receivers_take_is_looked_at(
 
     assert found is not None
     assert (found.dmarc_at, found.dmarc) == (at, (records[at],) if texts is None else texts)
+
+
+@pytest.mark.parametrize(
+    ("record", "result", "problem"),
+    [
+        ("v=spf1 exists:%{i}.ok.corp.com -all", "pass", ""),
+        ("v=spf1 exists:%{i}.no.corp.com -all", "fail", ""),
+        ("v=spf1 a:corp -all", "permerror", "SPF-SYNTAX"),
+        (f"v=spf1 {'a:mx.corp.com ' * 11}-all", "permerror", ""),
+    ],
+)
+async def test_address_is_judged_as_receivers_do(record: str, result: str, problem: str) -> None:
+    """Macros, errors and limits are those of the RFC, not of the doctor's own walk."""
+    zone = {
+        "corp.com TXT": f'"{record}"',
+        "11.9.9.9.ok.corp.com A": "127.0.0.2",
+        "mx.corp.com A": "11.1.1.1",
+    }
+    domain = Domain("corp.com", zone, address="11.9.9.9")
+
+    found = (await visit(Exhibit("an address", "", domain=domain))).domain
+
+    assert found is not None
+    assert (found.spf.result, found.spf.problem_id) == (result, problem)

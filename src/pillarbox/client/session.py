@@ -231,9 +231,17 @@ class Session:
                 why = "it took too long" if is_late else "the connection was cut"
                 return Failure(FailureKind.HANDSHAKE_FAILED, why)
             if is_first and not begins_tls(progress.came):
-                return Failure(in_the_clear)
+                return self._refusal(progress) or Failure(in_the_clear)
             is_first = False
             layer.feed(progress.came)
+
+    def _refusal(self, progress: Progress) -> Failure | None:
+        """A server that is too busy for TLS may say 421 in the clear: RFC 5321 section 3.8 lets it
+        do so at any time, and on this port nothing is wrong."""
+        if self.core.phase is not Phase.GREETING or not progress.came.startswith(b"421"):
+            return None
+        self._take(progress)
+        return self.core.failure
 
     # -- content ------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from pillarbox.client import (
     MessageRefused,
     ProtocolError,
     ReplyTimeout,
+    SessionRefused,
     TlsError,
     TlsMissing,
     WrongTlsMode,
@@ -112,6 +113,21 @@ async def test_tls_on_a_port_that_begins_in_the_clear_names_the_fix(
 
     assert f"submission://127.0.0.1:{server.port}" in raised.value.fix
     assert raised.value.code == "not-tls"
+
+
+async def test_a_busy_server_that_says_so_instead_of_tls_is_no_wrong_port(face: Face) -> None:
+    """As Exim does above its limit of connections: the same may work later."""
+
+    async def script(peer: Peer) -> None:
+        await say_and_wait(peer, b"421 Too many connections; try again in 20 seconds\r\n")
+
+    async with serve(script) as server:
+        with pytest.raises(SessionRefused) as raised:
+            await face.send_one(server.port, letter(), scheme="smtps")
+
+    assert raised.value.code == "greeting-refused"
+    assert raised.value.is_transient
+    assert raised.value.retry_after == 20
 
 
 async def test_the_clear_on_a_port_that_begins_with_tls_names_the_fix(

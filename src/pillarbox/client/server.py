@@ -9,6 +9,8 @@ from pillarbox.publish.client_settings import Encryption
 
 SUBMISSION_PORT = 587
 
+_CONTROLS = "\x7f\x85\u2028\u2029"
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -45,6 +47,7 @@ def read_server(text: str) -> Server:
 
 def check_text(what: str, text: str) -> None:
     """Raises ArgumentError for CR, LF, NUL and other characters that control something: they could
-    end a command or a header field and begin another."""
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+    end a command or a header field and begin another. Unicode's ends of lines count as such, too
+    (so they do for the email package)."""
+    if any(character < " " or character in _CONTROLS for character in text):
         raise ArgumentError(f"{what} has a control character", fix="leave out CR, LF and NUL")

@@ -185,12 +185,16 @@ def test_no_part_brings_a_field(evil: str) -> None:
         {"headers": {"Bcc": "e@x.test"}},
         {"headers": {"Content-Type": "text/html"}},
         {"headers": {"A:B": "x"}},
+        {"headers": {"A": "one\x85two"}},
+        {"subject": "one\u2028two"},
+        {"sender": ("one\u2029two", "a@x.test")},
         {"text": "x\0y"},
         {"html": "x\0y"},
     ],
 )
 def test_what_can_not_be_meant_is_refused(arguments: dict[str, object]) -> None:
-    """Two addresses in one text, no address, a field that has an argument of its own."""
+    """Two addresses in one text, no address, a field that has an argument of its own, and what ends
+    a line somewhere."""
     with pytest.raises(ArgumentError):
         Message(**{"sender": "a@x.test", "to": "b@y.test", **arguments})  # type: ignore[arg-type]
 

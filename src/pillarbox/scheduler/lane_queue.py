@@ -182,10 +182,11 @@ class LaneQueue:
         self.lane.set_caps(way.caps)
         held = tools.memory.hold(message)
         version = tools.tenants.version
-        for start in range(0, len(recipients), MAX_RECIPIENTS):
-            some = recipients if start == 0 else recipients[start:]
-            if len(some) > MAX_RECIPIENTS:
-                some = some[:MAX_RECIPIENTS]
+        # Where the header is what counts, nothing is taken apart, as in _split.
+        whole = mails_by_header(way.next_hop)
+        most = max(len(recipients), MAX_RECIPIENTS) if whole else MAX_RECIPIENTS
+        for start in range(0, len(recipients), most):
+            some = recipients if len(recipients) <= most else recipients[start : start + most]
             attempt = Attempt(message, some, tenant, way.next_hop, version, held, is_loaded)
             held = 0
             self._put(attempt)

@@ -33,9 +33,15 @@ def hop() -> NextHop:
 
 
 @pytest.fixture
-def directory(hop: NextHop) -> SimulatedDirectory:
-    """A tenant whose next hop takes five recipients a minute."""
-    return SimulatedDirectory(make_tenant(Route(1, "", "", hop, CAPS)))
+def caps() -> HopCaps:
+    """Five recipients a minute."""
+    return CAPS
+
+
+@pytest.fixture
+def directory(hop: NextHop, caps: HopCaps) -> SimulatedDirectory:
+    """A tenant with one next hop."""
+    return SimulatedDirectory(make_tenant(Route(1, "", "", hop, caps)))
 
 
 @pytest.mark.parametrize(("hop", "attempts"), [(GRAPH, 2), (HOP, 3)], ids=["graph", "smtp"])
@@ -58,3 +64,24 @@ def test_a_window_does_not_take_a_message_apart(
 
     assert len(far.attempts) == attempts
     assert len(far.delivered()) == 6
+
+
+@pytest.mark.parametrize("caps", [HopCaps(connections=2)], ids=["no windows"])
+@pytest.mark.parametrize(("hop", "attempts"), [(GRAPH, 1), (HOP, 3)], ids=["graph", "smtp"])
+def test_many_recipients_do_not_take_a_message_apart(
+    start_worker: StartWorker, store: SimulatedStore, far: FarSide, hop: NextHop, attempts: int
+) -> None:
+    """250 recipients that stand in the header: SMTP gets them a hundred at a time."""
+    lane = store.lane(hop_key(hop))
+
+    async def run() -> None:
+        async with start_worker() as scheduler:
+            recipients = [f"r{number}@far.example" for number in range(250)]
+            made = make_message(*recipients, received_at=wall(), lane=lane)
+            scheduler.offer(store.keep(made))
+            await asyncio.sleep(60)
+
+    simulate(run())
+
+    assert len(far.attempts) == attempts
+    assert len(far.delivered()) == 250

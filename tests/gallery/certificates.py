@@ -193,7 +193,11 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 
 @cache
 def context(made: Made) -> ssl.SSLContext:
-    """A server's context."""
+    """A server's context, shared by all that show the same."""
+    return _new_context(made)
+
+
+def _new_context(made: Made) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     chain, key = issued(made.cert)
     secret = key.private_bytes(
@@ -218,11 +222,12 @@ def context(made: Made) -> ssl.SSLContext:
     return context
 
 
-def context_by_name(named: ssl.SSLContext, unnamed: ssl.SSLContext) -> ssl.SSLContext:
+def context_by_name(named: Made, unnamed: Made) -> ssl.SSLContext:
     """`unnamed` for clients that do not say a name, `named` for all others."""
+    mine, other = _new_context(named), context(unnamed)
 
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        connection.context = unnamed if name is None else named
+        connection.context = other if name is None else mine
 
-    named.sni_callback = choose
-    return named
+    mine.sni_callback = choose
+    return mine

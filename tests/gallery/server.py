@@ -65,7 +65,7 @@ class Server:
         made = Made(self.cert, self.versions, self.ciphers, self.weak_group)
         if self.unnamed is None:
             return context(made)
-        return context_by_name(context(made), context(replace(made, cert=self.unnamed)))
+        return context_by_name(made, replace(made, cert=self.unnamed))
 
 
 class _Session:

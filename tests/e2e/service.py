@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pysqlite3 import dbapi2 as sqlite
 from tests.e2e.letters import SENDER, Upstream
 from tests.e2e.programs import end_group, free_port, kill_group, run
 from tests.e2e.waiting import wait_until
@@ -169,16 +170,25 @@ class Pillarbox:
     def admin(self, *words: str, stdin: str = "") -> str:
         """Run `pillarbox WORDS`, which must succeed; what it prints.
 
-        A running service looks for changes of the directory each second: one is awaited. (What is
-        suppressed is not part of it.)
+        A running service looks for changes of the directory each second: this one is awaited, not
+        an earlier one that it had not seen yet. (What is suppressed is not part of it.)
         """
         argv = [sys.executable, "-m", "pillarbox", *words, "--config", str(self.config)]
         before = len(self.events(_CHANGE_SEEN))
         said = run(argv, stdin=stdin.encode()).stdout.decode()
         is_change = words[1:2] in _CHANGES and words[0] != "suppression"
         if is_change and self.is_running:
-            wait_until(lambda: len(self.events(_CHANGE_SEEN)) > before, 10, f"{words} to be seen")
+            wait_until(lambda: self._has_seen(before), 10, f"{words} to be seen")
         return said
+
+    def _has_seen(self, before: int) -> bool:
+        seen = self.events(_CHANGE_SEEN)
+        database = self.folder / "pillarbox.sqlite3"
+        if len(seen) <= before or not database.exists():
+            return len(seen) > before
+        with closing(sqlite.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            query = "SELECT value FROM setting WHERE name = 'directory_generation'"
+            return bool(seen[-1]["generation"] >= int(connection.execute(query).fetchone()[0]))
 
     def memory_kib(self, name: str) -> int:
         """What /proc/PID/status of the worker says: VmRSS is now, VmHWM the most there was."""

@@ -101,8 +101,10 @@ class Trial:
         shoot: Callable[[], None],
         rng: random.Random,
         mend: Callable[[], None],
+        under_way: int = 0,
     ) -> None:
-        """Strike once, by chance in time or at a chosen moment; mend, and note how long it was."""
+        """Strike once, by chance in time or at a chosen moment; mend, and note how long it was, and
+        how many messages may have been under way and go on now."""
         struck_at = 0.0
 
         def strike() -> None:
@@ -119,7 +121,7 @@ class Trial:
             time.sleep(seconds / 2)
             self.moments.strike_at(moment, strike, seconds=seconds / 2)
         mend()
-        self.ledger.note(Fault(kind, time.monotonic(), at=struck_at))
+        self.ledger.note(Fault(kind, time.monotonic(), under_way=under_way, at=struck_at))
 
     def drain(self) -> list[str]:
         """Have everything tried until nothing but held mail waits; the recipients of that."""

@@ -61,11 +61,12 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """The injector struck at `at`, and things were whole again at `until`. A fault of one message
-    alone names it."""
+    alone names it. What was under way may go on behind `until`: at most `under_way` messages."""
 
     kind: str
     until: float
     uuid: str = ""
+    under_way: int = 0
     at: float = field(default_factory=time.monotonic)
 
 

@@ -30,6 +30,11 @@ def final(code: int) -> Final:
     return Final("m", code, at=0.5)
 
 
+def stop(at: float, until: float) -> Fault:
+    """A node stood still for a time, with one message under way."""
+    return Fault("stop", until, under_way=1, at=at)
+
+
 def kill(at: float, until: float) -> Fault:
     """The service was dead for a time."""
     return Fault("kill", until, at=at)
@@ -47,6 +52,7 @@ WELL: dict[str, Sequence[Event]] = {
         *(sent(ONE), final(250), got(ONE)),
         *(Fault("reply lost", 1.1, "m", at=1.1), got(ONE, 4)),
     ),
+    "finished behind a stop": (sent(ONE), final(250), stop(0.7, 3), got(ONE, 3.1), got(ONE, 4)),
     "second report after a kill": (sent(ONE), final(250), told(ONE), kill(1.5, 3), told(ONE, 4)),
 }
 
@@ -71,6 +77,13 @@ BROKEN: dict[str, tuple[Fate, Sequence[Event]]] = {
     "third copy, one kill": (
         Fate.DUPLICATE,
         (sent(ONE), final(250), got(ONE), kill(1.5, 3), got(ONE, 4), got(ONE, 5)),
+    ),
+    "second copy, the first long behind a stop": (
+        Fate.DUPLICATE,
+        (
+            *(sent(ONE), final(250), stop(0.7, 3)),
+            *(got(ONE, 3.1 + SETTLE_SECONDS), got(ONE, 9)),
+        ),
     ),
     "second copy, its own reply lost": (
         Fate.DUPLICATE,
@@ -111,6 +124,17 @@ def test_a_broken_promise_is_seen(story: str) -> None:
     fate, events = BROKEN[story]
 
     assert {failure[0] for failure in judge(events).failures} == {fate}
+
+
+def test_no_more_is_finished_behind_a_stop_than_was_under_way() -> None:
+    """One connection of the stopped node finishes one message."""
+    messages = ("m", "n")
+    events: list[Event] = [stop(0.7, 3)]
+    for uuid in messages:
+        events += [Sent(uuid, [ONE], "digest", at=0.0), Final(uuid, 250, at=0.5)]
+        events += [Got(uuid, ONE, "digest", "prefix digest", "ID", 1, at=at) for at in (3.1, 4.0)]
+
+    assert judge(events).failures == [(Fate.DUPLICATE, "n", ONE)]
 
 
 def test_held_mail_is_not_lost() -> None:

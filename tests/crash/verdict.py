@@ -61,6 +61,21 @@ class Verdict:
     """The kinds of faults that explain them."""
     slowest_seconds: float = 0.0
     """The longest time from an acknowledgement to the first copy or report."""
+    finished_late: defaultdict[float, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The messages that were under way at a fault and came behind its end, by when it struck."""
+
+    def excuses_copy(self, fault: Fault, uuid: str, first: float, second: float) -> bool:
+        """Whether a fault explains a second copy: the first had come, or still came, when it
+        struck, and could not have been recorded yet. What befell the second copy does not."""
+        if fault.at > first + SETTLE_SECONDS or fault.at >= second:
+            return False
+        if fault.until >= first:
+            return True
+        late = self.finished_late[fault.at]
+        if first > fault.until + SETTLE_SECONDS or len(late | {uuid}) > fault.under_way:
+            return False
+        late.add(uuid)
+        return True
 
     def count(self, fate: Fate, uuid: str, recipient: str) -> None:
         """One recipient has this fate."""
@@ -190,14 +205,10 @@ def _judge_copies(
     for copies in ([copy.at for copy in got], [report.at for report in told]):
         verdict.copies_beyond_first += max(len(copies) - 1, 0)
         for first, second in pairwise(copies):
-            excuse = next((one for one in faults if _excuses(one, first, second)), None)
+            excuse = next(
+                (one for one in faults if verdict.excuses_copy(one, uuid, first, second)), None
+            )
             if excuse is None:
                 verdict.count(Fate.DUPLICATE, uuid, recipient)
             else:
                 verdict.excuses[excuse.kind] += 1
-
-
-def _excuses(fault: Fault, first: float, second: float) -> bool:
-    """Whether a fault explains a second copy: the first had come, or still came, when it struck,
-    and could not have been recorded yet. What befell the second copy does not explain it."""
-    return fault.at <= first + SETTLE_SECONDS and fault.at < second and fault.until >= first

@@ -60,6 +60,8 @@ class Subject:
     ways: tuple[WayOut, ...]
     version: str
     """A new id for MTA-STS."""
+    published: tuple[Record, ...] = ()
+    """Those by which clients find the documents that are served here."""
 
 
 class Dmarc(StrEnum):
@@ -113,6 +115,7 @@ async def look(resolver: Resolver, subject: Subject) -> Outlook:
         *(one for _, one in keys),
         _judge_dmarc(domain, discovery, dmarc_texts),
         *await _services(resolver, subject),
+        *await asyncio.gather(*(_published(resolver, one) for one in subject.published)),
         *await _about_incoming(resolver, subject),
     ]
     policy = "" if discovery is None else discovery.policy_for(domain).value
@@ -192,17 +195,37 @@ def _judge_dmarc(domain: str, discovery: Discovery | None, texts: Texts) -> Judg
 
 
 async def _services(resolver: Resolver, subject: Subject) -> list[Judged]:
-    from dns.rdtypes.IN.SRV import SRV
-
     judged = []
     for label, port in subject.services:
         name = f"{label}._tcp.{subject.domain}"
         value = f"0 1 {port} {subject.host_name.lower()}."
-        found = await or_none(resolver.records(name, SRV))
-        values = None if found is None else [one.to_text().lower() for one in found]
         record = Record(label.removeprefix("_"), name, value, is_needed=False, type="SRV")
-        judged.append(records.judge_srv(record, values))
+        judged.append(records.judge_srv(record, await _srv_values(resolver, name)))
     return judged
+
+
+async def _published(resolver: Resolver, record: Record) -> Judged:
+    from dns.rdtypes.ANY.CNAME import CNAME
+
+    match record.type:
+        case "TXT":
+            return records.judge_pacc(record, await or_none(resolver.txt(record.name)))
+        case "SRV":
+            return records.judge_srv(record, await _srv_values(resolver, record.name))
+        case _:
+            found, addresses = await asyncio.gather(
+                or_none(resolver.records(record.name, CNAME)),
+                or_none(resolver.addresses(record.name)),
+            )
+            values = None if found is None else [one.to_text() for one in found]
+            return records.judge_alias(record, values, addresses)
+
+
+async def _srv_values(resolver: Resolver, name: str) -> Texts:
+    from dns.rdtypes.IN.SRV import SRV
+
+    found = await or_none(resolver.records(name, SRV))
+    return None if found is None else [one.to_text().lower() for one in found]
 
 
 async def _about_incoming(resolver: Resolver, subject: Subject) -> list[Judged]:

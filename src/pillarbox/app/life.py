@@ -23,8 +23,8 @@ from pillarbox.app.worker_line import METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
 from pillarbox.observe import metrics
-from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.log import log
+from pillarbox.observe.readiness import Readiness
 from pillarbox.store.database import Database
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class _Life:
                 ]
                 tasks.create_task(self.parts.scheduler.run())
                 tasks.create_task(self.parts.reception.run(self.sockets, self.ready))
+                if self.parts.publisher is not None:
+                    self.parts.publisher.start(self.sockets[self.settings.publishing.name])
                 await self.ending.wait()
                 await self._drain()
                 for task in beside:
@@ -184,6 +186,8 @@ class _Life:
         log.info("worker.draining", number=self.order.number, drain_seconds=seconds)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.parts.reception.stop(seconds))
+            if self.parts.publisher is not None:
+                tasks.create_task(self.parts.publisher.close())
             tasks.create_task(self.parts.scheduler.drain(seconds))
 
     async def _leave(self) -> None:

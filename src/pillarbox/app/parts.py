@@ -7,6 +7,7 @@ from functools import partial
 from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
+from pillarbox.app.publishing import Publisher
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
@@ -75,6 +76,7 @@ class Parts:
     couriers: Couriers
     reception: Reception
     offering: Offering
+    publisher: Publisher | None
     services_for: Callable[[Limits], Services]
     clock: Clock
 
@@ -141,6 +143,7 @@ async def build(
         couriers=couriers,
         reception=reception,
         offering=offering,
+        publisher=Publisher(settings, database, clock) if settings.publishing.address else None,
         services_for=services_for,
         clock=clock,
     )

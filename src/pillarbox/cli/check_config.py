@@ -20,6 +20,9 @@ def command(cli: Cli) -> None:
     file = cli.find_config()
     if any(listener.tls is not TlsMode.NONE for listener in settings.listeners):
         server_context(settings.tls.certificate, settings.tls.key)
+    publishing = settings.publishing
+    if publishing.address and publishing.certificate and publishing.key:
+        server_context(publishing.certificate, publishing.key)
     if cli.as_json:
         print_json(
             {

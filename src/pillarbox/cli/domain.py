@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from pillarbox.cli import domain_dns
+from pillarbox.cli import domain_dns, domain_mailboxes
 from pillarbox.cli.context import Cli
 from pillarbox.cli.domain_entries import Entry, find_entry, list_entries
 from pillarbox.cli.failures import ExitCode, Failure
@@ -182,6 +182,7 @@ def remove(cli: Cli, domain: str, tenant: str | None) -> None:
 
 
 command.add_command(domain_dns.command)
+command.add_command(domain_mailboxes.command)
 
 
 async def _is_in_dns(cli: Cli, claim: DomainClaim) -> bool:

@@ -15,13 +15,17 @@ from pillarbox.cli.domain_entries import Entry, find_entry
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_json, printable
 from pillarbox.config import Settings
+from pillarbox.config.client import client_settings
 from pillarbox.errors import DnsFailure
 from pillarbox.net.dns import DnsResolver
-from pillarbox.publish.domain_records import Judged, State
+from pillarbox.publish.client_records import client_records
+from pillarbox.publish.domain_records import Judged, Record, State
+from pillarbox.publish.pacc_document import pacc_document
 from pillarbox.route import TlsMode
 from pillarbox.store.admin.dkim_keys import DkimKeyInfo, list_keys
 from pillarbox.store.admin.routes import list_routes
 from pillarbox.store.database import Database
+from pillarbox.store.published import published_domain
 
 _SERVICES = {TlsMode.TLS: "_submissions", TlsMode.STARTTLS: "_submission"}
 """RFC 8314 5.1 and RFC 6186 3.1."""
@@ -103,8 +107,19 @@ async def _look(
         ),
         ways=tuple(ways),
         version=datetime.now(UTC).strftime("%Y%m%d%H%M%S"),
+        published=tuple(_published(settings, database, entry.name)),
     )
     return await look(resolver, subject)
+
+
+def _published(settings: Settings, database: Database, name: str) -> list[Record]:
+    """What leads clients to the documents that are served here."""
+    if not settings.publishing.address:
+        return []
+    found = database.read_now(lambda c: published_domain(c, name))
+    sending = client_settings(settings, "")
+    document = pacc_document(name, sending, found.mailboxes if found else None)
+    return client_records(name, settings.host_name, settings.publishing.port, document)
 
 
 def _keys(database: Database, entry: Entry) -> list[Key]:

@@ -270,6 +270,34 @@ class Metrics(_Section):
     port: Port = 9587
 
 
+class Publishing(_Section):
+    """Where the settings for clients are served over HTTPS; `address = ""`: nowhere.
+
+    `certificate` and `key` are those of `[tls]` unless they are given. Without `tls` a web server
+    in front does it, so the address must be one of this host alone.
+    """
+
+    address: Annotated[str, AfterValidator(lambda text: _listen_address(text) if text else "")] = ""
+    port: Port = 443
+    tls: bool = True
+    certificate: ResolvedPath | None = None
+    key: ResolvedPath | None = None
+
+    @property
+    def name(self) -> str:
+        """What the socket is called, beside those of the listeners."""
+        return "publishing"
+
+    @model_validator(mode="after")
+    def _nothing_in_clear(self) -> Self:
+        is_near = self.address not in ("", ANY_ADDRESS) and ip_address(self.address).is_loopback
+        if self.address and not self.tls and not is_near:
+            raise ValueError("without TLS the address must be one of this host, like 127.0.0.1")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or none")
+        return self
+
+
 class Log(_Section):
     """What is logged. `auto` is `console` on a terminal and `json` elsewhere."""
 
@@ -321,6 +349,7 @@ class Settings(_Section):
     limits: Limits = Limits()
     delivery: Delivery = Delivery()
     metrics: Metrics = Metrics()
+    publishing: Publishing = Publishing()
     log: Log = Log()
     user: str = ""
     """Whom to become when started as root; "": stay."""
@@ -336,3 +365,8 @@ class Settings(_Section):
     """Below this much free space on the disk new mail is refused (452 4.3.1)."""
     drain_seconds: Seconds = 30
     """After SIGTERM: for how long running attempts may go on."""
+
+    @property
+    def ports(self) -> "tuple[Listener | Publishing, ...]":
+        """All that is bound before root is given up."""
+        return (*self.listeners, self.publishing) if self.publishing.address else self.listeners

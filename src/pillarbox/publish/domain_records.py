@@ -143,6 +143,31 @@ def judge_srv(record: Record, found: Texts) -> Judged:
     return Judged(record, State.WRONG, tuple(found), "clients are led to another server")
 
 
+def judge_alias(record: Record, found: Texts, addresses: Texts) -> Judged:
+    """A name at which clients look: an alias of this host, or with addresses of its own."""
+    if found is None or addresses is None:
+        return Judged(record, State.UNKNOWN)
+    if record.value.lower() in (value.lower() for value in found):
+        return Judged(record, State.RIGHT, tuple(found))
+    if found:
+        return Judged(record, State.WRONG, tuple(found), "clients are led to another server")
+    if addresses:
+        return Judged(record, State.RIGHT, tuple(addresses), "by addresses of its own")
+    return Judged(record, State.MISSING)
+
+
+def judge_pacc(record: Record, texts: Texts) -> Judged:
+    """The digest of the document."""
+    if texts is None:
+        return Judged(record, State.UNKNOWN)
+    found = tuple(text for text in texts if text.startswith("v=UAAC1"))
+    if not found:
+        return Judged(record, State.MISSING)
+    if record.value not in found:
+        return Judged(record, State.WRONG, found, "the digest of another document")
+    return Judged(record, State.RIGHT, found)
+
+
 def is_spf(text: str) -> bool:
     """RFC 7208 4.5."""
     return text.lower().split(" ", 1)[0] == "v=spf1"

@@ -50,6 +50,8 @@ domain = Table(
     # Who said that it is theirs: "administrator" or "dns", then with the token that stood there.
     Column("proof", Text, nullable=False, server_default=text("'administrator'")),
     Column("token", Text),
+    # Where its mail is read, for its users' clients: "imaps://imap.example.org:993".
+    Column("mailboxes", Text),
 )
 
 domain_claim = Table(

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pillarbox.app.worker_line import METRICS, READINESS
-from pillarbox.observe.endpoint import Readiness
 from pillarbox.observe.exposition import add_up
+from pillarbox.observe.readiness import Readiness
 from pillarbox.supervisor.processes import Slot
 
 ANSWER_SECONDS = 2.0

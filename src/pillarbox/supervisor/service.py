@@ -16,10 +16,10 @@ from pathlib import Path
 from pillarbox.config import Settings, load
 from pillarbox.errors import ConfigError
 from pillarbox.observe import log as logging
-from pillarbox.observe.endpoint import Endpoint
 from pillarbox.observe.log import log
 from pillarbox.store.folder import FolderLock
 from pillarbox.supervisor import exits
+from pillarbox.supervisor.endpoint import Endpoint
 from pillarbox.supervisor.notify import notify
 from pillarbox.supervisor.overview import Overview
 from pillarbox.supervisor.privileges import check_data_directory, check_program, drop_root
@@ -39,7 +39,7 @@ def serve(config_file: Path | None) -> int:
     settings = load(file)
     logging.configure(settings.log.level, settings.log.format)
     try:
-        sockets = open_sockets(settings.listeners, os.environ)
+        sockets = open_sockets(settings.ports, os.environ)
         drop_root(settings.user, settings.group)
         check_program()
         check_data_directory(settings.data_directory)

@@ -10,8 +10,7 @@ import socket
 import stat
 from collections.abc import Mapping, Sequence
 
-from pillarbox.config import Listener
-from pillarbox.config.settings import ANY_ADDRESS
+from pillarbox.config.settings import ANY_ADDRESS, Listener, Publishing
 from pillarbox.supervisor import exits
 
 BACKLOG = 4096
@@ -22,7 +21,7 @@ FIRST_INHERITED = 3
 
 
 def open_sockets(
-    listeners: Sequence[Listener], environment: Mapping[str, str]
+    listeners: Sequence[Listener | Publishing], environment: Mapping[str, str]
 ) -> dict[str, socket.socket]:
     """One listening socket for each listener, by the listener's name.
 
@@ -66,7 +65,7 @@ def _by_port(given: dict[str, socket.socket], port: int) -> socket.socket | None
     return None
 
 
-def _bind(listener: Listener) -> socket.socket:
+def _bind(listener: Listener | Publishing) -> socket.socket:
     """Bind and listen."""
     try:
         if listener.address == ANY_ADDRESS:

@@ -12,6 +12,7 @@ from pillarbox.errors import DnsFailure
 from pillarbox.net.dns import Record
 from pillarbox.oauth.clouds import Cloud
 from pillarbox.oauth.sign_in import Flow, SignIn
+from pillarbox.publish.client_records import client_records
 from pillarbox.publish.domain_records import Judged, State
 from pillarbox.route import Capture, Microsoft365, Route, SmartHost, TlsMode
 
@@ -249,6 +250,44 @@ async def test_each_way_out_has_its_forecast(zone: Zone) -> None:
     assert value.split() == [
         *("v=spf1", "include:spf.protection.outlook.com", "include:_spf.google.com", "-all")
     ]
+
+
+PUBLISHED = tuple(client_records(DOMAIN, HOST, 443, b"the document"))
+
+
+async def test_records_that_lead_clients_here_are_right_when_published(zone: Zone) -> None:
+    """As they are told; PACC's holds the digest of the document."""
+    for record in PUBLISHED:
+        text = f'"{record.value}"' if record.type == "TXT" else record.value
+        zone.put(record.name, record.type, text)
+
+    found = _by_purpose(await look(zone, replace(SUBJECT, published=PUBLISHED)))
+
+    states = {found[one.purpose].state for one in PUBLISHED}
+    assert (len(PUBLISHED), states) == (4, {State.RIGHT})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text", "purpose", "state"),
+    [
+        (f"autoconfig.{DOMAIN}", "CNAME", "elsewhere.example.", "autoconfig", State.WRONG),
+        (f"autoconfig.{DOMAIN}", "A", "192.0.2.9", "autoconfig", State.RIGHT),
+        (f"_ua-auto-config.{DOMAIN}", "TXT", '"v=UAAC1; d=other"', "pacc", State.WRONG),
+        (f"_autodiscover._tcp.{DOMAIN}", "SRV", "0 0 443 a.example.", "autodiscover", State.WRONG),
+    ],
+)
+async def test_records_that_lead_clients_elsewhere_are_wrong(
+    zone: Zone, name: str, kind: str, text: str, purpose: str, state: State
+) -> None:
+    """The rest is missing, which harms nobody."""
+    zone.put(name, kind, text)
+
+    found = _by_purpose(await look(zone, replace(SUBJECT, published=PUBLISHED)))
+
+    assert found[purpose].state is state
+    others = [one for one in PUBLISHED if one.purpose != purpose]
+    assert {found[one.purpose].state for one in others} == {State.MISSING}
+    assert not any(one.is_needed for one in PUBLISHED)
 
 
 def _ways(*hops: Any, sender_domain: str = "") -> list[WayOut]:

@@ -7,9 +7,11 @@ import pytest
 from pydantic import BaseModel
 
 from pillarbox.config import Delivery, Limits, Listener, Log, Metrics, Settings, Tls
+from pillarbox.config.settings import Publishing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
-SECTIONS = {"listeners", "tls", "limits", "delivery", "metrics", "log"}
+
+SECTIONS = {"listeners", "tls", "limits", "delivery", "metrics", "log", "publishing"}
 
 
 def _documented(heading: str) -> set[str]:
@@ -27,6 +29,7 @@ def _documented(heading: str) -> set[str]:
         ("### `[tls]`", [Tls]),
         ("### `[limits]`", [Limits]),
         ("### `[delivery]`", [Delivery]),
+        ("### `[publishing]`", [Publishing]),
         ("### `[metrics]` and `[log]`", [Metrics, Log]),
     ],
 )

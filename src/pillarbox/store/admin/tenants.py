@@ -240,7 +240,7 @@ def move_domain(connection: Connection, name: str, tenant_name: str) -> None:
     if owner_of(connection, key, for_change=True) in (tenant_id, None):
         raise DirectoryError(f"{key} is the domain of {tenant_name!r} already, or of nobody")
     _check_empty(connection, key)
-    values = {"tenant_id": tenant_id, "proof": "administrator", "token": None}
+    values = {"tenant_id": tenant_id, "proof": "administrator", "token": None, "mailboxes": None}
     connection.execute(update(domain).where(domain.c.name == key).values(values))
     is_claim = (domain_claim.c.tenant_id == tenant_id, domain_claim.c.name == key)
     connection.execute(delete(domain_claim).where(*is_claim))

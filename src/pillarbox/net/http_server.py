@@ -1,0 +1,190 @@
+"""A small HTTP/1.1 server (h11): one request a connection, small bodies, each step with its limit.
+
+For what is asked now and then: metrics, readiness, settings of clients. An error in a handler
+answers 500 and is logged; nothing that a client does gets further than its own connection.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+
+from pillarbox.observe.log import log
+
+HEAD_OCTETS = 16_384
+BODY_OCTETS = 65_536
+REQUEST_SECONDS = 10.0
+"""From the connection to the answer; the handshake of TLS has as long for itself."""
+PAUSE_SECONDS = 1.0
+READ_OCTETS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request. `host` is in lower case and without a port, "" where none was named; `path` is
+    decoded; of a parameter that comes several times the last one counts."""
+
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; `headers` are those beside Content-Type and Content-Length."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def text_response(status: int, text: str) -> Response:
+    """An answer for people."""
+    return Response(status, "text/plain; charset=utf-8", f"{text}\n".encode())
+
+
+class HttpServer:
+    """Serves one socket with one handler, at most `connections` clients at once; further ones, and
+    those whose address `admits` refuses, are cut before they cost anything."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        connections: int = 100,
+        admits: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._admits = admits
+        self._accepting: asyncio.Task[None] | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    def start(
+        self, bound: socket.socket, context: Callable[[], ssl.SSLContext | None] = lambda: None
+    ) -> None:
+        """Take connections from a socket that listens and does not block; `context` is that of the
+        next handshake, None: without TLS."""
+        self._accepting = asyncio.create_task(self._accept(bound, context))
+
+    async def close(self) -> None:
+        """Take no more, and end those that are open."""
+        tasks = [task for task in (self._accepting, *self._open) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accept(
+        self, bound: socket.socket, context: Callable[[], ssl.SSLContext | None]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        with bound:
+            while True:
+                try:
+                    client, peer = await loop.sock_accept(bound)
+                except OSError as error:
+                    # Too many open files, for one.
+                    log.error("http.accept_failed", cause=str(error))
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    continue
+                if len(self._open) >= self._connections or not self._may_enter(peer[0]):
+                    client.close()
+                    continue
+                task = asyncio.create_task(self._serve(client, context()))
+                self._open.add(task)
+                task.add_done_callback(self._open.discard)
+
+    def _may_enter(self, address: str) -> bool:
+        return self._admits is None or self._admits(address)
+
+    async def _serve(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=HEAD_OCTETS, loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, client, ssl=context
+                )
+        except (TimeoutError, OSError):
+            # No client of ours: wrong port, or it does not trust the certificate.
+            client.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                writer.write(await self._answer(reader))
+                await writer.drain()
+        except (TimeoutError, OSError):
+            # The client went away, or is none.
+            transport.abort()
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_OCTETS)
+        try:
+            request = await _read(http, reader)
+        except h11.RemoteProtocolError as error:
+            return _octets(http, text_response(error.error_status_hint, "that is no request"))
+        if request is None:
+            return b""
+        try:
+            response = await self._handler(request)
+        except Exception:
+            log.exception("http.failed", path=request.path)
+            response = text_response(500, "that failed; the log of the service says why")
+        return _octets(http, response, is_head=request.method == "HEAD")
+
+
+async def _read(http: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
+    """A whole request; None where the client says nothing. Raises h11.RemoteProtocolError."""
+    head = await _next(http, reader)
+    if not isinstance(head, h11.Request):
+        return None
+    body = b""
+    while isinstance(event := await _next(http, reader), h11.Data):
+        body += event.data
+        if len(body) > BODY_OCTETS:
+            raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
+    headers = dict(head.headers)
+    target = urlsplit(head.target.decode("ascii", "replace"))
+    host = headers.get(b"host", b"").decode("ascii", "replace").lower()
+    return Request(
+        head.method.decode("ascii"),
+        host if host.endswith("]") else host.rpartition(":")[0] or host,
+        unquote(target.path),
+        dict(parse_qsl(target.query, keep_blank_values=True)),
+        body,
+    )
+
+
+async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
+    while (event := http.next_event()) is h11.NEED_DATA:
+        http.receive_data(await reader.read(READ_OCTETS))
+    return event
+
+
+def _octets(http: h11.Connection, response: Response, *, is_head: bool = False) -> bytes:
+    """The whole answer, after which the connection closes."""
+    headers = [
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        ("Connection", "close"),
+        *response.headers.items(),
+    ]
+    octets = http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+    if not is_head:
+        octets += http.send(h11.Data(data=response.body)) or b""
+    return octets + (http.send(h11.EndOfMessage()) or b"")

@@ -68,12 +68,14 @@ def postfix_with_tls(hop_ca: Path) -> Iterator[PostfixNextHop]:
         hop.stop()
 
 
-def _send(service: Pillarbox, subject: str, *recipients: str) -> None:
+def _send(
+    service: Pillarbox, subject: str, *recipients: str, options: tuple[str, ...] = ()
+) -> None:
     context = ssl.create_default_context(cafile=service.ca_file)
     with smtplib.SMTP_SSL("localhost", service.tls_port, context=context, timeout=60) as client:
         client.login(service.username, service.password)
         text = f"From: {service.username}\r\nSubject: {subject}\r\n\r\nHello\r\n"
-        assert client.sendmail(service.username, recipients, text) == {}
+        assert client.sendmail(service.username, recipients, text, options) == {}
 
 
 def _reports(service: Pillarbox, domain: str) -> list[str]:
@@ -107,6 +109,22 @@ def test_a_domain_that_does_not_exist_is_told_to_the_sender(
     [text] = wait_until(lambda: _reports(service, "typo.invalid"), SECONDS, "the report")
     assert "5.1.2" in text
     assert "There is no domain typo.invalid" in text
+
+
+def test_a_message_with_requiretls_comes_back_from_a_host_nobody_vouches_for(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """RFC 8689: what was said in MAIL is kept and obeyed, and the report gives nothing away."""
+    dns.world.dns("unsigned.example", "MX", "10 a.hosts.example.")
+
+    _send(service, "Secret", "x@unsigned.example", options=("RET=FULL", "REQUIRETLS"))
+
+    [text] = wait_until(lambda: _reports(service, "unsigned.example"), SECONDS, "the report")
+    assert "550 5.7.10" in text
+    assert "send the message without REQUIRETLS" in " ".join(text.split())
+    assert "Subject: Secret" in text
+    assert "Hello" not in text
+    assert not hosts["a"].copies(b"Secret")
 
 
 def test_mail_waits_while_the_dns_fails(

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from ssl import SSLContext
+from typing import Any
 
 from tests.e2e.programs import free_port
 from tests.support.mail_world import World, open_world
@@ -48,15 +49,15 @@ async def take_messages(peer: Peer) -> None:
             peer.send("250 ok")
 
 
-def with_starttls(context: SSLContext) -> Script:
-    """A host that takes every message, under TLS or in the clear."""
+def with_starttls(context: SSLContext, *extensions: str) -> Script:
+    """A host that takes every message, under TLS or in the clear; under TLS it offers more."""
 
     async def script(peer: Peer) -> None:
         await peer.greet("STARTTLS", "PIPELINING")
         if (command := await peer.line()) == "STARTTLS":
             peer.send("220 go ahead")
             await peer.start_tls(context)
-            await peer.hello("PIPELINING")
+            await peer.hello("PIPELINING", *extensions)
         elif command:
             peer.send("250 ok")
         await take_messages(peer)
@@ -110,11 +111,11 @@ class MxWorld:
         self._stack.push_async_callback(courier.close)
         return courier
 
-    async def send(self, domain: str, recipients: int = 1) -> AttemptResult:
+    async def send(self, domain: str, recipients: int = 1, **envelope: Any) -> AttemptResult:
         """One attempt by a courier of its own, which is closed again."""
         courier = self.courier(domain)
         try:
-            return await attempt(courier, message(recipients=recipients))
+            return await attempt(courier, message(recipients=recipients, **envelope))
         finally:
             await courier.close()
 

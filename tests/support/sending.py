@@ -83,7 +83,7 @@ class Face:
 
     async def send_one(self, port: int, message: Any, **options: Any) -> SendResult:
         """Send one message by a client of its own."""
-        names = ("sender", "recipients", "dsn")
+        names = ("sender", "recipients", "dsn", "require_tls")
         sending = {name: options.pop(name) for name in names if name in options}
         client = self.client(port, **options)
         try:

@@ -80,6 +80,9 @@ class Way:
 @click.option("--password-env", default="", metavar="NAME", help="Its password, in a variable.")
 @click.option("--keyring", is_flag=True, help="Its password stands in the keyring.")
 @click.option("--ca-file", default="", metavar="FILE", help="Further trusted roots, in PEM.")
+@click.option(
+    "--require-tls", is_flag=True, help="By verified TLS all the way, or not at all (REQUIRETLS)."
+)
 @click.option("--transcript", is_flag=True, help="Show what was said, secrets masked.")
 @click.option("--dry-run", is_flag=True, help="Show the message and send nothing.")
 @click.pass_obj
@@ -87,6 +90,7 @@ def command(
     cli: Cli,
     /,
     eml: str | None,
+    require_tls: bool,
     transcript: bool,
     dry_run: bool,
     **options: Any,  # noqa: ANN401
@@ -106,7 +110,7 @@ def command(
         return
     lines: list[str] | None = [] if transcript else None
     try:
-        result = _send(profile, message, letter, lines)
+        result = _send(profile, message, letter, lines, require_tls=require_tls)
     finally:
         for line in lines or ():
             click.echo(printable(line), err=True)
@@ -182,7 +186,12 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _send(
-    profile: Profile, message: "bytes | Message", letter: Letter, lines: list[str] | None
+    profile: Profile,
+    message: "bytes | Message",
+    letter: Letter,
+    lines: list[str] | None,
+    *,
+    require_tls: bool,
 ) -> "SendResult":
     from pillarbox.client import ClientError
 
@@ -194,6 +203,7 @@ def _send(
                 message,
                 sender=(letter.sender or profile.sender or None) if is_eml else None,
                 recipients=named if is_eml and named else None,
+                require_tls=require_tls,
             )
     except ClientError as error:
         raise _failure(error) from error

@@ -52,15 +52,23 @@ class AsyncClient:
         sender: str | None = None,
         recipients: Sequence[str] | str | None = None,
         dsn: Dsn | None = None,
+        require_tls: bool = False,
     ) -> SendResult:
         """Send one message, as Client.send does."""
         if hasattr(message, "read"):
             # A file is read through once before it is sent.
             outgoing = await asyncio.to_thread(
-                prepare, message, sender=sender, recipients=recipients, dsn=dsn
+                prepare,
+                message,
+                sender=sender,
+                recipients=recipients,
+                dsn=dsn,
+                require_tls=require_tls,
             )
         else:
-            outgoing = prepare(message, sender=sender, recipients=recipients, dsn=dsn)
+            outgoing = prepare(
+                message, sender=sender, recipients=recipients, dsn=dsn, require_tls=require_tls
+            )
         try:
             return await self._send(outgoing)
         finally:

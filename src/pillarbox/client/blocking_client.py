@@ -53,14 +53,18 @@ class Client:
         sender: str | None = None,
         recipients: Sequence[str] | str | None = None,
         dsn: Dsn | None = None,
+        require_tls: bool = False,
     ) -> SendResult:
         """Send one message. Bcc fields are used for the envelope and then left out.
 
         `sender` and `recipients` (addresses) default to the header fields; for a file both must be
-        given. Raises a ClientError, whose `result` says what became of each recipient, where
-        nobody was accepted.
+        given. `require_tls`: by TLS alone all the way, or not at all (REQUIRETLS, RFC 8689); where
+        the server does not offer it that is RequireTlsMissing. Raises a ClientError, whose
+        `result` says what became of each recipient, where nobody was accepted.
         """
-        outgoing = prepare(message, sender=sender, recipients=recipients, dsn=dsn)
+        outgoing = prepare(
+            message, sender=sender, recipients=recipients, dsn=dsn, require_tls=require_tls
+        )
         try:
             return self._send(outgoing)
         finally:

@@ -156,3 +156,8 @@ class MessageRefused(ClientError):
 
 class MessageUnsuitable(MessageRefused):
     """The server can not take such a message (its size, its characters); it was not sent."""
+
+
+class RequireTlsMissing(MessageUnsuitable):
+    """The server does not promise TLS for the rest of the way, which require_tls= demands; the
+    message was not sent."""

@@ -6,6 +6,7 @@ ASCII). A program's own message is trusted here; the server judges it.
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
@@ -14,7 +15,7 @@ from pillarbox.client.errors import ArgumentError
 from pillarbox.client.options import Dsn
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import Mailbox, parse_mailbox
-from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret, TlsWish
 from pillarbox.values import quick
 
 if TYPE_CHECKING:
@@ -50,9 +51,22 @@ def prepare(
     sender: str | None = None,
     recipients: Sequence[str] | str | None = None,
     dsn: Dsn | None = None,
+    require_tls: bool = False,
 ) -> Outgoing:
     """Make envelope and content; what is not given is taken from the header fields. Raises
     ArgumentError."""
+    made = _prepare(message, sender, recipients, dsn)
+    if not require_tls:
+        return made
+    return replace(made, envelope=replace(made.envelope, tls_wish=TlsWish.REQUIRED))
+
+
+def _prepare(
+    message: Sendable,
+    sender: str | None,
+    recipients: Sequence[str] | str | None,
+    dsn: Dsn | None,
+) -> Outgoing:
     given = [recipients] if isinstance(recipients, str) else recipients
     if isinstance(message, bytes | bytearray | memoryview):
         content = of_octets(bytes(message))

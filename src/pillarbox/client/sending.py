@@ -14,7 +14,7 @@ from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import Body, Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client import ClientProtocol
-from pillarbox.smtp.client_fit import Capabilities, ContentTraits, fit, path_text
+from pillarbox.smtp.client_fit import ContentTraits, fit, path_text
 
 _TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
 """RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
@@ -37,7 +37,7 @@ class Sending:
         kept session that turns out to be over has decided nothing."""
         core = session.core
         while self.pending and core.is_ready and not _is_spent(core):
-            envelope = self._fit(core.capabilities)
+            envelope = self._fit(core)
             if envelope is None:
                 return
             limit = core.capabilities.recipients_max or len(self.pending)
@@ -71,10 +71,10 @@ class Sending:
         error.result = result
         raise error
 
-    def _fit(self, capabilities: Capabilities) -> Envelope | None:
+    def _fit(self, core: ClientProtocol) -> Envelope | None:
         """The envelope as the server takes it; None where it can not take the message."""
         outgoing = self._outgoing
-        fitted = _fitted(outgoing, capabilities)
+        fitted = _fitted(outgoing, core)
         if (
             isinstance(fitted, Failure)
             and fitted.kind is FailureKind.EIGHT_BIT_NOT_TAKEN
@@ -86,7 +86,7 @@ class Sending:
                 content=outgoing.seven_bit(),
                 seven_bit=None,
             )
-            fitted = _fitted(outgoing, capabilities)
+            fitted = _fitted(outgoing, core)
         if isinstance(fitted, Failure):
             self.give_up(error_of(fitted, self._server))
             return None
@@ -134,12 +134,19 @@ class Sending:
         self._results[recipient.number] = result
 
 
-def _fitted(outgoing: Outgoing, capabilities: Capabilities) -> Envelope | Failure:
+def _fitted(outgoing: Outgoing, core: ClientProtocol) -> Envelope | Failure:
     content = outgoing.content
     traits = ContentTraits(
         eight_bit=not content.is_ascii, international=not content.header.isascii()
     )
-    return fit(capabilities, outgoing.envelope, size_octets=content.size, traits=traits)
+    return fit(
+        core.capabilities,
+        outgoing.envelope,
+        size_octets=content.size,
+        traits=traits,
+        # All TLS of a client is verified.
+        is_verified=bool(core.tls),
+    )
 
 
 def _is_spent(core: ClientProtocol) -> bool:

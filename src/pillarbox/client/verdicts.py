@@ -12,6 +12,7 @@ from pillarbox.client.errors import (
     MessageUnsuitable,
     ProtocolError,
     ReplyTimeout,
+    RequireTlsMissing,
     SessionRefused,
     TlsError,
     TlsMissing,
@@ -68,6 +69,8 @@ _CLASSES: dict[FailureKind, type[ClientError]] = {
     FailureKind.BINARY_NOT_TAKEN: MessageUnsuitable,
     FailureKind.UTF8_NOT_TAKEN: MessageUnsuitable,
     FailureKind.TOO_LARGE: MessageUnsuitable,
+    FailureKind.REQUIRETLS_NOT_OFFERED: RequireTlsMissing,
+    FailureKind.REQUIRETLS_WITHOUT_TLS: RequireTlsMissing,
 }
 
 _PASSING = frozenset(

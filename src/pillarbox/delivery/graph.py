@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource
 from pillarbox.delivery.graph_answer import GraphResults
-from pillarbox.delivery.graph_mime import MAX_OCTETS, TOO_LARGE, split, to_mime
+from pillarbox.delivery.graph_mime import BY_SMTP_ALONE, MAX_OCTETS, TOO_LARGE, split, to_mime
 from pillarbox.delivery.graph_requests import GraphRequests
 from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.smtp_content import content_blocks
 from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.failures import Failure
+from pillarbox.mail.envelope import TlsWish
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.route import Microsoft365
 
@@ -101,6 +102,9 @@ async def _compose(
 ) -> bytes | Failure:
     """The message in base64 with a header that names these recipients; a failure where it can not
     go by Graph in one request. Raises SpoolUnavailable."""
+    envelope = message.envelope
+    if envelope.tls_wish is TlsWish.REQUIRED and envelope.reverse_path is not None:
+        return BY_SMTP_ALONE
     if message.size_octets > MAX_OCTETS:
         return TOO_LARGE
     octets = b"".join([block async for block in content_blocks(message, content)])

@@ -10,6 +10,7 @@ from pillarbox.mail.spooled import SpooledRecipient
 MAX_OCTETS = 3_000_000
 """Of one message: 4,000,000 octets of base64, which is less than each reading of Graph's 4 MB."""
 
+BY_SMTP_ALONE = Failure(FailureKind.REQUIRETLS_BY_GRAPH)
 TOO_LARGE = Failure(FailureKind.SIZE_NOT_TAKEN, str(MAX_OCTETS))
 _END_OF_HEAD = b"\r\n\r\n"
 

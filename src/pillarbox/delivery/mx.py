@@ -196,6 +196,9 @@ def _is_ours(address: str) -> bool:
 
 def worst(failures: Sequence[Failure]) -> Failure:
     """What stands for the failure of all hosts: one that may pass, where there is one."""
-    lasting = (FailureKind.MX_NOT_PUBLIC, FailureKind.NO_MAIL_HOST, FailureKind.MX_IS_THIS_HOST)
+    lasting = (
+        *(FailureKind.MX_NOT_PUBLIC, FailureKind.NO_MAIL_HOST, FailureKind.MX_IS_THIS_HOST),
+        *(FailureKind.REQUIRETLS_NOT_OFFERED, FailureKind.REQUIRETLS_NOT_VERIFIED),
+    )
     passing = [failure for failure in failures if failure.kind not in lasting]
     return (passing or list(failures))[-1]

@@ -7,18 +7,18 @@ hidden that it is offered.
 """
 
 import socket
-from dataclasses import dataclass
 
 from pillarbox.delivery.dial import Dialed, dial
-from pillarbox.delivery.mx import MxDns, MxSet, Target, worst
-from pillarbox.delivery.mx_security import Demand, Level, MxSecurity
+from pillarbox.delivery.mx import MxDns, Target, worst
+from pillarbox.delivery.mx_security import Demand, Level, MxSecurity, MxWay
 from pillarbox.delivery.mx_site import MxSession, Unopened
 from pillarbox.delivery.smtp_connect import Address, SessionSettings, connect_to, greet
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mail.envelope import TlsWish
 from pillarbox.mta_sts import StsMode, StsPolicy
 from pillarbox.observe.log import log
-from pillarbox.route import MxHosts, SmartHost, TlsMode
+from pillarbox.route import SmartHost, TlsMode
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
 
 MAX_CONNECTIONS = 8
@@ -39,25 +39,20 @@ _BROKEN_TLS = frozenset(
         FailureKind.HANDSHAKE_FAILED,
     }
 )
-_BAD_TLS = _BROKEN_TLS | {
-    FailureKind.TLS_MISSING,
-    FailureKind.TLS_INJECTED,
-    FailureKind.CERTIFICATE_EXPIRED,
-    FailureKind.CERTIFICATE_NAME_MISMATCH,
-    FailureKind.CERTIFICATE_NOT_TRUSTED,
-    FailureKind.CERTIFICATE_NOT_YET_VALID,
-    FailureKind.DANE_FAILED,
-}
+_LASTING_TLS = frozenset(
+    {
+        FailureKind.TLS_MISSING,
+        FailureKind.TLS_TOO_OLD,
+        FailureKind.CERTIFICATE_EXPIRED,
+        FailureKind.CERTIFICATE_NAME_MISMATCH,
+        FailureKind.CERTIFICATE_NOT_TRUSTED,
+        FailureKind.CERTIFICATE_NOT_YET_VALID,
+        FailureKind.DANE_FAILED,
+    }
+)
+"""What does not pass by itself: a message with REQUIRETLS comes back for it."""
+_BAD_TLS = _BROKEN_TLS | _LASTING_TLS | {FailureKind.TLS_INJECTED}
 _IN_CLEAR = None
-
-
-@dataclass(frozen=True, slots=True)
-class MxWay:
-    """To where, and what is known of it: the hosts of the domain and its MTA-STS policy."""
-
-    hop: MxHosts
-    mx: MxSet
-    policy: StsPolicy | None = None
 
 
 class MxOpener:
@@ -89,33 +84,61 @@ class MxOpener:
     async def _open_target(self, target: Target | Failure) -> MxSession | Unopened:
         if isinstance(target, Failure):
             return Unopened(target)
-        way = self._way
-        demand = await self._security.demand(way.hop, way.mx, target, way.policy)
+        demand = await self._security.demand(self._way, target)
         if isinstance(demand, Failure):
             return Unopened(demand)
         left = tuple(map(_address, target.addresses))
         outcome = Unopened(Failure(FailureKind.MX_WITHOUT_ADDRESS))
         while left and self._connections_left:
             self._connections_left -= 1
-            dialed = await dial(left, way.hop.port, self._settings.timeouts)
+            dialed = await dial(left, self._hop.port, self._settings.timeouts)
             if isinstance(dialed, Failure):
                 return _not_reached(target, dialed)
             left = dialed.left
             opened = await self._greet(target, demand, dialed)
             if isinstance(opened, SmtpConnection):
-                return MxSession(opened, target.host)
-            outcome = _unopened(target, demand, opened)
+                if not self._lacks_requiretls(opened):
+                    return MxSession(opened, target.host)
+                # RFC 8689 section 4.2.1: "the client MUST issue a QUIT to the server", and goes on
+                # to the next host.
+                await opened.close()
+                return Unopened(Failure(FailureKind.REQUIRETLS_NOT_OFFERED), target.host)
+            outcome = self._unopened(target, demand, opened)
         return outcome
+
+    def _lacks_requiretls(self, opened: SmtpConnection) -> bool:
+        """RFC 8689 section 2: "the SMTP server MUST advertise in the subsequent EHLO response that
+        it supports REQUIRETLS"."""
+        is_needed = self._way.wish is TlsWish.REQUIRED
+        return is_needed and not opened.core.capabilities.requiretls
+
+    def _unopened(self, target: Target, demand: Demand, failure: Failure) -> Unopened:
+        """In the words of who demanded what was not there."""
+        if demand.level is Level.OPPORTUNISTIC or failure.kind not in _BAD_TLS:
+            return Unopened(failure, target.host)
+        is_dane = failure.kind is FailureKind.DANE_FAILED
+        what = failure.detail if is_dane else _words(failure)
+        if self._way.wish is TlsWish.REQUIRED and failure.kind in _LASTING_TLS:
+            kind = FailureKind.REQUIRETLS_NOT_VERIFIED
+        elif demand.level is Level.VERIFIED:
+            kind = FailureKind.MTA_STS_FAILED
+        else:
+            kind = FailureKind.DANE_FAILED
+        return Unopened(Failure(kind, f"{target.host}: {what}"))
 
     async def _greet(
         self, target: Target, demand: Demand, dialed: Dialed
     ) -> SmtpConnection | Failure:
         """Take a connection to where a transaction can begin."""
         if demand.level is not Level.OPPORTUNISTIC:
-            return await self._greet_once(target, dialed.connection, demand)
+            opened = await self._greet_once(target, dialed.connection, demand)
+            if isinstance(opened, SmtpConnection) and demand.level is Level.DANE:
+                opened.core.is_verified = True
+            return opened
         connection = dialed.connection
         policy = self._way.policy
-        if policy is not None and policy.mode is StsMode.TESTING:
+        is_tested = policy is not None and self._way.wish is TlsWish.NONE
+        if policy is not None and is_tested and policy.mode is StsMode.TESTING:
             tested = await self._test(target, policy, connection)
             if isinstance(tested, SmtpConnection):
                 return tested
@@ -178,13 +201,3 @@ def _not_reached(target: Target, failure: Failure) -> Unopened:
     if failure.kind not in _NO_CONNECTION:
         return Unopened(failure, target.host)
     return Unopened(Failure(FailureKind.MX_NOT_REACHED, f"{target.host}: {_words(failure)}"))
-
-
-def _unopened(target: Target, demand: Demand, failure: Failure) -> Unopened:
-    """In the words of who demanded what was not there."""
-    if demand.level is Level.OPPORTUNISTIC or failure.kind not in _BAD_TLS:
-        return Unopened(failure, target.host)
-    is_sts = demand.level is Level.VERIFIED
-    kind = FailureKind.MTA_STS_FAILED if is_sts else FailureKind.DANE_FAILED
-    what = failure.detail if failure.kind is FailureKind.DANE_FAILED else _words(failure)
-    return Unopened(Failure(kind, f"{target.host}: {what}"))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
 from pillarbox.delivery.mx import MxDns, MxSet
-from pillarbox.delivery.mx_connect import MxOpener, MxWay
-from pillarbox.delivery.mx_security import MxSecurity
+from pillarbox.delivery.mx_connect import MxOpener
+from pillarbox.delivery.mx_security import MxSecurity, MxWay
 from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopened
 from pillarbox.delivery.smtp_attempt import SmtpAttempt
@@ -16,9 +16,8 @@ from pillarbox.delivery.sts import StsMeans, StsSource
 from pillarbox.errors import ConfigError
 from pillarbox.explain.failures import Failure, FailureKind, explain
 from pillarbox.explain.replies import explain_failure
-from pillarbox.mail.envelope import Recipient, RecipientOutcome, RecipientState
+from pillarbox.mail.envelope import Recipient, RecipientOutcome, RecipientState, TlsWish
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
-from pillarbox.mta_sts import StsMode
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
 from pillarbox.net.tls import ClientContexts
@@ -100,10 +99,24 @@ class MxCourier:
         content: ContentSource,
     ) -> AttemptResult:
         """See Courier."""
+        wish = message.envelope.tls_wish
+        result = await self._attempt(message, recipients, content, wish)
+        if wish is TlsWish.REQUIRED and message.envelope.reverse_path is None and result.is_aside:
+            # RFC 8689 section 5: a bounce is not discarded where it can not go so.
+            return await self._attempt(message, recipients, content, TlsWish.NONE)
+        return result
+
+    async def _attempt(
+        self,
+        message: SpooledMessage,
+        recipients: Sequence[SpooledRecipient],
+        content: ContentSource,
+        wish: TlsWish,
+    ) -> AttemptResult:
         numbered = [each.recipient for each in recipients]
-        site = await self._site_for_one_more()
+        site = await self._site_for_one_more(wish)
         if isinstance(site, Unopened):
-            return self._without_session(numbered, site)
+            return self._without_session(numbered, site, wish)
         attempt = SmtpAttempt(
             host=self._hop.domain, port=self._hop.port, message=message, content=content
         )
@@ -114,13 +127,13 @@ class MxCourier:
             self._drop()
             raise
 
-    async def _site_for_one_more(self) -> Site | Unopened:
+    async def _site_for_one_more(self, wish: TlsWish) -> Site | Unopened:
         """The site, with a session of it or the right to open one. Raises HopBusy."""
         site = self._site
         if site is not None and self._made >= TURN_MESSAGES and site.is_wanted:
             self._give_back()
             raise site.busy()
-        if site is not None and self.is_open:
+        if site is not None and self.is_open and self._way.wish is wish:
             return site
         self._give_back()
         try:
@@ -131,15 +144,17 @@ class MxCourier:
         found = await self._means.dns.find(self._hop.domain)
         if isinstance(found, Failure):
             return Unopened(found)
-        return self._borrow(MxWay(self._hop, found, await self._means.security.policy(self._hop)))
+        policy = await self._means.security.policy(self._hop)
+        return self._borrow(MxWay(self._hop, found, policy, wish))
 
     def _borrow(self, way: MxWay) -> Site | Unopened:
         """Take part in the site of these hosts. Raises HopBusy."""
         hop = way.hop
         # A session that is good enough for one domain may not be for another with its own policy.
-        policy = way.policy
-        is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
-        key = (way.mx, hop.port, hop.ca_file, policy.mx if policy and is_enforced else None)
+        # With REQUIRETLS it depends on the domain, too, whether anybody vouches for the host.
+        is_strict = way.wish is TlsWish.REQUIRED
+        demanded = way.policy.mx if way.policy and (way.is_enforced or is_strict) else None
+        key = (way.mx, hop.port, hop.ca_file, demanded, way.wish, hop.domain if is_strict else "")
         name = " ".join(host.name for host in way.mx.hosts)
         site = self._means.sites.get(key, name, hop.caps)
         closed_by = site.closed_by()
@@ -194,9 +209,11 @@ class MxCourier:
             return attempt.result
         if not _is_permanent(trouble.failure):
             site.failed(trouble)
-        return self._without_session(pending, trouble)
+        return self._without_session(pending, trouble, self._way.wish)
 
-    def _without_session(self, recipients: Sequence[Recipient], trouble: Unopened) -> AttemptResult:
+    def _without_session(
+        self, recipients: Sequence[Recipient], trouble: Unopened, wish: TlsWish
+    ) -> AttemptResult:
         """What is returned to the sender, or waits with the whole domain."""
         failure, domain, port = trouble.failure, self._hop.domain, self._hop.port
         hop = f"{trouble.host}:{port}" if trouble.host else domain
@@ -204,7 +221,8 @@ class MxCourier:
         is_permanent = _is_permanent(failure)
         state = RecipientState.FAILED if is_permanent else RecipientState.DEFERRED
         outcomes = [RecipientOutcome(each.number, state, reply) for each in recipients]
-        if is_permanent:
+        if is_permanent or wish is TlsWish.REQUIRED:
+            # What is wanted of this message says nothing of other mail for the domain.
             return AttemptResult(outcomes, is_aside=True)
         why = explain_failure(failure, host=trouble.host or domain, port=port)
         said = "" if failure.said is None else str(failure.said)

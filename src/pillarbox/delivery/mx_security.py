@@ -1,7 +1,8 @@
 """What TLS with an MX host has to be like: by DANE, by MTA-STS, or as it comes.
 
 DANE counts before MTA-STS (RFC 8461 section 2), and only where each step from the domain to the
-TLSA record was validated (RFC 7672 section 2.1).
+TLSA record was validated (RFC 7672 section 2.1). By RFC 8689 the sender of a message may demand
+more (REQUIRETLS), or nothing at all (TLS-Required: No).
 """
 
 import ssl
@@ -17,6 +18,7 @@ from pillarbox.delivery.sts import StsSource
 from pillarbox.discovery.dane import TlsaRecord, usable
 from pillarbox.errors import DnsFailure
 from pillarbox.explain.failures import Failure, FailureKind
+from pillarbox.mail.envelope import TlsWish
 from pillarbox.mta_sts import StsMode, StsPolicy
 from pillarbox.net.dns import tlsa_record
 from pillarbox.net.tls import peer_chain
@@ -57,6 +59,22 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class MxWay:
+    """To where, and what is known of it: the hosts of the domain, its MTA-STS policy, and what the
+    sender of the message wants."""
+
+    hop: MxHosts
+    mx: MxSet
+    policy: StsPolicy | None = None
+    wish: TlsWish = TlsWish.NONE
+
+    @property
+    def is_enforced(self) -> bool:
+        """Whether the policy is more than a test."""
+        return self.policy is not None and self.policy.mode is StsMode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
 class MxSecurity:
     """Finds out what is demanded."""
 
@@ -70,15 +88,24 @@ class MxSecurity:
         policy = await self.sts.policy(hop.domain, hop.ca_file)
         return None if policy is None or policy.mode is StsMode.NONE else policy
 
-    async def demand(
-        self, hop: MxHosts, mx: MxSet, target: Target, policy: StsPolicy | None
-    ) -> Demand | Failure:
+    async def demand(self, way: MxWay, target: Target) -> Demand | Failure:
         """What is demanded of a host; a failure where it may not be used."""
-        is_enforced = policy is not None and policy.mode is StsMode.ENFORCE
+        if way.wish is TlsWish.OPTIONAL:
+            # RFC 8689 section 4.2.2: "Attempt to negotiate STARTTLS if possible ... but do not fail
+            # if this is unsuccessful."
+            return Demand(Level.OPPORTUNISTIC, target.host)
+        demand = await self._demand_of_domain(way, target)
+        if way.wish is TlsWish.REQUIRED and isinstance(demand, Demand):
+            return _raised(way, target, demand)
+        return demand
+
+    async def _demand_of_domain(self, way: MxWay, target: Target) -> Demand | Failure:
+        mx, policy = way.mx, way.policy
+        is_enforced = way.is_enforced
         if policy is not None and is_enforced and not policy.allows(target.host):
             return Failure(FailureKind.MTA_STS_FAILED, f"{target.host} is not in the policy")
         if mx.is_secure and target.is_secure:
-            found = await self._by_dane(hop, target)
+            found = await self._by_dane(way.hop, target)
             is_weaker = isinstance(found, Demand) and found.level is Level.ENCRYPTED
             if found is not None and not (is_enforced and is_weaker):
                 return found
@@ -102,3 +129,17 @@ class MxSecurity:
             names = tuple(dict.fromkeys((base, target.host)))
             return Demand(Level.DANE, base, records, names)
         return None
+
+
+def _raised(way: MxWay, target: Target, demand: Demand) -> Demand | Failure:
+    """The demand of a domain as it is for a message with REQUIRETLS."""
+    if demand.level is Level.DANE:
+        return demand
+    host = target.host
+    is_listed = way.policy is not None and way.policy.allows(host)
+    # RFC 8689 section 2: the name of a server that was found by an MX record "MUST be validated"
+    # by DNSSEC or a policy of MTA-STS. The domain itself needs nobody to vouch for it.
+    if way.mx.is_secure or is_listed or host == way.hop.domain:
+        return Demand(Level.VERIFIED, host)
+    detail = f"nobody vouches that {host} is one"
+    return Failure(FailureKind.REQUIRETLS_NOT_VERIFIED, detail)

@@ -17,7 +17,7 @@ from pillarbox.mail.envelope import Envelope, Recipient, RecipientOutcome, Recip
 from pillarbox.mail.reply import Reply, ReplyClass
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.smtp.client import ClientProtocol
-from pillarbox.smtp.client_fit import Capabilities, fit, needs_look, path_text
+from pillarbox.smtp.client_fit import fit, needs_look, path_text
 from pillarbox.smtp.client_phase import Phase
 
 _STATES = {
@@ -90,7 +90,7 @@ class SmtpAttempt:
         turned out to be over before the transaction began, so that nothing was decided.
         """
         core = connection.core
-        envelope = await self._fit(core.capabilities, recipients)
+        envelope = await self._fit(core, recipients)
         if envelope is None:
             return []
         if not envelope.smtputf8:
@@ -114,15 +114,19 @@ class SmtpAttempt:
         self._settle_all(again, explain(core.failure, hop=self._hop).reply)
         return []
 
-    async def _fit(
-        self, capabilities: Capabilities, recipients: Sequence[Recipient]
-    ) -> Envelope | None:
+    async def _fit(self, core: ClientProtocol, recipients: Sequence[Recipient]) -> Envelope | None:
         """The envelope as the next hop takes it; None where it can not take the message."""
         message = self._message
         traits = None
-        if needs_look(capabilities, message.envelope):
+        if needs_look(core.capabilities, message.envelope):
             traits = await read_traits(message, self._content)
-        fitted = fit(capabilities, message.envelope, size_octets=message.size_octets, traits=traits)
+        fitted = fit(
+            core.capabilities,
+            message.envelope,
+            size_octets=message.size_octets,
+            traits=traits,
+            is_verified=core.is_verified,
+        )
         if isinstance(fitted, Envelope):
             return fitted
         self._settle_all(recipients, explain(fitted, hop=self._hop).reply)

@@ -215,6 +215,7 @@ async def _greet(
         if isinstance(upgraded, Failure):
             return upgraded
         core.tls = upgraded
+        core.is_verified = _verifies(context)
     connection.start(core)
     await connection.step()
     if context is not None and core.phase is Phase.HANDSHAKE:
@@ -225,9 +226,14 @@ async def _greet(
             return wrong
         # The handshake may have taken the connection down, or an injected reply the session.
         if not core.is_closed:
+            core.is_verified = _verifies(context)
             core.tls_started(upgraded)
             await connection.step()
     return core.failure
+
+
+def _verifies(context: ssl.SSLContext) -> bool:
+    return context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
 
 
 async def _shake_hands(

@@ -72,6 +72,8 @@ _FIXES: dict[FailureKind, str] = {
     FailureKind.BINARY_NOT_TAKEN: "Encode the message as base64",
     FailureKind.UTF8_NOT_TAKEN: "Use addresses of plain letters, or a server that offers SMTPUTF8",
     FailureKind.TOO_LARGE: "Send a smaller message, or ask for a larger limit",
+    FailureKind.REQUIRETLS_NOT_OFFERED: "Use a server that offers REQUIRETLS, or no require_tls=",
+    FailureKind.REQUIRETLS_WITHOUT_TLS: 'Leave tls="required", or give no require_tls=',
 }
 
 _CAUSES: dict[FailureKind, str] = {
@@ -86,6 +88,7 @@ _CAUSES: dict[FailureKind, str] = {
     FailureKind.CERTIFICATE_NAME_MISMATCH: (
         "The server is known by another name to its certificate, or it is another server."
     ),
+    FailureKind.REQUIRETLS_WITHOUT_TLS: "The server offers no encryption.",
     FailureKind.HELLO_REFUSED: (
         "It does not like the name that this program gave in EHLO, or not now."
     ),

@@ -10,6 +10,7 @@ from enum import Enum, unique
 
 from pillarbox.explain import graph_failures as graph
 from pillarbox.explain import mx_failures as mx
+from pillarbox.explain import requiretls_failures as requiretls
 from pillarbox.explain.failure_text import failure_text as _t
 from pillarbox.mail.reply import Reply
 
@@ -331,6 +332,11 @@ class FailureKind(Enum):
         "It announces that limit (SIZE).",
         "Send a smaller message, or ask the operator of the next hop for a larger limit",
     )
+    # What the sender demanded of TLS.
+    REQUIRETLS_NOT_OFFERED = requiretls.REQUIRETLS_NOT_OFFERED
+    REQUIRETLS_WITHOUT_TLS = requiretls.REQUIRETLS_WITHOUT_TLS
+    REQUIRETLS_NOT_VERIFIED = mx.REQUIRETLS_NOT_VERIFIED
+    REQUIRETLS_BY_GRAPH = graph.REQUIRETLS_BY_GRAPH
     # What Graph answers, and what it can not do.
     REQUEST_NOT_TAKEN = graph.REQUEST_NOT_TAKEN
     REQUEST_PUT_OFF = graph.REQUEST_PUT_OFF

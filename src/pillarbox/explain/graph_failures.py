@@ -43,3 +43,9 @@ DRAFT_DENIED = _t(
     "Give the application Mail.ReadWrite (a person: sign in again, --device-code), or let large"
     " mail go by SMTP (--way graph-or-smtp). `pillarbox m365 check` tries it",
 )
+REQUIRETLS_BY_GRAPH = _t(
+    "550 5.7.30",
+    "The next hop {hop} can not pass on REQUIRETLS, with which the message was sent",
+    "Graph has no place for it, so nobody would keep the message to TLS behind Microsoft.",
+    "Send such mail by another route with SMTP, or send the message without REQUIRETLS",
+)

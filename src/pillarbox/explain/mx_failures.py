@@ -76,3 +76,12 @@ DANE_LOOKUP_FAILED = _t(
     "The DNS servers of that domain fail when they are asked for TLSA records.",
     "Nothing to change here: the operator of that domain has to mend its DNS",
 )
+REQUIRETLS_NOT_VERIFIED = _t(
+    "550 5.7.10",
+    "The message was sent with REQUIRETLS, and no server for the mail of {hop} has verified TLS:"
+    " {detail}",
+    "Neither DNSSEC nor a policy of MTA-STS vouches for the names of its servers, or their"
+    " certificates are not valid.",
+    "The operator of that domain has to publish an MTA-STS policy or sign its zone, and to mend"
+    " the certificates; or send the message without REQUIRETLS",
+)

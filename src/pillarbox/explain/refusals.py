@@ -10,6 +10,7 @@ Codes: RFC 5321 4.2, RFC 3463, RFC 4954 6, RFC 6531 3.5, RFC 7504.
 from enum import Enum, unique
 from typing import TypeAlias
 
+from pillarbox.explain import unspoken_refusals as unspoken
 from pillarbox.explain.refusal_text import refusal_text as _t
 from pillarbox.mail.reply import Reply
 
@@ -335,6 +336,11 @@ class Refusal(Enum):
         "The parameter {parameter} of MAIL or RCPT has no valid value or stands there twice",
         "RFC 1870 (SIZE), 6152 (BODY), 3461 (RET, ENVID, NOTIFY, ORCPT), 4954 (AUTH).",
     )
+    REQUIRETLS_IN_CLEAR = _t(
+        "530 5.7.0",
+        "REQUIRETLS needs encryption: turn on STARTTLS in the client, or use port 465 with SSL/TLS",
+        "MAIL had REQUIRETLS in a session without TLS (RFC 8689 section 2).",
+    )
     UTF8_NOT_ASKED = _t(
         "553 5.6.7",
         "An address beyond ASCII needs the parameter SMTPUTF8 of MAIL: use an ASCII address, or a"
@@ -366,26 +372,9 @@ class Refusal(Enum):
     )
 
     # For logs and session records only (UNSPOKEN): there is nobody who could read a reply.
-    WRONG_PORT_HEALED = _t(
-        "554 5.7.0",
-        "TLS began without STARTTLS and was taken up: use port 465 for SSL/TLS, or choose STARTTLS"
-        " in the client",
-        "The client speaks TLS from the first octet on a port that begins in plain text. It is"
-        " served because its address is remembered; its first connection after a while, or after a"
-        " restart of the service, still fails. Change its setting.",
-    )
-    TLS_TOO_OLD = _t(
-        "554 5.7.0",
-        "The client's TLS is too old: update the client, or the firmware of the device, to one with"
-        " TLS 1.2 or newer",
-        "The client offers nothing newer than TLS 1.1, which is not safe any more (RFC 8996). It"
-        " read the alert 'protocol version'. Look in it for a setting of TLS versions too.",
-    )
-    HANDSHAKE_FAILED = _t(
-        "454 4.7.0",
-        "The TLS handshake failed: the client and this server could not agree on encryption",
-        "The cause says whether the client is too old, distrusts the certificate, or went away.",
-    )
+    WRONG_PORT_HEALED = unspoken.WRONG_PORT_HEALED
+    TLS_TOO_OLD = unspoken.TLS_TOO_OLD
+    HANDSHAKE_FAILED = unspoken.HANDSHAKE_FAILED
 
     def reply(self, session_id: str, **facts: Fact) -> Reply:
         """The reply with its places filled from `facts` and ` [session_id]` at its end.

@@ -16,7 +16,7 @@ from email.utils import format_datetime
 
 from pillarbox.mail.dsn_words import Action, ReportedRecipient, explain_report, subject_line
 from pillarbox.mail.dsn_words import plain_text as _plain
-from pillarbox.mail.envelope import Body, Envelope, Ret, Timestamp
+from pillarbox.mail.envelope import Body, Envelope, Ret, Timestamp, TlsWish
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.reply import Reply, ReplyClass
 
@@ -78,7 +78,9 @@ class _Part:
 
 def wants_full(envelope: Envelope, size_octets: int) -> bool:
     """Whether a failure report of this message gives back all of it (RFC 3461 section 4.3)."""
-    return envelope.ret is Ret.FULL and size_octets <= MAX_FULL_OCTETS
+    # RFC 8689 section 5: "the server MUST behave as if RET=HDRS was present".
+    is_allowed = envelope.tls_wish is not TlsWish.REQUIRED
+    return envelope.ret is Ret.FULL and size_octets <= MAX_FULL_OCTETS and is_allowed
 
 
 def compose(report: Report) -> Composed:
@@ -120,10 +122,18 @@ def compose(report: Report) -> Composed:
     line = f"\r\n--{boundary}".encode("ascii")
     body = b"".join(line + b"\r\n" + part for part in encoded)
     return Composed(
-        Envelope(None, Body.EIGHT_BIT if is_eight_bit else Body.SEVEN_BIT, smtputf8),
+        _envelope_for(report.envelope, smtputf8=smtputf8, is_eight_bit=is_eight_bit),
         "\r\n".join(header).encode() + body + line + b"--\r\n",
         header_id,
     )
+
+
+def _envelope_for(envelope: Envelope, *, smtputf8: bool, is_eight_bit: bool) -> Envelope:
+    """The envelope of a report on a message with this one. RFC 8689 section 5: those on messages
+    with REQUIRETLS "MUST also specify the REQUIRETLS SMTP option"."""
+    body = Body.EIGHT_BIT if is_eight_bit else Body.SEVEN_BIT
+    wish = TlsWish.REQUIRED if envelope.tls_wish is TlsWish.REQUIRED else TlsWish.NONE
+    return Envelope(None, body, smtputf8, tls_wish=wish)
 
 
 def _is_global(report: Report) -> bool:

@@ -29,6 +29,17 @@ class Ret(StrEnum):
     HEADERS = "HDRS"
 
 
+class TlsWish(StrEnum):
+    """What the sender wants of TLS on the way of a message (RFC 8689)."""
+
+    NONE = ""
+    """Nothing: each domain says for itself what it demands."""
+    REQUIRED = "required"
+    """MAIL with REQUIRETLS: only by TLS with hosts that are verified and pass that on."""
+    OPTIONAL = "optional"
+    """The field "TLS-Required: No": rather in the clear than not at all."""
+
+
 class Notify(IntFlag):
     """The NOTIFY parameter of RCPT (RFC 3461 4.1)."""
 
@@ -77,7 +88,7 @@ class Envelope:
     """The envelope of one mail transaction without its recipients.
 
     `reverse_path` is None for the null reverse-path `<>`. `envid` is kept as it was sent (xtext,
-    RFC 3461 4.4), "" when absent.
+    RFC 3461 4.4), "" when absent. `tls_wish` is OPTIONAL by a field of the header, not by MAIL.
     """
 
     reverse_path: Mailbox | None
@@ -85,6 +96,7 @@ class Envelope:
     smtputf8: bool = False
     ret: Ret | None = None
     envid: str = ""
+    tls_wish: TlsWish = TlsWish.NONE
 
 
 @quick(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class HeaderBlock:
     `agent_fields` (Sender, Resent-From, Resent-Sender) are what stands behind the colons.
     `is_ambiguous`: one of these fields has a form that programs read differently. `header_id` is
     the text of the Message-ID field, None without one. `received_fields` counts the servers that
-    the message passed.
+    the message passed. `is_tls_optional`: it has the field "TLS-Required: No" of RFC 8689.
     """
 
     size_octets: int
@@ -50,6 +50,7 @@ class HeaderBlock:
     has_date: bool
     header_id: str | None
     received_fields: int
+    is_tls_optional: bool = False
 
 
 _NO_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0)
@@ -90,7 +91,17 @@ def scan_header(content: bytes) -> HeaderBlock:
         b"\r\ndate:" in folded,
         _header_id(header_ids[0]) if header_ids else None,
         folded.count(b"\r\nreceived:"),
+        _is_tls_optional(block, folded),
     )
+
+
+def _is_tls_optional(block: bytes, folded: bytes) -> bool:
+    """RFC 8689 section 3: "More than one instance of the TLS-Required header field MUST NOT appear
+    in a given message", so several say nothing."""
+    if b"\r\ntls-required" not in folded:
+        return False
+    bodies, _ = _bodies(block, folded, b"\r\ntls-required", 2)
+    return [body.strip(b" \t\r\n").lower() for body in bodies] == [b"no"]
 
 
 def _has_bare_line_end(block: bytes) -> bool:

@@ -6,6 +6,7 @@ after the commit. It does not know sockets or sessions, so another way of submis
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -13,7 +14,7 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.dkim import signature_fields
-from pillarbox.mail.envelope import Envelope, Recipient, RecipientState, Timestamp
+from pillarbox.mail.envelope import Envelope, Recipient, RecipientState, Timestamp, TlsWish
 from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.identifier import IdGenerator, format_id
 from pillarbox.mail.message import Addition, HeaderBlock, compose_prefix, scan_header
@@ -134,7 +135,7 @@ class Intake:
             credential_id=account.credential_id,
             session_id=submitted.session_id,
             received_at=now,
-            envelope=submitted.envelope,
+            envelope=_tagged(submitted.envelope, header),
             prefix=prefix,
             size_octets=len(prefix) + content.size,
             chunks=content.chunks,
@@ -219,6 +220,14 @@ class Intake:
         except Exception:
             # It is durable all the same, and will be found in the store.
             log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
+
+
+def _tagged(envelope: Envelope, header: HeaderBlock) -> Envelope:
+    """RFC 8689 section 4.1: a server "MUST tag that message with the option specified in the
+    TLS-Required header field", which "MUST be ignored" beside REQUIRETLS."""
+    if header.is_tls_optional and envelope.tls_wish is TlsWish.NONE:
+        return replace(envelope, tls_wish=TlsWish.OPTIONAL)
+    return envelope
 
 
 def _author_domain(header: HeaderBlock, author: Mailbox) -> str:

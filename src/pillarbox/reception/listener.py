@@ -187,4 +187,5 @@ def server_settings(
         error_limit=limits.errors_per_session,
         idle_limit=limits.idle_commands_per_session,
         login_mechanisms=(*PASSWORD_MECHANISMS, *further_logins) if encrypts else (),
+        requiretls=encrypts,
     )

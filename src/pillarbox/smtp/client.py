@@ -46,7 +46,8 @@ class ClientProtocol:
     def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
         """`tls`: the encryption, where the connection began with it. `transactions` and `replies`
         count what there was. `content_begun`, `content_ended`: so far the transaction came; whose
-        content has ended, the server may have taken without a reply that says so."""
+        content has ended, the server may have taken without a reply that says so. `is_verified`:
+        the shell has seen that the server is who it should be."""
         self._settings = settings
         self._parser = ReplyParser()
         self._out: list[bytes] = []
@@ -58,7 +59,7 @@ class ClientProtocol:
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
         self._content: Pieces = ()
-        self.tls = tls
+        self.tls, self.is_verified = tls, False
         self.capabilities = Capabilities()
         self.phase = Phase.GREETING
         self.failure: Failure | None = None

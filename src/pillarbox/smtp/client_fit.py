@@ -1,7 +1,7 @@
 """What a next hop can take: its answer to EHLO, and how a message has to be offered to it. Pure.
 
 RFC 5321 4.1.1.1 (EHLO), RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 3030 (CHUNKING, BINARYMIME),
-RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 9422 (LIMITS).
+RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 9422 (LIMITS), RFC 8689 (REQUIRETLS).
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.address import Mailbox
-from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, TlsWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Capabilities:
     binary: bool = False
     smtputf8: bool = False
     dsn: bool = False
+    requiretls: bool = False
     size: bool = False
     size_limit: int | None = None
     mechanisms: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ def read_capabilities(lines: Sequence[bytes]) -> Capabilities:
         binary="BINARYMIME" in keywords and "CHUNKING" in keywords,
         smtputf8="SMTPUTF8" in keywords,
         dsn="DSN" in keywords,
+        requiretls="REQUIRETLS" in keywords,
         size="SIZE" in keywords,
         # RFC 1870 section 4: "A parameter value of 0 (zero) indicates that no fixed maximum".
         size_limit=_positive(keywords.get("SIZE", [""])[:1]),
@@ -77,6 +79,13 @@ class ContentTraits:
     international: bool
 
 
+_REQUIRETLS_MISSING = {
+    False: FailureKind.REQUIRETLS_WITHOUT_TLS,
+    True: FailureKind.REQUIRETLS_NOT_OFFERED,
+}
+"""By whether the session is verified. RFC 8689 section 4.2.1: 5.7.10 and 5.7.30."""
+
+
 def needs_look(capabilities: Capabilities, envelope: Envelope) -> bool:
     """Whether it depends on the content if and how the server can be offered the message.
 
@@ -93,11 +102,19 @@ def fit(
     *,
     size_octets: int,
     traits: ContentTraits | None = None,
+    is_verified: bool = False,
 ) -> Envelope | Failure:
     """The envelope as the server can take it, or why it can not take the message at all.
 
-    `traits` must be given when `needs_look` says so.
+    `traits` must be given when `needs_look` says so. `is_verified`: the session has TLS with a
+    server that is who it should be.
     """
+    if envelope.tls_wish is TlsWish.REQUIRED and not (is_verified and capabilities.requiretls):
+        if envelope.reverse_path is not None:
+            return Failure(_REQUIRETLS_MISSING[is_verified])
+        # RFC 8689 section 5: with a null reverse-path "the REQUIRETLS parameter SHOULD NOT cause a
+        # bounce message to be discarded even if the next-hop relay does not advertise REQUIRETLS".
+        envelope = replace(envelope, tls_wish=TlsWish.NONE)
     limit = capabilities.size_limit
     # RFC 1870 section 6.1: a client that knows the size should not offer what is over the limit.
     if limit is not None and size_octets > limit:
@@ -164,6 +181,8 @@ def mail_command(capabilities: Capabilities, envelope: Envelope, *, size_octets:
             command += f" RET={envelope.ret.value}"
         if envelope.envid:
             command += f" ENVID={envelope.envid}"
+    if envelope.tls_wish is TlsWish.REQUIRED:
+        command += " REQUIRETLS"
     return f"{command}\r\n"
 
 

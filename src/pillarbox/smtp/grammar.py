@@ -1,9 +1,9 @@
 """Arguments of MAIL, RCPT and BDAT as text, and the values that they stand for.
 
 RFC 5321 section 4.1.2 and 4.1.1.11, with the parameters of RFC 1870 (SIZE), 3030 and 6152 (BODY),
-3461 (RET, ENVID, NOTIFY, ORCPT), 4954 (AUTH) and 6531 (SMTPUTF8). Lines come without CR LF and
-without control characters. All that is wrong is a `CommandError`; nothing here knows the state of
-a session.
+3461 (RET, ENVID, NOTIFY, ORCPT), 4954 (AUTH), 6531 (SMTPUTF8) and 8689 (REQUIRETLS). Lines come
+without CR LF and without control characters. All that is wrong is a `CommandError`; nothing here
+knows the state of a session.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 from pillarbox.errors import AddressError, RemoteProtocolError
 from pillarbox.explain.refusals import Fact, Refusal
 from pillarbox.mail.address import Mailbox, parse_mailbox
-from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret, TlsWish
 
 MAX_ENVID_CHARACTERS = 100
 """RFC 3461 section 4.4; counted before it is encoded."""
@@ -43,7 +43,7 @@ _CACHED = 1024
 _MAIL_FORM = "MAIL FROM:<name@domain>"
 _RCPT_FORM = "RCPT TO:<name@domain>"
 
-_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})
+_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS"})
 _RCPT_KEYWORDS = frozenset({"NOTIFY", "ORCPT"})
 
 _Values: TypeAlias = Mapping[str, str | None]
@@ -77,9 +77,7 @@ def parse_mail(argument: str) -> tuple[Envelope, int | None]:
     if not parameters:
         return Envelope(_mailbox(address, Refusal.SYNTAX_SENDER) if address else None), None
     values = _parameters(parameters, _MAIL_KEYWORDS)
-    smtputf8 = "SMTPUTF8" in values
-    if smtputf8 and values["SMTPUTF8"] is not None:
-        raise _invalid("SMTPUTF8")
+    smtputf8 = _flag(values, "SMTPUTF8")
     _check_auth(values)
     envelope = Envelope(
         _mailbox(address, Refusal.SYNTAX_SENDER, smtputf8=smtputf8) if address else None,
@@ -87,6 +85,9 @@ def parse_mail(argument: str) -> tuple[Envelope, int | None]:
         smtputf8=smtputf8,
         ret=_choice(values, "RET", _RETS),
         envid=_envid(values),
+        # RFC 8689 section 4.1: "an SMTP server MUST tag that message as needing REQUIRETLS
+        # handling".
+        tls_wish=TlsWish.REQUIRED if _flag(values, "REQUIRETLS") else TlsWish.NONE,
     )
     return envelope, _size(values)
 
@@ -172,6 +173,13 @@ def _parameters(text: str, known: frozenset[str]) -> _Values:
 
 def _invalid(keyword: str) -> CommandError:
     return CommandError(Refusal.PARAMETER_INVALID, parameter=keyword)
+
+
+def _flag(values: _Values, keyword: str) -> bool:
+    """Whether a keyword that has no value stands there."""
+    if values.get(keyword) is not None:
+        raise _invalid(keyword)
+    return keyword in values
 
 
 def _choice(values: _Values, keyword: str, choices: Mapping[str, _Choice]) -> _Choice | None:

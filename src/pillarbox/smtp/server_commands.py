@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.mail.envelope import Body, Envelope, Recipient
+from pillarbox.mail.envelope import Body, Envelope, Recipient, TlsWish
 from pillarbox.mail.reply import reply
 from pillarbox.smtp.events import ContentStart, MailFrom, RcptTo, StartTls
 from pillarbox.smtp.grammar import CommandError, parse_bdat, parse_mail, parse_rcpt
@@ -157,6 +157,8 @@ def _ehlo_reply(
         lines.append("STARTTLS")
     if settings.login_mechanisms and encrypted:
         lines.append(f"AUTH {' '.join(settings.login_mechanisms)}")
+    if settings.requiretls and encrypted:
+        lines.append("REQUIRETLS")
     return reply(250, "", *lines).encode()
 
 
@@ -239,7 +241,17 @@ def _check_mail(session: Session, argument: str) -> MailFrom:
     if size is not None and size > session.size_limit_octets:
         # RFC 1870 6.1: 552 where the declared size is more than is taken.
         raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)
+    if envelope.tls_wish is TlsWish.REQUIRED:
+        _check_requiretls(session)
     return MailFrom(envelope, size)
+
+
+def _check_requiretls(session: Session) -> None:
+    if not session.settings.requiretls:
+        raise CommandError(Refusal.PARAMETER_UNKNOWN)
+    if not session.tls:
+        # RFC 8689 section 2: "The session itself MUST employ TLS transmission."
+        raise CommandError(Refusal.REQUIRETLS_IN_CLEAR)
 
 
 def _mail(session: Session, event: MailFrom) -> None:

@@ -34,7 +34,8 @@ class ServerSettings:
     `mail_limit` is the number of transactions a session, 0 for no limit. `starttls`: TLS can be
     had on this port. `require_tls`: MAIL is refused before TLS (AUTH always is). `error_limit`
     and `idle_limit` say after how many errors, and after how many commands that lead nowhere
-    (NOOP, RSET, VRFY …) since the last message, the session ends with 421.
+    (NOOP, RSET, VRFY …) since the last message, the session ends with 421. `requiretls`: it is
+    offered under TLS, since messages are kept to it on their way (RFC 8689).
     """
 
     host_name: str
@@ -49,6 +50,7 @@ class ServerSettings:
     error_limit: int = 20
     idle_limit: int = 100
     login_mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    requiretls: bool = False
 
 
 class State(StrEnum):

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from pillarbox.mail.address import Mailbox
-from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, RecipientState, Ret
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, RecipientState, Ret, TlsWish
 from pillarbox.mail.reply import Reply, split_enhanced
 from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledMessage, SpooledRecipient
 from pillarbox.store.statements import Row
@@ -49,6 +49,7 @@ def message_row(message: SpooledMessage) -> Row:
         len(message.recipients),
         None,
         None,
+        envelope.tls_wish.value,
     )
 
 
@@ -140,6 +141,7 @@ def message_of(
             smtputf8=row["smtputf8"],
             ret=Ret(row["ret"]) if row["ret"] else None,
             envid=row["envid"],
+            tls_wish=TlsWish(row["tls_wish"]),
         ),
         prefix=row["prefix"],
         size_octets=row["size_octets"],

@@ -58,6 +58,8 @@ message = Table(
     time_column("finished_at"),
     # When content that the tenant keeps, or captured content, goes; NULL: when finished.
     time_column("content_until"),
+    # What the sender wants of TLS: "", "required" or "optional".
+    Column("tls_wish", Text, nullable=False, server_default=text("''")),
 )
 
 Index(

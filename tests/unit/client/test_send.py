@@ -13,6 +13,7 @@ from pillarbox.client import (
     ConnectError,
     Dsn,
     MessageRefused,
+    RequireTlsMissing,
     SendState,
     TlsMissing,
 )
@@ -288,3 +289,31 @@ def test_a_password_beside_the_server_is_not_repeated(face: Face, address: str) 
 
     assert "Pw-of-the-test_7" not in "".join(traceback.format_exception(raised.value))
     assert "auth=" in raised.value.fix
+
+
+@pytest.mark.parametrize("extensions", [("REQUIRETLS",), ()])
+async def test_tls_can_be_required_for_the_whole_way(
+    face: Face, certified: Certified, extensions: tuple[str, ...]
+) -> None:
+    """RFC 8689 section 4.3: MAIL says so, or nothing is sent where the server does not offer it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING", *extensions)
+        if extensions:
+            await peer.take_message()
+        await leave(peer)
+
+    async with serve(script, tls=certified.context) as server:
+        sending = face.send_one(
+            server.port, letter(), scheme="smtps", ca_file=certified.ca_file, require_tls=True
+        )
+        if extensions:
+            assert (await sending).is_complete
+            assert "MAIL FROM:<app@t1.test> REQUIRETLS" in server.commands
+            return
+        with pytest.raises(RequireTlsMissing, match="REQUIRETLS") as raised:
+            await sending
+
+    assert (raised.value.code, raised.value.is_transient) == ("requiretls-not-offered", False)
+    assert "require_tls" in raised.value.fix
+    assert not any(line.startswith("MAIL") for line in server.commands)

@@ -2,14 +2,16 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 
 import pytest
-from tests.support.graphing import FROM, graph
+from tests.support.graphing import FROM, graph, letter
 from tests.support.outgoing import (
     DEFERRED,
     DELIVERED,
     FAILED,
     PREFIX,
+    attempt,
     states,
     stored,
 )
@@ -17,6 +19,7 @@ from tests.support.outgoing import (
 from pillarbox.delivery.graph_answer import retry_after
 from pillarbox.delivery.sender_check import check_sender
 from pillarbox.emulate.faults import Action, Stage
+from pillarbox.mail.envelope import TlsWish
 from pillarbox.route import Microsoft365Way
 
 
@@ -32,6 +35,31 @@ async def test_a_message_arrives_and_the_connection_is_kept() -> None:
         assert was_open
         assert far.taken == [(("r0@far.test",), PREFIX + content.encode())] * 2
         assert first.outcomes[0].reply.text.startswith("202 Accepted")
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        (Microsoft365Way.GRAPH, "can not pass on REQUIRETLS"),
+        (Microsoft365Way.GRAPH_OR_SMTP, "does not pass on REQUIRETLS"),
+    ],
+)
+async def test_a_message_with_requiretls_does_not_go_by_graph(
+    way: Microsoft365Way, says: str
+) -> None:
+    """Nothing there passes it on. By SMTP it would go, where Microsoft offered that. A bounce
+    goes as it can (RFC 8689 section 5)."""
+    async with graph(way) as far:
+        made = letter(f"{FROM}\r\n")
+        made.envelope = replace(made.envelope, tls_wish=TlsWish.REQUIRED)
+        refused = await attempt(far.courier, made)
+        made.envelope = replace(made.envelope, reverse_path=None)
+        bounce = await attempt(far.courier, made)
+
+        assert states(refused) == {0: FAILED}
+        assert str(refused.outcomes[0].reply).startswith("550 5.7.30")
+        assert says in str(refused.outcomes[0].reply)
+        assert states(bounce) == {0: DELIVERED}
 
 
 async def test_a_request_that_hangs_has_a_connection() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.dane_certificates import make
@@ -15,6 +16,7 @@ from tests.support.outgoing import DEFERRED, DELIVERED, states
 from tests.support.smtp_peer import Server
 
 from pillarbox.delivery.courier import AttemptResult
+from pillarbox.mail.envelope import TlsWish
 from pillarbox.mta_sts import StsMode, StsPolicy
 from pillarbox.store.database import Database
 from pillarbox.store.mta_sts import KeptPolicy, StsPolicies
@@ -59,9 +61,9 @@ class StsWorld:
         context = self.mx.dns.tls(certificate)
         return await self.mx.host(HOST, with_starttls(context), address="127.0.0.11")
 
-    async def send(self) -> AttemptResult:
+    async def send(self, **envelope: Any) -> AttemptResult:
         """One attempt."""
-        return await self.mx.send("far.example")
+        return await self.mx.send("far.example", **envelope)
 
     async def refused(self) -> str:
         """The reply to an attempt that has to wait."""
@@ -361,3 +363,37 @@ async def test_a_ca_file_that_is_not_there_is_named(world: StsWorld) -> None:
     assert reply.startswith("451 4.3.5")
     assert "ca-file of the route" in reply
     assert host.peers == []
+
+
+@pytest.mark.parametrize("mode", ["enforce", "testing"])
+async def test_a_policy_vouches_for_the_host_of_a_message_with_requiretls(
+    world: StsWorld, mode: str
+) -> None:
+    """RFC 8689 section 4.2.1: without DNSSEC "the client MUST also validate the SMTP server name
+    using MTA-STS"."""
+    context = world.mx.dns.tls(HOST)
+    host = await world.mx.host(HOST, with_starttls(context, "REQUIRETLS"), address="127.0.0.11")
+    world.publish(policy(mode))
+
+    assert states(await world.send(tls_wish=TlsWish.REQUIRED)) == {0: DELIVERED}
+    assert "MAIL FROM:<u1@t1.test> REQUIRETLS" in host.commands
+
+
+async def test_a_policy_that_does_not_list_the_host_does_not_vouch(world: StsWorld) -> None:
+    """Whatever its certificate: the MX record may be forged."""
+    host = await world.host()
+    world.publish(policy("testing", mx="other.far.example"))
+
+    result = await world.send(tls_wish=TlsWish.REQUIRED)
+
+    assert str(result.outcomes[0].reply).startswith("550 5.7.10")
+    assert not host.peers
+
+
+async def test_tls_required_no_ignores_the_policy(world: StsWorld) -> None:
+    """RFC 8689 section 3: "ignoring policy-based mechanisms (including MTA-STS and DANE)"."""
+    await world.mx.host(HOST, take_all, address="127.0.0.11")
+    world.publish(policy(mx="other.far.example"))
+
+    assert states(await world.send(tls_wish=TlsWish.OPTIONAL)) == {0: DELIVERED}
+    assert "MTA-STS" in await world.refused()

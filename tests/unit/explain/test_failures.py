@@ -48,6 +48,7 @@ def test_only_what_the_message_or_its_address_has_wrong_is_permanent(kind: Failu
     permanent = explain(Failure(kind), hop=HOP).reply.category is ReplyClass.PERMANENT
 
     is_of_message = kind.name.endswith("_NOT_TAKEN") or kind is FailureKind.TOO_LARGE
+    is_of_message = is_of_message or kind.name.startswith("REQUIRETLS_")
     assert permanent is (is_of_message or kind in CERTAIN_IN_THE_DNS)
 
 

@@ -256,3 +256,21 @@ def test_header_made_to_be_slow_is_not(piece: bytes) -> None:
     scan_header(content)
 
     assert time.process_time() - start < 0.2
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_optional"),
+    [
+        (b"TLS-Required: No\r\n", True),
+        (b"tls-required:\r\n no\r\n", True),
+        (b"TLS-Required: Yes\r\n", False),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", False),
+        (b"TLS-Required-Not: No\r\n", False),
+        (b"", False),
+    ],
+)
+def test_tls_required_no_is_seen(fields: bytes, is_optional: bool) -> None:
+    """RFC 8689 section 3: one field with the only value that there is."""
+    header = scan_header(b"From: a@b\r\n" + fields + b"Subject: TLS-Required: No\r\n\r\nx\r\n")
+
+    assert header.is_tls_optional is is_optional

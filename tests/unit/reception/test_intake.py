@@ -10,7 +10,7 @@ from tests.support.reception import MESSAGE, USER, Site
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.mail.envelope import Envelope, Recipient, TlsWish
 from pillarbox.mail.identifier import format_id, parse_id
 from pillarbox.mail.spooled import INLINE_OCTETS
 from pillarbox.policy.denial import Denial
@@ -175,3 +175,18 @@ def test_troubles_have_their_codes() -> None:
     assert str(full).startswith("452 4.3.1 ")
     assert "octets" not in str(full)
     assert str(bad).startswith("451 4.3.0 ")
+
+
+@pytest.mark.parametrize(
+    ("said", "tagged"),
+    [(TlsWish.NONE, TlsWish.OPTIONAL), (TlsWish.REQUIRED, TlsWish.REQUIRED)],
+)
+async def test_tls_required_no_tags_the_message(site: Site, said: TlsWish, tagged: TlsWish) -> None:
+    """RFC 8689 section 4.1: the field "MUST be ignored" beside REQUIRETLS."""
+    submitted = await _submitted(site, b"TLS-Required: No\r\n" + MESSAGE)
+    envelope = replace(submitted.envelope, tls_wish=said)
+
+    answer = await _submit(site, replace(submitted, envelope=envelope))
+
+    assert isinstance(answer, Accepted)
+    assert answer.message.envelope.tls_wish is tagged

@@ -21,6 +21,7 @@ class Changes(TypedDict, total=False):
     error_limit: int
     idle_limit: int
     login_mechanisms: tuple[str, ...]
+    requiretls: bool
 
 
 class Sessions:

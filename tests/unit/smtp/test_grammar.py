@@ -87,6 +87,7 @@ def test_reverse_paths(argument: str, mailbox: Mailbox | None) -> None:
         ("FROM:<a@b> BODY=9BIT", Refusal.PARAMETER_INVALID),
         ("FROM:<a@b> BODY", Refusal.PARAMETER_INVALID),
         ("FROM:<a@b> SMTPUTF8=1", Refusal.PARAMETER_INVALID),
+        ("FROM:<a@b> REQUIRETLS=yes", Refusal.PARAMETER_INVALID),
         ("FROM:<a@b> RET=ALL", Refusal.PARAMETER_INVALID),
         ("FROM:<a@b> ENVID=", Refusal.PARAMETER_INVALID),
         ("FROM:<a@b> ENVID=+0A", Refusal.PARAMETER_INVALID),

@@ -10,7 +10,7 @@ import pytest
 from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
-from pillarbox.mail.envelope import Body, Notify, Ret
+from pillarbox.mail.envelope import Body, Notify, Ret, TlsWish
 from pillarbox.mail.reply import reply
 from pillarbox.smtp.events import Closed, ContentAbort, ContentEnd, MailFrom, RcptTo
 
@@ -41,6 +41,28 @@ def test_ehlo_lists_what_is_offered_under_tls(sessions: Sessions) -> None:
 
     assert replies.endswith(b"250-LIMITS RCPTMAX=3\r\n250 AUTH PLAIN LOGIN\r\n")
     assert b"STARTTLS" not in replies
+
+
+def test_requiretls_is_offered_and_taken_under_tls_alone(sessions: Sessions) -> None:
+    """RFC 8689 section 2: "The session itself MUST employ TLS transmission." """
+    clear = sessions.ready(requiretls=True)
+    assert b"REQUIRETLS" not in clear.send(b"EHLO client.test\r\n")
+    assert clear.send(b"MAIL FROM:<a@a.test> REQUIRETLS\r\n").startswith(b"530 5.7.0 REQUIRETLS")
+    assert clear.codes(b"MAIL FROM:<a@a.test>\r\n") == [250]
+
+    encrypted = sessions.logged_in(requiretls=True)
+    assert b"250 REQUIRETLS\r\n" in encrypted.send(b"EHLO client.test\r\n")
+    assert encrypted.codes(b"MAIL FROM:<a@a.test> SIZE=9 requiretls\r\n") == [250]
+    (mail,) = [event for event in encrypted.events if isinstance(event, MailFrom)]
+    assert mail.envelope.tls_wish is TlsWish.REQUIRED
+
+
+def test_requiretls_that_was_not_offered_is_not_known(sessions: Sessions) -> None:
+    """RFC 5321 section 4.1.1.11: code 555."""
+    session = sessions.logged_in()
+
+    assert b"REQUIRETLS" not in session.send(b"EHLO client.test\r\n")
+    assert session.codes(b"MAIL FROM:<a@a.test> REQUIRETLS\r\n") == [555]
 
 
 def test_ehlo_shows_the_limits_of_the_account(sessions: Sessions) -> None:

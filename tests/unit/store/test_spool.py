@@ -10,7 +10,7 @@ from tests.support.storing import HOP, OTHER_HOP, Queue, make_message, new_id, n
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret
+from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret, TlsWish
 from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledRecipient
 from pillarbox.store import spool, spool_work
 from pillarbox.store.schema import content, lane, message, upload
@@ -29,6 +29,7 @@ async def test_a_message_comes_back_as_it_was_put(queue: Queue) -> None:
         smtputf8=True,
         ret=Ret.HEADERS,
         envid="x+2By",
+        tls_wish=TlsWish.REQUIRED,
     )
     put = make_message(lanes=(queue.lane,), content=bytes(range(256)))
     put.envelope = envelope

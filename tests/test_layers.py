@@ -58,7 +58,7 @@ SOCKET_PARTS = {
 LIGHT = PURE | {"client", "doctor", "profiles", "sendmail", "logs"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
-EXTRA_LIBRARIES = {"cryptography", "keyring", "msal"}
+EXTRA_LIBRARIES = {"cryptography", "dkim", "keyring", "msal"}
 """What extras of the library bring: imported where it is used, and told where it is missing."""
 SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "admin", "app"}
 

@@ -26,6 +26,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "certificate": diagnosis.certificate,
     "hello": diagnosis.hello,
     "records": diagnosis.records,
+    "letter": diagnosis.letter,
     "mta_sts": mx.mta_sts,
     "dane": mx.dane,
 }

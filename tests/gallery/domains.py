@@ -25,8 +25,9 @@ def public(key: Key) -> str:
     ).decode()
 
 
-def _text(text: str) -> str:
-    return " ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250)) or '""'
+def text(words: str) -> str:
+    """A TXT record as the zone writes it."""
+    return " ".join(f'"{words[at : at + 250]}"' for at in range(0, len(words), 250)) or '""'
 
 
 def _dkim(bits: int, more: str = "") -> str:
@@ -44,10 +45,10 @@ POINTER = "9.9.9.11.in-addr.arpa PTR"
 
 GOOD: Mapping[str, str] = {
     MX: "10 mx.corp.com.",
-    SPF: _text("v=spf1 mx -all"),
-    KEY: _text(_dkim(2048)),
-    DMARC: _text("v=DMARC1; p=reject; rua=mailto:dmarc@corp.com"),
-    TLS_REPORTS: _text("v=TLSRPTv1; rua=mailto:tls@corp.com"),
+    SPF: text("v=spf1 mx -all"),
+    KEY: text(_dkim(2048)),
+    DMARC: text("v=DMARC1; p=reject; rua=mailto:dmarc@corp.com"),
+    TLS_REPORTS: text("v=TLSRPTv1; rua=mailto:tls@corp.com"),
 }
 
 
@@ -69,7 +70,7 @@ def _of(
     name: str, first: str, changes: Mapping[str, str], /, address: str = "", **more: object
 ) -> Exhibit:
     """A domain that is good but for these records; a record that is "" is not there."""
-    records = {at: text for at, text in {**GOOD, **changes}.items() if text}
+    records = {at: said for at, said in {**GOOD, **changes}.items() if said}
     more.setdefault("selector", "default")
     made = Domain(DOMAIN, records, address=address, **more)  # type: ignore[arg-type] # its fields
     return Exhibit(name, first, domain=made, target=DOMAIN)
@@ -85,16 +86,16 @@ def _tlsa(usage: int, *, right: bool) -> str:
 
 
 MX_SERVER = Server(cert=Cert(("mx.corp.com",)))
-STS_RECORD = _text("v=STSv1; id=1")
+STS_RECORD = text("v=STSv1; id=1")
 
 DOMAINS = (
     _of("no such domain", "DOMAIN-UNKNOWN", dict.fromkeys(GOOD, "")),
-    _of("no MX", "MX-NONE", {MX: "", SPF: _text("v=spf1 a -all"), "corp.com A": ADDRESS}),
-    _of("null MX", "MX-NULL", {MX: "0 .", SPF: _text("v=spf1 -all")}),
+    _of("no MX", "MX-NONE", {MX: "", SPF: text("v=spf1 a -all"), "corp.com A": ADDRESS}),
+    _of("null MX", "MX-NULL", {MX: "0 .", SPF: text("v=spf1 -all")}),
     _of(
         "an MX without address",
         "MX-NO-ADDRESS",
-        {MX: "10 gone.corp.com.", SPF: _text("v=spf1 ~all")},
+        {MX: "10 gone.corp.com.", SPF: text("v=spf1 ~all")},
     ),
     _of(
         "an MX that is an alias",
@@ -105,22 +106,20 @@ DOMAINS = (
     _of(
         "two SPF records",
         "SPF-SEVERAL",
-        {SPF: f"{_text('v=spf1 mx -all')}|{_text('v=spf1 a ~all')}"},
+        {SPF: f"{text('v=spf1 mx -all')}|{text('v=spf1 a ~all')}"},
     ),
-    _of("SPF with a typing error", "SPF-SYNTAX", {SPF: _text("v=spf1 ipv4:11.1.1.1 -all")}),
-    _of("SPF that includes itself", "SPF-LOOP", {SPF: _text("v=spf1 include:corp.com -all")}),
-    _of("SPF of nobody", "SPF-INCLUDE-NONE", {SPF: _text("v=spf1 include:gone.com -all")}),
+    _of("SPF with a typing error", "SPF-SYNTAX", {SPF: text("v=spf1 ipv4:11.1.1.1 -all")}),
+    _of("SPF that includes itself", "SPF-LOOP", {SPF: text("v=spf1 include:corp.com -all")}),
+    _of("SPF of nobody", "SPF-INCLUDE-NONE", {SPF: text("v=spf1 include:gone.com -all")}),
     _of(
         "SPF with eleven look-ups",
         "SPF-LOOKUPS",
-        {SPF: _text(f"v=spf1 {'a:mx.corp.com ' * 11}-all")},
+        {SPF: text(f"v=spf1 {'a:mx.corp.com ' * 11}-all")},
     ),
-    _of(
-        "SPF with names that are gone", "SPF-VOIDS", {SPF: _text("v=spf1 a:gone.corp.com mx -all")}
-    ),
-    _of("SPF for everybody", "SPF-ALL-PASS", {SPF: _text("v=spf1 mx +all")}),
-    _of("SPF without an end", "SPF-NO-END", {SPF: _text("v=spf1 mx")}),
-    _of("SPF with ptr", "SPF-PTR", {SPF: _text("v=spf1 ptr -all")}),
+    _of("SPF with names that are gone", "SPF-VOIDS", {SPF: text("v=spf1 a:gone.corp.com mx -all")}),
+    _of("SPF for everybody", "SPF-ALL-PASS", {SPF: text("v=spf1 mx +all")}),
+    _of("SPF without an end", "SPF-NO-END", {SPF: text("v=spf1 mx")}),
+    _of("SPF with ptr", "SPF-PTR", {SPF: text("v=spf1 ptr -all")}),
     _of(
         "SPF without this address",
         "SPF-NOT-ALLOWED",
@@ -136,48 +135,48 @@ DOMAINS = (
         {"selector1._domainkey.corp.com CNAME": "selector1-corp-com._domainkey.x.onmicrosoft.com."},
         selector="selector1",
     ),
-    _of("a key that was revoked", "DKIM-REVOKED", {KEY: _text("v=DKIM1; p=")}),
-    _of("a key that is none", "DKIM-SYNTAX", {KEY: _text("v=DKIM1; p=AAAA!")}),
-    _of("two keys", "DKIM-SEVERAL", {KEY: f"{GOOD[KEY]}|{_text('v=DKIM1; p=AAAA')}"}),
-    _of("a key of 1024 bits", "DKIM-KEY-WEAK", {KEY: _text(_dkim(1024))}),
-    _of("a key that is tested", "DKIM-TEST", {KEY: _text(_dkim(2048, "t=y; "))}),
+    _of("a key that was revoked", "DKIM-REVOKED", {KEY: text("v=DKIM1; p=")}),
+    _of("a key that is none", "DKIM-SYNTAX", {KEY: text("v=DKIM1; p=AAAA!")}),
+    _of("two keys", "DKIM-SEVERAL", {KEY: f"{GOOD[KEY]}|{text('v=DKIM1; p=AAAA')}"}),
+    _of("a key of 1024 bits", "DKIM-KEY-WEAK", {KEY: text(_dkim(1024))}),
+    _of("a key that is tested", "DKIM-TEST", {KEY: text(_dkim(2048, "t=y; "))}),
     _of("no DMARC", "DMARC-NONE", {DMARC: ""}),
     _of("two DMARC records", "DMARC-SEVERAL", {DMARC: f'{GOOD[DMARC]}|"v=DMARC1; p=none"'}),
-    _of("DMARC with a typing error", "DMARC-SYNTAX", {DMARC: _text("v=DMARC1; p=rejct")}),
+    _of("DMARC with a typing error", "DMARC-SYNTAX", {DMARC: text("v=DMARC1; p=rejct")}),
     _of(
         "DMARC that watches",
         "DMARC-POLICY-NONE",
-        {DMARC: _text("v=DMARC1; p=none; rua=mailto:dmarc@corp.com")},
+        {DMARC: text("v=DMARC1; p=none; rua=mailto:dmarc@corp.com")},
     ),
     _of(
         "DMARC of yesterday",
         "DMARC-OLD-TAGS",
-        {DMARC: _text("v=DMARC1; p=reject; pct=50; rua=mailto:dmarc@corp.com")},
+        {DMARC: text("v=DMARC1; p=reject; pct=50; rua=mailto:dmarc@corp.com")},
     ),
     _of(
         "DMARC that is tested",
         "DMARC-TEST",
-        {DMARC: _text("v=DMARC1; p=reject; t=y; rua=mailto:dmarc@corp.com")},
+        {DMARC: text("v=DMARC1; p=reject; t=y; rua=mailto:dmarc@corp.com")},
     ),
-    _of("DMARC without reports", "DMARC-NO-REPORTS", {DMARC: _text("v=DMARC1; p=reject")}),
+    _of("DMARC without reports", "DMARC-NO-REPORTS", {DMARC: text("v=DMARC1; p=reject")}),
     _of(
         "DMARC reports to strangers",
         "DMARC-REPORTS-UNWANTED",
-        {DMARC: _text("v=DMARC1; p=reject; rua=mailto:x@other.com")},
+        {DMARC: text("v=DMARC1; p=reject; rua=mailto:x@other.com")},
     ),
     _of(
         "mail that DMARC stops",
         "DMARC-WOULD-FAIL",
         {
             KEY: "",
-            SPF: _text("v=spf1 redirect=_spf.corp.com"),
-            "_spf.corp.com TXT": _text("v=spf1 ip4:11.1.1.0/24 -all"),
+            SPF: text("v=spf1 redirect=_spf.corp.com"),
+            "_spf.corp.com TXT": text("v=spf1 ip4:11.1.1.0/24 -all"),
             POINTER: "out.corp.com.",
             "out.corp.com A": ADDRESS,
         },
         ADDRESS,
     ),
-    _of("MTA-STS without an id", "MTA-STS-RECORD", {STS: _text("v=STSv1; id=a-b")}),
+    _of("MTA-STS without an id", "MTA-STS-RECORD", {STS: text("v=STSv1; id=a-b")}),
     _of("MTA-STS without a policy", "MTA-STS-NO-POLICY", {STS: STS_RECORD}),
     _of("a policy that is none", "MTA-STS-SYNTAX", {STS: STS_RECORD}, policy=str(_Sts("enforced"))),
     _of("a policy without the MX", "MTA-STS-MX", {STS: STS_RECORD}, policy=str(_Sts(mx="a.com"))),
@@ -185,22 +184,22 @@ DOMAINS = (
     _of("a policy for an hour", "MTA-STS-SHORT", {STS: STS_RECORD}, policy=str(_Sts(max_age="60"))),
     _of("two records of MTA-STS", "MTA-STS-SEVERAL", {STS: f'{STS_RECORD}|"v=STSv1; id=2"'}),
     _of("no TLS reports", "TLS-RPT-NONE", {TLS_REPORTS: ""}),
-    _of("TLS reports to nobody", "TLS-RPT-SYNTAX", {TLS_REPORTS: _text("v=TLSRPTv1;")}),
+    _of("TLS reports to nobody", "TLS-RPT-SYNTAX", {TLS_REPORTS: text("v=TLSRPTv1;")}),
     _of("TLSA of another key", "DANE-MISMATCH", {TLSA: _tlsa(3, right=False)}, mx=MX_SERVER),
     _of("TLSA for browsers", "DANE-USAGE", {TLSA: _tlsa(1, right=True)}, mx=MX_SERVER),
     _of("one TLSA record", "DANE-ONE-RECORD", {TLSA: _tlsa(3, right=True)}, mx=MX_SERVER),
-    _of("no PTR", "PTR-NONE", {SPF: _text(f"v=spf1 ip4:{ADDRESS} -all")}, ADDRESS),
+    _of("no PTR", "PTR-NONE", {SPF: text(f"v=spf1 ip4:{ADDRESS} -all")}, ADDRESS),
     _of(
         "a PTR that leads elsewhere",
         "PTR-MISMATCH",
-        {SPF: _text(f"v=spf1 ip4:{ADDRESS} -all"), POINTER: "out.corp.com."},
+        {SPF: text(f"v=spf1 ip4:{ADDRESS} -all"), POINTER: "out.corp.com."},
         ADDRESS,
     ),
     _of(
         "a PTR of a dial-up line",
         "PTR-DYNAMIC",
         {
-            SPF: _text(f"v=spf1 ip4:{ADDRESS} -all"),
+            SPF: text(f"v=spf1 ip4:{ADDRESS} -all"),
             POINTER: "11-9-9-9.dyn.isp.com.",
             "11-9-9-9.dyn.isp.com A": ADDRESS,
         },
@@ -214,8 +213,8 @@ CLEAN_DOMAINS = (
         "a good domain with everything",
         "",
         {
-            SPF: _text(f"v=spf1 ip4:{ADDRESS}/32 include:spf.protection.outlook.com -all"),
-            "spf.protection.outlook.com TXT": _text("v=spf1 ip4:40.92.0.0/15 -all"),
+            SPF: text(f"v=spf1 ip4:{ADDRESS}/32 include:spf.protection.outlook.com -all"),
+            "spf.protection.outlook.com TXT": text("v=spf1 ip4:40.92.0.0/15 -all"),
             STS: STS_RECORD,
             TLSA: f"{_tlsa(3, right=True)}|{_tlsa(3, right=False)}",
             POINTER: "out.corp.com.",

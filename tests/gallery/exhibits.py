@@ -40,6 +40,20 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Letter:
+    """A message. `records` are by name and kind as those of a Domain; `sender` is that of the
+    envelope, `address` where it comes from."""
+
+    octets: bytes
+    records: Mapping[str, str] = field(default_factory=dict)
+    sender: str = ""
+    address: str = ""
+    is_bulk: bool = False
+    broken: tuple[str, ...] = ()
+    """Names that the DNS fails for."""
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """`first` is the id that must come first; "" for a clean one. `dead` are addresses at which
     nobody listens; `target` "" is the host."""
@@ -55,6 +69,7 @@ class Exhibit:
     has_address: bool = True
     seconds: float = 8.0
     domain: Domain | None = None
+    letter: Letter | None = None
 
     @property
     def host(self) -> str:

@@ -9,6 +9,7 @@ from tests.gallery.certificates import HOST, Cert
 from tests.gallery.domains import CLEAN_DOMAINS, DOMAINS
 from tests.gallery.exhibits import LOGIN, NOTHING, SENDING, Ask, Exhibit, one
 from tests.gallery.fake_tls import FakeTls
+from tests.gallery.letters import CLEAN_LETTERS, LETTERS
 from tests.gallery.server import PASSWORD, USER, Server
 
 RSA = Cert(key="rsa2048")
@@ -239,10 +240,12 @@ BROKEN = (
     *CERTIFICATES,
     *VERSIONS,
     *DOMAINS,
+    *LETTERS,
 )
 
 CLEAN = (
     *CLEAN_DOMAINS,
+    *CLEAN_LETTERS,
     Exhibit("587 and 465", "", {587: Server(), 465: Server(implicit=True)}),
     Exhibit("with port 25", "", {25: Server(offers_tls="SIZE 9999999999"), 587: Server()}),
     Exhibit("Microsoft 365", "", {587: M365_SERVER}, f"{M365}:587"),

@@ -1,17 +1,21 @@
 """Shows an exhibit to the doctor."""
 
 import asyncio
+import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from tests.gallery.certificates import HOST, trust
-from tests.gallery.exhibits import Domain, Exhibit
+from tests.gallery.exhibits import Domain, Exhibit, Letter
 from tests.gallery.server import serving
 from tests.support.mail_world import World, page
 
 from pillarbox.diagnosis.facts import Facts
+from pillarbox.diagnosis.message_form import read_message
 from pillarbox.diagnosis.target import Target, read_target
 from pillarbox.doctor import Account, Tools, examine
 from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
+from pillarbox.doctor.message import MessageRequest, examine_message
 from pillarbox.doctor.talk import Means
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
@@ -24,6 +28,8 @@ async def visit(exhibit: Exhibit) -> Facts:
     """What the doctor sees of an exhibit."""
     if exhibit.domain is not None:
         return await _visit_domain(exhibit.domain)
+    if exhibit.letter is not None:
+        return await _visit_letter(exhibit.letter)
     world = World()
     target = read_target(exhibit.target)
     async with AsyncExitStack() as stack:
@@ -60,9 +66,7 @@ async def _visit_domain(domain: Domain) -> Facts:
     async with AsyncExitStack() as stack:
         await world.start()
         stack.push_async_callback(world.stop)
-        for at, texts in domain.records.items():
-            name, _, kind = at.partition(" ")
-            world.dns(name, kind, *texts.split("|"))
+        _fill(world, domain.records)
         mx = world.address_of(f"mx.{domain.name}")
         if domain.mx is not None:
             world.lead(mx, 25, await stack.enter_async_context(serving(domain.mx)))
@@ -78,6 +82,25 @@ async def _visit_domain(domain: Domain) -> Facts:
         request = DomainRequest(domain.name, domain.selector, domain.address, domain.server)
         facts = await look_up(request, tools)
     return Facts(Target(domain.name, domain.name), domain=facts)
+
+
+def _fill(world: World, records: Mapping[str, str]) -> None:
+    for at, texts in records.items():
+        name, _, kind = at.partition(" ")
+        world.dns(name, kind, *texts.split("|"))
+
+
+async def _visit_letter(letter: Letter) -> Facts:
+    world = World()
+    async with AsyncExitStack() as stack:
+        await world.start()
+        stack.push_async_callback(world.stop)
+        _fill(world, letter.records)
+        world.broken.update(letter.broken)
+        request = MessageRequest(letter.sender, letter.address, letter.is_bulk)
+        resolver = DnsResolver.of_servers([world.dns_server])
+        found = await examine_message(read_message(letter.octets), request, resolver)
+    return Facts(Target("x.eml", "x.eml"), now=time.time(), message=found)
 
 
 async def visit_all(exhibits: tuple[Exhibit, ...]) -> dict[str, Facts]:

@@ -16,6 +16,7 @@ from pillarbox.cli.doctor_domain import (
     domain_request,
     facts_of_domain,
 )
+from pillarbox.cli.doctor_message import command as message
 from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.explain import command as explain
 from pillarbox.cli.failures import ExitCode, Failure
@@ -52,6 +53,7 @@ def command() -> None:
     pillarbox doctor check --help                its options
     pillarbox doctor dns DOMAIN                  the records of a domain alone
     pillarbox doctor token FILE                  a token of OAuth2 alone
+    pillarbox doctor message FILE                one message: its form, its signatures, its way
     pillarbox doctor explain TEXT                what a reply or error means
     pillarbox doctor --self                      the service on this machine
     """
@@ -120,6 +122,7 @@ def itself(cli: Cli, /, **options: object) -> None:
 
 
 command.add_command(explain, "explain")
+command.add_command(message, "message")
 
 
 def _read_client(file: str) -> ClientFile:

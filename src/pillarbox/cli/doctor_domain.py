@@ -29,13 +29,18 @@ ADDRESS = click.option(
 
 def domain_request(domain: str, selector: str, address: str, server: str = "") -> DomainRequest:
     """What is asked. Raises AddressError, Failure for what is no address."""
-    try:
-        checked = str(ip_address(address)) if address else ""
-    except ValueError as exc:
-        raise Failure(ExitCode.DATA, f"{address} is no IP address") from exc
+    checked = checked_address(address)
     if selector and not selector.replace(".", "").replace("-", "").replace("_", "").isalnum():
         raise Failure(ExitCode.DATA, f"{selector} is no selector of DKIM")
     return DomainRequest(domain_key(domain), selector, checked, server)
+
+
+def checked_address(address: str) -> str:
+    """An IP address as it is compared, "" for none. Raises Failure for what is no address."""
+    try:
+        return str(ip_address(address)) if address else ""
+    except ValueError as exc:
+        raise Failure(ExitCode.DATA, f"{address} is no IP address") from exc
 
 
 async def domain_facts(request: DomainRequest, ca_file: str = "") -> DomainFacts:

@@ -110,6 +110,7 @@ def about_sender(facts: Facts) -> Iterable[Finding]:
             where,
             tried.message.evidence,
             recipient=tried.recipient,
+            mark=tried.mark,
         )
         yield made if taken else _explained(made, tried.message, facts, ReplyStage.CONTENT)
 

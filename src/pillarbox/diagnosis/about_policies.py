@@ -21,10 +21,11 @@ def about_dkim(facts: DomainFacts) -> Iterable[Finding]:
     if not facts.dkim:
         yield found("DKIM-NOT-FOUND", facts.domain)
     for one in facts.dkim:
-        yield from _about_selector(one, facts.domain)
+        yield from about_selector(one, facts.domain)
 
 
-def _about_selector(one: DkimFacts, domain: str) -> Iterable[Finding]:
+def about_selector(one: DkimFacts, domain: str) -> Iterable[Finding]:
+    """What is wrong with the records of one key."""
     name = f"{one.selector}._domainkey.{domain}"
     if not one.texts:
         if one.alias:

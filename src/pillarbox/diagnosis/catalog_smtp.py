@@ -309,7 +309,12 @@ _SENDER: tuple[Check, ...] = (
         "the server did not take the test message",
         "see the reply",
     ),
-    info("MESSAGE-SENT", "the test message was taken", "look into the mailbox of {recipient}"),
+    info(
+        "MESSAGE-SENT",
+        "the test message {mark} was taken",
+        "look into the mailbox of {recipient}; what became of it on its way:"
+        " pillarbox doctor message FILE",
+    ),
 )
 
 SMTP_CHECKS: tuple[Check, ...] = (

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.hello import Hello
+from pillarbox.diagnosis.message_facts import MessageFacts
 from pillarbox.diagnosis.service_facts import ServiceFacts
 from pillarbox.diagnosis.target import Target
 from pillarbox.explain.failures import Failure
@@ -104,7 +105,8 @@ class LoginTry:
 @dataclass(frozen=True, slots=True)
 class SenderTry:
     """A sender and a recipient that were offered and then taken back. `foreign` is the answer to a
-    sender elsewhere, `oversize` the one to a SIZE above the limit that was announced."""
+    sender elsewhere, `oversize` the one to a SIZE above the limit that was announced; `mark` is the
+    id that the test message carries, "" where none was sent."""
 
     port: int
     sender: str
@@ -116,6 +118,7 @@ class SenderTry:
     size_limit: int = 0
     oversize: Answer | None = None
     message: Answer | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +185,4 @@ class Facts:
     domain: DomainFacts | None = None
     clear_client: str = ""
     service: ServiceFacts | None = None
+    message: MessageFacts | None = None

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pillarbox.diagnosis.about_domain import about_domain
 from pillarbox.diagnosis.about_failures import failures, of_failure
 from pillarbox.diagnosis.about_logins import about_login, about_mechanisms, about_sender
+from pillarbox.diagnosis.about_message import about_message
 from pillarbox.diagnosis.about_servers import about_hosts, about_sessions
 from pillarbox.diagnosis.about_service import about_service
 from pillarbox.diagnosis.about_tls import about_tls
@@ -55,6 +56,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
         *about_tls(facts),
         *about_mechanisms(facts),
         *about_domain(facts.domain),
+        *about_message(facts.message, facts.now),
     ]
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(all_of_them), key=lambda f: order.index(f.severity)))

@@ -10,7 +10,8 @@ from pillarbox.diagnosis.catalog import CHECKS
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.diagnosis.findings import findings, working_doors
-from pillarbox.diagnosis.report import Json, verdict
+from pillarbox.diagnosis.report import verdict
+from pillarbox.diagnosis.report_message import Json
 from pillarbox.publish.card import door_text
 
 _SARIF = (

@@ -1,17 +1,15 @@
 """The doctor's report, for people and for programs. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
 
 from pillarbox.diagnosis.about_servers import offered_under_tls
 from pillarbox.diagnosis.about_tls import read_chain
 from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step, TlsFacts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.diagnosis.findings import findings, working_doors
+from pillarbox.diagnosis.report_message import Json, message_record, way_of_message
 from pillarbox.publish.card import door_text
 from pillarbox.publish.client_settings import Encryption
-
-Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None
 
 FORMAT_VERSION = 1
 """Of the JSON. A name that is there keeps its meaning as long as this stays."""
@@ -34,10 +32,12 @@ def verdict(facts: Facts) -> str:
 
 
 def _verdict_alone(facts: Facts, worst: Finding | None) -> str:
-    """Where no server was asked: of the records of a domain, or of a token."""
+    """Where no server was asked: of the records of a domain, of a token, of a message."""
     name = facts.target.text
     if worst is not None and worst.severity is Severity.WARN:
         return f"WARN {name}: {worst.cause} ({worst.where}, {worst.id}) -> {worst.fix}"
+    if facts.message is not None:
+        return f"OK   {name}: nothing is held against this message, as far as it can be told"
     if facts.token is not None:
         return f"OK   {name}: nothing is wrong with the token, as far as it can be read"
     return f"OK   {name}: its records are in order"
@@ -45,7 +45,8 @@ def _verdict_alone(facts: Facts, worst: Finding | None) -> str:
 
 def render(facts: Facts) -> str:
     """Verdict, the matrix of stages, all findings, and the settings that work."""
-    parts = [verdict(facts), _matrix(facts), _told(findings(facts)), _settings(facts)]
+    way = way_of_message(facts.message)
+    parts = [verdict(facts), _matrix(facts), way, _told(findings(facts)), _settings(facts)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -127,6 +128,8 @@ def as_json(facts: Facts) -> Json:
         ],
         "attempts": [_attempt(attempt) for attempt in facts.attempts],
         "login": _login(facts),
+        "run": (facts.sender.mark or None) if facts.sender else None,
+        "message": message_record(facts.message),
         "tls": [_tls(seen) for seen in facts.tls],
         "working": [
             {"port": door.port, "encryption": door.encryption.value}

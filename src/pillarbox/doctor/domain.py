@@ -80,23 +80,21 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
         texts = start(or_none(dns.txt(domain)))
         addresses = start(or_none(dns.addresses(domain)))
         mx = start(_in_time(_mx(domain, tools), None))
-        spf = start(_in_time(SpfWalk(dns, request.address).run(domain), SpfFacts()))
+        spf = start(spf_facts(request, dns))
         dkim = start(_in_time(_dkim(request, dns), None))
-        dmarc = start(_in_time(_dmarc(domain, dns), (domain, None)))
+        dmarc = start(dmarc_records(domain, dns))
         sts = start(_in_time(_sts(domain, tools), StsFacts()))
         reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
         address = start(_in_time(_address(request.address, dns), None))
     at, policies = dmarc.result()
-    takers, evaluated = await asyncio.gather(
-        _reports(at, policies or (), dns), _evaluated(spf.result(), request, dns)
-    )
+    takers = await _reports(at, policies or (), dns)
     return DomainFacts(
         domain=domain,
         server=request.server,
         is_empty=mx.result() == () and texts.result() == [] and addresses.result() == [],
         null_mx=bool(null_mx.result()),
         mx=mx.result(),
-        spf=evaluated,
+        spf=spf.result(),
         dkim=dkim.result(),
         asked_selector=request.selector,
         dmarc=policies,
@@ -112,6 +110,12 @@ def _with(texts: Sequence[str] | None, version: str) -> tuple[str, ...] | None:
     if texts is None:
         return None
     return tuple(t for t in texts if t.replace(" ", "").lower().startswith(version.lower()))
+
+
+async def spf_facts(request: DomainRequest, dns: DnsResolver) -> SpfFacts:
+    """The SPF record of a domain, and what comes of it for the address, where one was given."""
+    walk = SpfWalk(dns, request.address).run(request.domain)
+    return await _evaluated(await _in_time(walk, SpfFacts()), request, dns)
 
 
 async def _evaluated(walked: SpfFacts, request: DomainRequest, dns: DnsResolver) -> SpfFacts:
@@ -162,13 +166,14 @@ async def _dkim(request: DomainRequest, dns: DnsResolver) -> tuple[DkimFacts, ..
     """The selector that was named, or those of the usual names that there are."""
     names = (request.selector,) if request.selector else SELECTORS
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_selector(n, request.domain, dns)) for n in names]
+        tasks = [group.create_task(selector_facts(n, request.domain, dns)) for n in names]
     found = [task.result() for task in tasks]
     known = tuple(f for f in found if f is not None and (f.texts or f.alias or request.selector))
     return known if any(f is not None for f in found) else None
 
 
-async def _selector(name: str, domain: str, dns: DnsResolver) -> DkimFacts | None:
+async def selector_facts(name: str, domain: str, dns: DnsResolver) -> DkimFacts | None:
+    """What stands at the name of a key; None without an answer."""
     at = f"{name}._domainkey.{domain}"
     texts = await or_none(dns.txt(at))
     if texts is None:
@@ -176,6 +181,11 @@ async def _selector(name: str, domain: str, dns: DnsResolver) -> DkimFacts | Non
     keys = tuple(text for text in texts if is_dkim(text))
     alias = "" if keys else await or_none(dns.alias(at)) or ""
     return DkimFacts(name, keys, alias)
+
+
+async def dmarc_records(domain: str, dns: DnsResolver) -> tuple[str, tuple[str, ...] | None]:
+    """Those of a domain, within the time of one part."""
+    return await _in_time(_dmarc(domain, dns), (domain, None))
 
 
 async def _dmarc(domain: str, dns: DnsResolver) -> tuple[str, tuple[str, ...] | None]:

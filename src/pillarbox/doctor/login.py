@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from pillarbox.diagnosis.facts import Answer, LoginTry, SenderTry
+from pillarbox.diagnosis.message_form import RUN_FIELD
 from pillarbox.doctor.talk import Means, Place, Talk, opened
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.smtp.client_login import Login, Token, choose_login, secrets_of
@@ -121,9 +122,9 @@ async def _offer(talk: Talk, port: int, account: Account) -> SenderTry:
     if taken.reply.code >= 400:
         return SenderTry(port, sender, taken)
     recipient_answer = await talk.answer(f"RCPT TO:<{recipient}>".encode())
-    message = None
+    message, mark = None, secrets.token_hex(8)
     if account.send and recipient_answer.reply.code < 300:
-        message = await _message(talk, account, recipient)
+        message = await _message(talk, account, recipient, mark)
     await talk.ask(b"RSET")
     foreign = await talk.answer(_mail(FOREIGN_SENDER))
     await talk.ask(b"RSET")
@@ -142,6 +143,7 @@ async def _offer(talk: Talk, port: int, account: Account) -> SenderTry:
         size_limit=limit,
         oversize=oversize,
         message=message,
+        mark=mark if message else "",
     )
 
 
@@ -149,12 +151,11 @@ def _mail(sender: str) -> bytes:
     return f"MAIL FROM:<{sender}>".encode()
 
 
-async def _message(talk: Talk, account: Account, recipient: str) -> Answer:
-    """A message that says what it is. Only with --send."""
+async def _message(talk: Talk, account: Account, recipient: str, mark: str) -> Answer:
+    """A message that says what it is, and carries the id of the run. Only with --send."""
     go_ahead = await talk.answer(b"DATA")
     if go_ahead.reply.code >= 400:
         return go_ahead
-    mark = secrets.token_hex(8)
     domain = account.sender.rpartition("@")[2]
     lines = (
         f"From: <{account.sender}>",
@@ -163,6 +164,8 @@ async def _message(talk: Talk, account: Account, recipient: str) -> Answer:
         f"Date: {formatdate(time.time(), localtime=True)}",
         f"Message-ID: <{mark}@{domain}>",
         "Auto-Submitted: auto-generated",
+        f"{RUN_FIELD}: {mark}",
+        "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=us-ascii",
         "",
         "A test of the way of mail, sent by pillarbox doctor --send.",

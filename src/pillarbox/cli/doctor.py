@@ -20,6 +20,7 @@ from pillarbox.cli.doctor_message import command as message
 from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.explain import command as explain
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.progress_line import progress_line
 from pillarbox.client.discovery import Options, discover
 from pillarbox.diagnosis.about_tokens import read_token
 from pillarbox.diagnosis.client_files import ClientFile, read_client_file
@@ -99,7 +100,9 @@ def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: obje
     if "@" in sender:
         names = (str(options["dkim_selector"]), str(options["sending_address"]))
         request = domain_request(sender.rpartition("@")[2], *names, server=meant.host)
-    facts = asyncio.run(_look(meant, account, request, ca_file))
+    with progress_line(f"looking at {meant.host}") as progress:
+        tools = Tools(client_context(verify=True, ca_file=ca_file), progress=progress)
+        facts = asyncio.run(_look(meant, account, request, tools, ca_file))
     if client is not None and client.in_clear:
         facts = replace(facts, clear_client=client.kind)
     tell(cli, facts, options)
@@ -131,13 +134,13 @@ def _read_client(file: str) -> ClientFile:
 
 
 async def _look(
-    target: Target, account: Account, request: DomainRequest | None, ca_file: str
+    target: Target, account: Account, request: DomainRequest | None, tools: Tools, ca_file: str
 ) -> Facts:
     """The server and the domain at once."""
-    tools = Tools(client_context(verify=True, ca_file=ca_file))
     async with asyncio.TaskGroup() as group:
-        seen = group.create_task(examine(target, tools, account))
-        domain = group.create_task(domain_facts(request, ca_file)) if request else None
+        start = group.create_task
+        seen = start(examine(target, tools, account))
+        domain = start(domain_facts(request, tools.progress, ca_file)) if request else None
     return replace(seen.result(), domain=domain.result() if domain else None)
 
 

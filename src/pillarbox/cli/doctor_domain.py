@@ -6,10 +6,12 @@ from ipaddress import ip_address
 import click
 
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.progress_line import progress_line
 from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
+from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.talk import Means
 from pillarbox.errors import DnsFailure
 from pillarbox.mail.address import domain_key
@@ -43,7 +45,9 @@ def checked_address(address: str) -> str:
         raise Failure(ExitCode.DATA, f"{address} is no IP address") from exc
 
 
-async def domain_facts(request: DomainRequest, ca_file: str = "") -> DomainFacts:
+async def domain_facts(
+    request: DomainRequest, progress: Progress, ca_file: str = ""
+) -> DomainFacts:
     """Its facts; empty ones where this machine has no DNS server."""
     context = client_context(verify=True, ca_file=ca_file)
     try:
@@ -51,12 +55,14 @@ async def domain_facts(request: DomainRequest, ca_file: str = "") -> DomainFacts
     except DnsFailure:
         return DomainFacts(request.domain)
     means = Means(context, asyncio.open_connection, SESSION_SECONDS)
-    return await look_up(request, DomainTools(resolver, Reach(resolver, context), means))
+    tools = DomainTools(resolver, Reach(resolver, context), means, progress)
+    return await look_up(request, tools)
 
 
 def facts_of_domain(request: DomainRequest) -> Facts:
     """The same as facts without a server."""
-    found = asyncio.run(domain_facts(request))
+    with progress_line(f"looking at {request.domain}") as progress:
+        found = asyncio.run(domain_facts(request, progress))
     return Facts(Target(request.domain, request.domain), domain=found)
 
 

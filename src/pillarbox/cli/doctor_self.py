@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import Failure
+from pillarbox.cli.progress_line import progress_line
 from pillarbox.cli.readyz import ask
 from pillarbox.cli.times import now
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.service_facts import ServiceFacts
 from pillarbox.diagnosis.target import Target
 from pillarbox.doctor import Tools, examine
+from pillarbox.doctor.progress import Progress
 from pillarbox.net.tls import client_context
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def look_at_service(cli: Cli) -> Facts:
         sync_milliseconds=sync_milliseconds,
         sync_trouble=trouble,
     )
-    return replace(asyncio.run(_listeners(settings)), service=service)
+    with progress_line("looking at this service") as progress:
+        return replace(asyncio.run(_listeners(settings, progress)), service=service)
 
 
 def _readiness(settings: "Settings") -> tuple[str, tuple[str, ...]]:
@@ -91,7 +94,7 @@ def _sync(folder: Path) -> tuple[int | None, str]:
     return round((time.monotonic() - began) * 1000), ""
 
 
-async def _listeners(settings: "Settings") -> Facts:
+async def _listeners(settings: "Settings", progress: Progress) -> Facts:
     """What the listeners show to a client on this machine, under the name of the host."""
     from pillarbox.config.client import own_ca
 
@@ -105,6 +108,7 @@ async def _listeners(settings: "Settings") -> Facts:
         address = addresses[port]
         return await usual.connect(_LOOPBACK if address == "*" else address, port)
 
-    usual = Tools(client_context(verify=True, ca_file=str(ca_file) if ca_file else ""))
+    trust = client_context(verify=True, ca_file=str(ca_file) if ca_file else "")
+    usual = Tools(trust, progress=progress)
     tools = replace(usual, connect=connect, lookup=lookup, ports=tuple(addresses))
     return await examine(Target("this service", settings.host_name), tools)

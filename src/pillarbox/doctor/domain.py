@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pillarbox.diagnosis.domain_facts import (
@@ -14,6 +14,7 @@ from pillarbox.diagnosis.domain_facts import (
     StsFacts,
 )
 from pillarbox.diagnosis.records import report_domains
+from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.spf import SpfWalk
 from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import chain_of
@@ -50,6 +51,7 @@ class DomainTools:
     resolver: DnsResolver
     reach: Reach
     means: Means
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,17 @@ async def _in_time(answer: Awaitable[Value], otherwise: Value) -> Value:
 async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
     """All facts about a domain, within some ten seconds."""
     domain, dns = request.domain, tools.resolver
+    watch = tools.progress.watch
     async with asyncio.TaskGroup() as group:
         start = group.create_task
         null_mx = start(or_none(dns.has_null_mx(domain)))
         texts = start(or_none(dns.txt(domain)))
         addresses = start(or_none(dns.addresses(domain)))
-        mx = start(_in_time(_mx(domain, tools), None))
-        spf = start(spf_facts(request, dns))
-        dkim = start(_in_time(_dkim(request, dns), None))
-        dmarc = start(dmarc_records(domain, dns))
-        sts = start(_in_time(_sts(domain, tools), StsFacts()))
+        mx = start(watch("MX", _in_time(_mx(domain, tools), None)))
+        spf = start(watch("SPF", spf_facts(request, dns)))
+        dkim = start(watch("DKIM", _in_time(_dkim(request, dns), None)))
+        dmarc = start(watch("DMARC", dmarc_records(domain, dns)))
+        sts = start(watch("MTA-STS", _in_time(_sts(domain, tools), StsFacts())))
         reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
         address = start(_in_time(_address(request.address, dns), None))
     at, policies = dmarc.result()

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pillarbox.diagnosis.about_tokens import read_token
@@ -16,6 +16,7 @@ from pillarbox.diagnosis.findings import working_doors
 from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.attempt import attempt, left_waiting
 from pillarbox.doctor.login import Account, Admission, admission
+from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import probe_tls
 from pillarbox.doctor.trials import injection, relay
@@ -63,6 +64,7 @@ class Tools:
     lookup: Lookup = ask_system
     session_seconds: float = 8.0
     ports: tuple[int, ...] = PORTS
+    progress: Progress = field(default_factory=Progress)
 
 
 NOBODY = Account()
@@ -79,7 +81,7 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     if token and token.malformed:
         # The finding says what is wrong with it; the server would only refuse.
         account = Account(account.username)
-    found = await _addresses(target.host, tools)
+    found = await tools.progress.watch("addresses", _addresses(target.host, tools))
     if isinstance(found, Failure):
         return Facts(target, lookup_failure=found, now=now, token=token)
     ports = sorted({*tools.ports, *([target.port] if target.port else [])})
@@ -93,18 +95,19 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     facts = Facts(target, tuple(found), attempts, now=now, username=account.username, token=token)
     left = max(LEAST_SECONDS, deadline - asyncio.get_running_loop().time())
     means = Means(tools.trust, tools.connect, min(tools.session_seconds, left))
-    return await _further(facts, means, account)
+    return await _further(facts, means, account, tools.progress)
 
 
-async def _further(facts: Facts, means: Means, account: Account) -> Facts:
+async def _further(facts: Facts, means: Means, account: Account, progress: Progress) -> Facts:
     """What more sessions tell, all at once, one of each kind for a port that works."""
-    places = _places(facts)
+    places, watch = _places(facts), progress.watch
     starting = [place for place in places if place.encryption is Encryption.STARTTLS]
     async with asyncio.TaskGroup() as group:
-        relays = [group.create_task(relay(place, means)) for place in places]
-        injections = [group.create_task(injection(place, means)) for place in starting]
-        probes = [group.create_task(probe_tls(place, means)) for place in _tls_places(facts)]
-        entry = group.create_task(_admission(places, means, account))
+        start = group.create_task
+        relays = [start(watch("relaying", relay(place, means))) for place in places]
+        injections = [start(watch("injection", injection(place, means))) for place in starting]
+        probes = [start(watch("TLS", probe_tls(place, means))) for place in _tls_places(facts)]
+        entry = start(watch("login", _admission(places, means, account)))
     admitted = entry.result()
     return replace(
         facts,
@@ -169,7 +172,8 @@ async def _both_ways(host: str, address: str, port: int, tools: Tools) -> list[A
     tasks: dict[asyncio.Task[Attempt], Place] = {}
     async with asyncio.TaskGroup() as group:
         for place in places:
-            task = group.create_task(attempt(place, means))
+            what = f"port {port}, {place.encryption.value}"
+            task = group.create_task(tools.progress.watch(what, attempt(place, means)))
             tasks[task] = place
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if waiting and any(task.result().works for task in done):

@@ -207,6 +207,65 @@ DOMAINS = (
     ),
 )
 
+OUT = {
+    SPF: text(f"v=spf1 ip4:{ADDRESS} -all"),
+    POINTER: "out.corp.com.",
+    "out.corp.com A": ADDRESS,
+}
+LIST = "bl.list.com"
+LISTED = f"9.9.9.11.{LIST}"
+WORKS = {f"2.0.0.127.{LIST} A": "127.0.0.2"}
+
+ADDRESSES = (
+    _of(
+        "an EHLO name that is not there", "EHLO-NAME-UNKNOWN", OUT, ADDRESS, ehlo_name="a.corp.lan"
+    ),
+    _of("an EHLO name without a domain", "EHLO-NAME-UNKNOWN", OUT, ADDRESS, ehlo_name="localhost"),
+    _of(
+        "an EHLO name of another host",
+        "EHLO-NAME-ELSEWHERE",
+        {**OUT, "www.corp.com A": "11.1.1.1"},
+        ADDRESS,
+        ehlo_name="www.corp.com",
+    ),
+    _of(
+        "an EHLO name beside the PTR",
+        "EHLO-NAME-NOT-PTR",
+        {**OUT, "smtp.corp.com A": ADDRESS},
+        ADDRESS,
+        ehlo_name="smtp.corp.com",
+    ),
+    _of(
+        "an address on a block list",
+        "BLOCK-LISTED",
+        {**OUT, **WORKS, f"{LISTED} A": "127.0.0.4", f"{LISTED} TXT": text("see list.com")},
+        ADDRESS,
+        lists=(LIST,),
+    ),
+    _of(
+        "a block list that refuses public resolvers",
+        "BLOCK-LIST-REFUSES",
+        {**OUT, f"2.0.0.127.{LIST} A": "127.255.255.254", f"{LISTED} A": "127.255.255.254"},
+        ADDRESS,
+        lists=(LIST,),
+    ),
+    _of("a block list that is gone", "BLOCK-LIST-DEAD", OUT, ADDRESS, lists=(LIST,)),
+    _of(
+        "a block list that has everybody",
+        "BLOCK-LIST-DEAD",
+        {**OUT, **WORKS, f"1.0.0.127.{LIST} A": "127.0.0.2", f"{LISTED} A": "127.0.0.2"},
+        ADDRESS,
+        lists=(LIST,),
+    ),
+    _of(
+        "a block list whose domain was sold",
+        "BLOCK-LIST-DEAD",
+        {**OUT, f"2.0.0.127.{LIST} A": "11.2.3.4", f"{LISTED} A": "11.2.3.4"},
+        ADDRESS,
+        lists=(LIST,),
+    ),
+)
+
 CLEAN_DOMAINS = (
     _of("a good domain", "", {}),
     _of(
@@ -219,8 +278,11 @@ CLEAN_DOMAINS = (
             TLSA: f"{_tlsa(3, right=True)}|{_tlsa(3, right=False)}",
             POINTER: "out.corp.com.",
             "out.corp.com A": ADDRESS,
+            **WORKS,
         },
         ADDRESS,
+        ehlo_name="out.corp.com",
+        lists=(LIST,),
         server="smtp.office365.com",
         policy=str(_Sts()),
         mx=MX_SERVER,

@@ -37,6 +37,8 @@ class Domain:
     server: str = ""
     policy: str = ""
     mx: Server | None = None
+    ehlo_name: str = ""
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,14 @@ async def _visit_domain(domain: Domain) -> Facts:
         resolver = DnsResolver.of_servers([world.dns_server])
         reach = Reach(resolver, world.trust, world.connect)
         tools = DomainTools(resolver, reach, Means(trust(), world.connect, 8.0))
-        request = DomainRequest(domain.name, domain.selector, domain.address, domain.server)
+        request = DomainRequest(
+            domain.name,
+            domain.selector,
+            domain.address,
+            domain.server,
+            domain.ehlo_name,
+            domain.lists,
+        )
         facts = await look_up(request, tools)
     return Facts(Target(domain.name, domain.name), domain=facts)
 

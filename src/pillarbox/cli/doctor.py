@@ -10,9 +10,8 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.doctor_account import account_options, read_account, read_account_secret
 from pillarbox.cli.doctor_domain import (
-    ADDRESS,
-    SELECTOR,
     domain_facts,
+    domain_options,
     domain_request,
     facts_of_domain,
 )
@@ -70,8 +69,7 @@ def command() -> None:
     help="In place of TARGET: what a client is set to (msmtp, Postfix, ssmtp, Django, .env). Its"
     " password is not used.",
 )
-@SELECTOR
-@ADDRESS
+@domain_options
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
 @report_options
 @click.pass_obj
@@ -98,8 +96,7 @@ def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: obje
     sender = sender or account.username
     request = None
     if "@" in sender:
-        names = (str(options["dkim_selector"]), str(options["sending_address"]))
-        request = domain_request(sender.rpartition("@")[2], *names, server=meant.host)
+        request = domain_request(sender.rpartition("@")[2], options, server=meant.host)
     with progress_line(f"looking at {meant.host}") as progress:
         tools = Tools(client_context(verify=True, ca_file=ca_file), progress=progress)
         facts = asyncio.run(_look(meant, account, request, tools, ca_file))
@@ -146,16 +143,14 @@ async def _look(
 
 @command.command("dns")
 @click.argument("domain")
-@SELECTOR
-@ADDRESS
+@domain_options
 @click.option("--server", default="", help="The host that mail is sent by.")
 @report_options
 @click.pass_obj
 def dns(cli: Cli, /, domain: str, server: str, **options: object) -> None:
     """Look at the records of a domain that mail is sent from: SPF, DKIM, DMARC, MX, MTA-STS,
     TLS-RPT, DANE, PTR."""
-    names = (str(options["dkim_selector"]), str(options["sending_address"]))
-    facts = facts_of_domain(domain_request(domain, *names, server=server.lower()))
+    facts = facts_of_domain(domain_request(domain, options, server=server.lower()))
     tell(cli, facts, options)
 
 

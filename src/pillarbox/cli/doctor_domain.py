@@ -1,7 +1,9 @@
 """The domain that mail is sent from, for the doctor: alone or beside the server."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
+from typing import Any, TypeVar
 
 import click
 
@@ -21,20 +23,52 @@ from pillarbox.net.tls import client_context
 
 SESSION_SECONDS = 6.0
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 SELECTOR = click.option("--dkim-selector", default="", help="Look for the DKIM key of this name.")
 ADDRESS = click.option(
     "--sending-address",
     default="",
     help="The address that mail comes from: whether SPF allows it, and its name (PTR).",
 )
+_OPTIONS = (
+    SELECTOR,
+    ADDRESS,
+    click.option("--ehlo-name", default="", help="The name that it says in EHLO."),
+    click.option(
+        "--block-list",
+        "block_lists",
+        multiple=True,
+        metavar="ZONE",
+        help="Ask this block list about it, like zen.spamhaus.org; may be repeated.",
+    ),
+)
 
 
-def domain_request(domain: str, selector: str, address: str, server: str = "") -> DomainRequest:
+def domain_options(decorated: Command) -> Command:
+    """Add the options about the sender's domain and the address that mail comes from."""
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def domain_request(domain: str, options: Mapping[str, Any], server: str = "") -> DomainRequest:
     """What is asked. Raises AddressError, Failure for what is no address."""
+    selector, address = options["dkim_selector"], options["sending_address"]
+    lists, ehlo_name = tuple(map(domain_key, options["block_lists"])), options["ehlo_name"]
+    if (lists or ehlo_name) and not address:
+        raise click.UsageError("--ehlo-name and --block-list need --sending-address")
     checked = checked_address(address)
     if selector and not selector.replace(".", "").replace("-", "").replace("_", "").isalnum():
         raise Failure(ExitCode.DATA, f"{selector} is no selector of DKIM")
-    return DomainRequest(domain_key(domain), selector, checked, server)
+    return DomainRequest(
+        domain=domain_key(domain),
+        selector=selector,
+        address=checked,
+        server=server,
+        ehlo_name=domain_key(ehlo_name) if ehlo_name else "",
+        lists=lists,
+    )
 
 
 def checked_address(address: str) -> str:

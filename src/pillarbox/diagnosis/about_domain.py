@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from pillarbox.diagnosis.about_address import about_address
 from pillarbox.diagnosis.about_policies import about_dkim, about_dmarc, forecast
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
@@ -16,9 +17,6 @@ from pillarbox.mta_sts import StsMode, parse_policy, policy_id
 from pillarbox.publish.dns_records import tags, txt_record
 
 _MIN_AGE_SECONDS = 86_400
-_DYNAMIC = re.compile(
-    r"dyn(?:amic)?[.-]|dial-?up|dsl[.-]|\bppp|dhcp|pool[.-]|cable[.-]|\bclient[.-]"
-)
 
 
 def about_domain(facts: DomainFacts | None) -> Iterable[Finding]:
@@ -34,7 +32,7 @@ def about_domain(facts: DomainFacts | None) -> Iterable[Finding]:
     yield from about_dmarc(facts)
     yield from _about_mx(facts)
     yield from _about_sts(facts)
-    yield from _about_address(facts)
+    yield from about_address(facts.address)
 
 
 # -- SPF ---------------------------------------------------------------------------------------
@@ -196,20 +194,3 @@ def _about_policy(facts: DomainFacts) -> Iterable[Finding]:
         yield found("MTA-STS-TESTING", domain, mode=policy.mode.value)
     elif policy.max_age < _MIN_AGE_SECONDS:
         yield found("MTA-STS-SHORT", domain, seconds=policy.max_age)
-
-
-# -- the address -------------------------------------------------------------------------------
-
-
-def _about_address(facts: DomainFacts) -> Iterable[Finding]:
-    seen = facts.address
-    if seen is None or seen.names is None:
-        return
-    if not seen.names:
-        yield found("PTR-NONE", seen.address, address=seen.address)
-        return
-    name = seen.names[0]
-    if not any(seen.address in addresses for addresses in seen.back.values()):
-        yield found("PTR-MISMATCH", seen.address, name, name=name, address=seen.address)
-    elif _DYNAMIC.search(name) or re.search(r"\d+[.-]\d+[.-]\d+[.-]\d+", name):
-        yield found("PTR-DYNAMIC", seen.address, name, name=name, address=seen.address)

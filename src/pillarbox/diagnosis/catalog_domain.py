@@ -212,6 +212,38 @@ _ADDRESS: tuple[Check, ...] = (
         "the name {name} of {address} looks like that of a dial-up line",
         "have a name of your own set for it, or send by a smart host",
     ),
+    warn(
+        "EHLO-NAME-UNKNOWN",
+        "the name {name} that it says in EHLO is not in the DNS",
+        "have the sender greet with the name that {address} has in the DNS (Pillarbox:"
+        " delivery.helo_name)",
+    ),
+    warn(
+        "EHLO-NAME-ELSEWHERE",
+        "the name {name} that it says in EHLO does not lead to {address}",
+        "have the sender greet with the name that {address} has in the DNS (Pillarbox:"
+        " delivery.helo_name)",
+    ),
+    info(
+        "EHLO-NAME-NOT-PTR",
+        "it says {name} in EHLO, and the name of its address is {ptr}",
+        "make them the same; few receivers mind",
+    ),
+    fail(
+        "BLOCK-LISTED",
+        "{address} is on the block list {zone}",
+        "stop what put it there, then ask the list to take it off",
+    ),
+    info(
+        "BLOCK-LIST-REFUSES",
+        "the block list {zone} could not be asked: {why}",
+        "use a resolver of your own, or take the list out",
+    ),
+    info(
+        "BLOCK-LIST-DEAD",
+        "{zone} is no block list that works: it does not have the test address (RFC 5782)",
+        "take the list out",
+    ),
 )
 
 DOMAIN_CHECKS: tuple[Check, ...] = (*_MX, *_SPF, *_DKIM, *_DMARC, *_TRANSPORT, *_ADDRESS)

@@ -67,13 +67,29 @@ class StsFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockListFacts:
+    """What a block list answered: of the address, and of the two test addresses, the one that each
+    list has (`always`) and the one that none has (`never`). None: no answer."""
+
+    zone: str
+    codes: tuple[str, ...] | None
+    text: str = ""
+    always: tuple[str, ...] | None = None
+    never: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressFacts:
     """The address that mail comes from. `names` are its PTR records, `back` the addresses of each
-    name."""
+    name; `ehlo_name` is what it says in EHLO, "" where that is not known, and `ehlo_addresses`
+    where that leads."""
 
     address: str
     names: tuple[str, ...] | None
     back: Mapping[str, tuple[str, ...]]
+    ehlo_name: str = ""
+    ehlo_addresses: tuple[str, ...] | None = None
+    lists: tuple[BlockListFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

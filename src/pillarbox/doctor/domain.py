@@ -14,6 +14,7 @@ from pillarbox.diagnosis.domain_facts import (
     StsFacts,
 )
 from pillarbox.diagnosis.records import report_domains
+from pillarbox.doctor.block_lists import ask_list
 from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.spf import SpfWalk
 from pillarbox.doctor.talk import Means, Place
@@ -32,6 +33,7 @@ DOMAIN_SECONDS = 8.0
 EVALUATION_SECONDS = 5.0
 """Most of what it asks the walk has asked before, and is kept."""
 MAX_MX = 5
+MAX_LISTS = 20
 
 SELECTORS = (
     *("selector1", "selector2", "google", "default", "dkim", "mail", "smtp", "s1", "s2"),
@@ -57,12 +59,14 @@ class DomainTools:
 @dataclass(frozen=True, slots=True)
 class DomainRequest:
     """Which domain; with which `selector` of DKIM, from which `address`, by which `server` it
-    sends, where that is known."""
+    sends, which name it says in EHLO, where that is known. `lists` are block lists to be asked."""
 
     domain: str
     selector: str = ""
     address: str = ""
     server: str = ""
+    ehlo_name: str = ""
+    lists: tuple[str, ...] = ()
 
 
 async def _in_time(answer: Awaitable[Value], otherwise: Value) -> Value:
@@ -88,7 +92,7 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
         dmarc = start(watch("DMARC", dmarc_records(domain, dns)))
         sts = start(watch("MTA-STS", _in_time(_sts(domain, tools), StsFacts())))
         reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
-        address = start(_in_time(_address(request.address, dns), None))
+        address = start(watch("address", _in_time(_address(request, dns), None)))
     at, policies = dmarc.result()
     takers = await _reports(at, policies or (), dns)
     return DomainFacts(
@@ -232,11 +236,27 @@ async def _sts(domain: str, tools: DomainTools) -> StsFacts:
         return StsFacts(records, trouble=str(exc))
 
 
-async def _address(address: str, dns: DnsResolver) -> AddressFacts | None:
-    if not address:
+async def _address(request: DomainRequest, dns: DnsResolver) -> AddressFacts | None:
+    if not request.address:
         return None
+    return await address_facts(request.address, request.ehlo_name, request.lists, dns)
+
+
+async def address_facts(
+    address: str, ehlo_name: str, lists: Sequence[str], dns: DnsResolver
+) -> AddressFacts:
+    """What the DNS says of an address that mail comes from."""
     names = await or_none(dns.pointers(address))
     back: dict[str, tuple[str, ...]] = {}
     for name in (names or [])[:3]:
         back[name] = tuple(await or_none(dns.addresses(name)) or ())
-    return AddressFacts(address, None if names is None else tuple(names), back)
+    leads_to = await or_none(dns.addresses(ehlo_name)) if ehlo_name else None
+    answers = await asyncio.gather(*(ask_list(zone, address, dns) for zone in lists[:MAX_LISTS]))
+    return AddressFacts(
+        address=address,
+        names=None if names is None else tuple(names),
+        back=back,
+        ehlo_name=ehlo_name,
+        ehlo_addresses=None if leads_to is None else tuple(leads_to),
+        lists=tuple(answers),
+    )

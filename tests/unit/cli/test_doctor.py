@@ -115,3 +115,12 @@ def test_server_and_settings_are_not_named_together(tmp_path: Path) -> None:
     file = tmp_path / "x"
     for words in (["doctor", "check"], ["doctor", "a.com", "--settings", str(file)]):
         assert CliRunner().invoke(root, words).exit_code == EX_USAGE
+
+
+@pytest.mark.parametrize("words", [("--ehlo-name", "a.com"), ("--block-list", "bl.a.com")])
+def test_what_is_asked_about_an_address_needs_the_address(words: tuple[str, ...]) -> None:
+    """In one line, with 64; nobody is asked."""
+    result = CliRunner().invoke(root, ["doctor", "dns", "a.com", *words])
+
+    assert result.exit_code == EX_USAGE
+    assert "--sending-address" in result.stderr

@@ -36,6 +36,7 @@ class SmartHost:
 
     `verify` asks for a certificate that is valid for `host`; `ca_file` names a PEM file of further
     trusted roots. With `access` the login is made with a token in place of the password.
+    `return_path`: it gets the return path of the sender's domain, so bounces come back to us.
     """
 
     host: str
@@ -46,6 +47,7 @@ class SmartHost:
     password: str = field(default="", repr=False)
     ca_file: str = ""
     access: Access | None = None
+    return_path: bool = False
 
 
 class Microsoft365Way(StrEnum):

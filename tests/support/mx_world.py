@@ -16,6 +16,7 @@ from tests.support.smtp_peer import Peer, Script, Server, serve
 from pillarbox.delivery.courier import AttemptResult
 from pillarbox.delivery.mx_courier import MxCourier, MxMeans, means_for
 from pillarbox.delivery.mx_settings import MxSettings
+from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import MX_CAPS, HopCaps
@@ -75,6 +76,7 @@ class MxWorld:
         self._means: MxMeans | None = None
         self.ca_file = ""
         self.timeouts = Timeouts(quit=2)
+        self.returns: ReturnPaths | None = None
         self.settings = MxSettings(
             own_names=frozenset({OWN_NAME}), dns_servers=(dns.dns_server,), networks=LOOPBACK
         )
@@ -105,7 +107,7 @@ class MxWorld:
 
     def courier(self, domain: str, caps: HopCaps = MX_CAPS) -> MxCourier:
         """A courier to the hosts of a domain."""
-        session = SessionSettings(OWN_NAME, CONTEXTS, self.timeouts)
+        session = SessionSettings(OWN_NAME, CONTEXTS, self.timeouts, returns=self.returns)
         hop = MxHosts(domain, self.port, self.ca_file, caps)
         courier = MxCourier(hop, session, self.means)
         self._stack.push_async_callback(courier.close)

@@ -29,11 +29,13 @@ class Resolver(TextSource, RecordSource, Protocol):
 @dataclass(frozen=True, slots=True)
 class WayOut:
     """A way on which mail leaves. `term` is what an SPF record has to say for it, "" where only its
-    operator knows. `addresses`: mail comes from these; else `term` has to be in the record."""
+    operator knows. `addresses`: mail comes from these; else `term` has to be in the record.
+    `has_return_path`: mail takes the domain's return path where there is one."""
 
     name: str
     term: str
     addresses: tuple[str, ...] = ()
+    has_return_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The domain, and what is known of it here. `token`: "" or the proof that is due or was given;
-    `services` are pairs of an SRV label and a port."""
+    `services` are pairs of an SRV label and a port; `return_path` is "" or the domain to which its
+    mail comes back."""
 
     domain: str
     host_name: str
@@ -62,6 +65,11 @@ class Subject:
     """A new id for MTA-STS."""
     published: tuple[Record, ...] = ()
     """Those by which clients find the documents that are served here."""
+    return_path: str = ""
+
+    def sender_domain(self, way: WayOut) -> str:
+        """The domain that SPF is asked about: that of the reverse-path."""
+        return (self.return_path if way.has_return_path else "") or self.domain
 
 
 class Dmarc(StrEnum):
@@ -108,12 +116,22 @@ async def look(resolver: Resolver, subject: Subject) -> Outlook:
     domain = subject.domain
     spf_texts, discovery, dmarc_texts = await _policies(resolver, domain)
     keys = await _keys(resolver, subject)
-    ways = await asyncio.gather(*(_spf_of(resolver, domain, w, spf_texts) for w in subject.ways))
+    path = subject.return_path
+    texts = {domain: spf_texts, path: await or_none(resolver.txt(path)) if path else ()}
+    senders = {way: subject.sender_domain(way) for way in subject.ways}
+    ways = await asyncio.gather(*(_spf_of(resolver, d, w, texts[d]) for w, d in senders.items()))
+    by_domain = {d: [one for one in ways if senders[one.way] == d] for d in (domain, path)}
     judged = [
         *await _ownership(resolver, subject),
-        _judge_spf(domain, spf_texts, ways),
+        *_judge_spf("spf", domain, spf_texts, by_domain[domain]),
         *(one for _, one in keys),
         _judge_dmarc(domain, discovery, dmarc_texts),
+        *await _return_path(resolver, subject),
+        *(
+            _judge_spf("return-path-spf", path, texts[path], by_domain[path])
+            if path != domain
+            else ()
+        ),
         *await _services(resolver, subject),
         *await asyncio.gather(*(_published(resolver, one) for one in subject.published)),
         *await _about_incoming(resolver, subject),
@@ -122,7 +140,10 @@ async def look(resolver: Resolver, subject: Subject) -> Outlook:
     has_record = discovery is not None and discovery.record is not None
     return Outlook(
         tuple(judged),
-        tuple(_forecast(way, keys, domain, discovery) for way in ways),
+        tuple(
+            _forecast(_aligned(way, senders[way.way], domain, discovery), keys, domain, discovery)
+            for way in ways
+        ),
         policy if has_record else "",
     )
 
@@ -175,17 +196,46 @@ async def _spf_of_addresses(resolver: Resolver, domain: str, way: WayOut) -> _Sp
     return _SpfOfWay(way, True, f"pass for {', '.join(way.addresses)}")
 
 
-def _judge_spf(domain: str, texts: Texts, ways: Sequence[_SpfOfWay]) -> Judged:
+def _aligned(spf: _SpfOfWay, sender: str, domain: str, discovery: Discovery | None) -> _SpfOfWay:
+    """RFC 9989: SPF counts for a domain in the reverse-path that is aligned with that in From."""
+    if sender == domain or not spf.passes:
+        return spf
+    if discovery is None:
+        return _SpfOfWay(spf.way, None, "no answer")
+    is_strict = discovery.record is not None and discovery.record.is_spf_strict
+    if is_aligned(sender, domain, discovery, strict=is_strict):
+        return spf
+    return _SpfOfWay(spf.way, False, f"{spf.text}, but {sender} is not aligned with {domain}")
+
+
+async def _return_path(resolver: Resolver, subject: Subject) -> list[Judged]:
+    """Where what comes back is taken."""
+    from dns.rdtypes.ANY.MX import MX
+
+    path = subject.return_path
+    if not path:
+        return []
+    is_used = any(way.has_return_path for way in subject.ways)
+    record = Record("return-path", path, f"10 {subject.host_name.lower()}.", is_used, "MX")
+    found = await or_none(resolver.records(path, MX))
+    values = None if found is None else [one.to_text().lower() for one in found]
+    return [records.judge_mx(record, values)]
+
+
+def _judge_spf(purpose: str, domain: str, texts: Texts, ways: Sequence[_SpfOfWay]) -> list[Judged]:
+    """The record of a domain that mail on these ways has as its sender."""
+    if not ways:
+        return []
     # Softly: RFC 9989 warns that "-all" may have mail refused before anybody looks at DKIM.
     terms = [one.way.term for one in ways if one.way.term]
-    record = Record("spf", domain, records.with_terms("v=spf1 ~all", terms))
+    record = Record(purpose, domain, records.with_terms("v=spf1 ~all", terms))
     bad = [one for one in ways if one.passes is False]
     faults = [f"{one.way.name}: {one.text}" for one in bad]
     judged = records.judge_spf(record, texts, faults, [one.way.term for one in bad])
     if judged.state is State.RIGHT and any(one.passes is None for one in ways):
         note = "; ".join(f"{one.way.name}: {one.text}" for one in ways if one.passes is None)
-        return Judged(judged.record, judged.state, judged.found, note)
-    return judged
+        return [Judged(judged.record, judged.state, judged.found, note)]
+    return [judged]
 
 
 def _judge_dmarc(domain: str, discovery: Discovery | None, texts: Texts) -> Judged:
@@ -250,7 +300,7 @@ def _forecast(
     discovery: Discovery | None,
 ) -> Forecast:
     """RFC 9989: one of both has to pass, for a name that is aligned with the From domain. The
-    sender has the From domain here, as most mail does."""
+    sender has the From domain here, as most mail does, or its return path."""
     passes, text = _dkim_of(keys, domain, discovery)
     match passes, spf.passes:
         case True, True:

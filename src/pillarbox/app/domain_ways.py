@@ -14,7 +14,9 @@ def ways_out(
     """Each way once. Where nothing leaves yet it is this host, from these addresses."""
     hops = [route.next_hop for route in routes if _is_for(route.sender_domain, domain)]
     sending = [hop for hop in hops if not isinstance(hop, Capture | Reject)]
-    here = WayOut(f"this host ({host_name})", f"a:{host_name.lower()}", tuple(addresses))
+    here = WayOut(
+        f"this host ({host_name})", f"a:{host_name.lower()}", tuple(addresses), has_return_path=True
+    )
     ways = [_way(hop, here) for hop in sending] or [here]
     return list(dict.fromkeys(ways))
 
@@ -31,7 +33,8 @@ def _way(hop: NextHop, here: WayOut) -> WayOut:
             return WayOut(CLOUDS[cloud].title, _include(CLOUDS[cloud].spf))
         case SmartHost(host=host):
             known = (p.spf[0] for p in PROVIDERS if p.spf and p.host == host.lower())
-            return WayOut(f"smart host {host}", _include(next(known, "")))
+            term = _include(next(known, ""))
+            return WayOut(f"smart host {host}", term, has_return_path=hop.return_path)
         case _:
             return here
 

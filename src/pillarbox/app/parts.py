@@ -13,6 +13,7 @@ from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.mx_settings import MxSettings
+from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import Timestamp
@@ -50,6 +51,7 @@ from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.mta_sts import StsPolicies
 from pillarbox.store.passwords import match_password
+from pillarbox.store.return_key import ensure_return_key
 from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
@@ -95,6 +97,7 @@ class _Stores:
     instance: int
     ids: IdGenerator
     scram_key: bytes | None
+    return_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ async def build(
     watches = _watches(settings, clock)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
     tokens = _tokens(settings, order, database)
-    couriers = _couriers(settings, tokens, database)
+    couriers = _couriers(settings, tokens, stores)
     scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
@@ -174,7 +177,16 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
     await suppressions.refresh(Clock().timestamp())
     scram_key = await database.write(ensure_scram_key) if settings.scram_sha_256 else None
     return _Stores(
-        database, directory, instances, lanes, spool, suppressions, instance, ids, scram_key
+        database=database,
+        directory=directory,
+        instances=instances,
+        lanes=lanes,
+        spool=spool,
+        suppressions=suppressions,
+        instance=instance,
+        ids=ids,
+        scram_key=scram_key,
+        return_key=await database.write(ensure_return_key),
     )
 
 
@@ -250,7 +262,7 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
     )
 
 
-def _couriers(settings: Settings, tokens: TokenSource, database: Database) -> Couriers:
+def _couriers(settings: Settings, tokens: TokenSource, stores: _Stores) -> Couriers:
     delivery = settings.delivery
     helo_name = delivery.helo_name or settings.host_name
     return Couriers(
@@ -259,7 +271,8 @@ def _couriers(settings: Settings, tokens: TokenSource, database: Database) -> Co
             ClientContexts(),
             delivery_timeouts(delivery),
             tokens=tokens,
-            drafts=Drafts(database),
+            drafts=Drafts(stores.database),
+            returns=ReturnPaths(stores.return_key, stores.directory.tenant),
         ),
         MxSettings(
             own_names=frozenset({settings.host_name.lower(), helo_name.lower()}),
@@ -267,7 +280,7 @@ def _couriers(settings: Settings, tokens: TokenSource, database: Database) -> Co
             networks=delivery.mx_private_networks,
             idle_seconds=delivery.idle_seconds,
             idle_sessions=max(delivery.connections // 2, 1),
-            policies=StsPolicies(database),
+            policies=StsPolicies(stores.database),
         ),
     )
 

@@ -29,11 +29,13 @@ from pillarbox.store.admin.tenants import (
     move_domain,
     read_domain,
     remove_domain,
+    set_return_path,
 )
 from pillarbox.store.database import Database
 
 ADMINISTRATOR = "administrator"
 DNS = "dns"
+NONE = "none"
 
 
 @click.group("domain")
@@ -84,6 +86,7 @@ def show(cli: Cli, domain: str, tenant: str | None) -> None:
         ("Tenant", found.tenant),
         ("State", f"proved by {found.proof}" if found.proof else "claimed"),
         ("Accounts", ", ".join(addresses)),
+        ("Return path", found.return_path),
         ("Since", for_people(found.created_at)),
     ]
     print_facts(facts)
@@ -144,19 +147,36 @@ def prove(cli: Cli, domain: str, tenant: str | None) -> None:
 
 @command.command("change")
 @click.argument("domain")
-@click.option("--tenant", required=True, help="Whose it is from now on.")
+@click.option("--tenant", help="Whose it is from now on.")
+@click.option(
+    "--return-path",
+    metavar="DOMAIN|none",
+    help="Another domain of the tenant (or this one), to which what is sent from here comes back.",
+)
 @click.pass_obj
-def change(cli: Cli, domain: str, tenant: str) -> None:
-    """Give a domain to another tenant: you vouch for it. No account may have an address in it."""
+def change(cli: Cli, domain: str, tenant: str | None, return_path: str | None) -> None:
+    """Give a domain to another tenant (you vouch for it, and no account may have an address in it),
+    or let bounces of its mail come back here."""
+    if (tenant is None) is (return_path is None):
+        raise click.UsageError("say one of --tenant and --return-path")
     with cli.database() as database:
         found = find_entry(database, domain, None)
-        owner = find_tenant(database, tenant).name
-        database.write_now(lambda c: move_domain(c, found.name, owner))
+        owner = found.tenant if tenant is None else find_tenant(database, tenant).name
+        if tenant is None:
+            path = None if return_path == NONE else return_path
+            database.write_now(lambda c: set_return_path(c, owner, found.name, path))
+        else:
+            database.write_now(lambda c: move_domain(c, found.name, owner))
         changed = find_entry(database, domain, owner)
     if cli.as_json:
         print_json(_record(changed))
-    else:
+    elif tenant is not None:
         click.echo(f"{changed.name} belongs to tenant {owner} now.")
+    elif changed.return_path:
+        click.echo(f"What comes back of mail from {changed.name} goes to {changed.return_path}.")
+        click.echo(f"Publish its records: pillarbox domain dns {changed.name}")
+    else:
+        click.echo(f"What comes back of mail from {changed.name} goes to its sender.")
 
 
 @command.command("remove")
@@ -228,5 +248,6 @@ def _record(entry: Entry) -> dict[str, Json]:
         "state": entry.state,
         "proof": entry.proof or None,
         "record": record,
+        "return_path": entry.return_path or None,
         "created_at": for_programs(entry.created_at),
     }

@@ -11,7 +11,7 @@ import click
 from pillarbox.app.domain_outlook import Dmarc, Key, Outlook, Subject, look
 from pillarbox.app.domain_ways import ways_out
 from pillarbox.cli.context import Cli
-from pillarbox.cli.domain_entries import Entry, find_entry
+from pillarbox.cli.domain_entries import Entry, find_entry, list_entries
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_json, printable
 from pillarbox.config import Settings
@@ -108,6 +108,7 @@ async def _look(
         ways=tuple(ways),
         version=datetime.now(UTC).strftime("%Y%m%d%H%M%S"),
         published=tuple(_published(settings, database, entry.name)),
+        return_path=_return_path(database, entry),
     )
     return await look(resolver, subject)
 
@@ -120,6 +121,16 @@ def _published(settings: Settings, database: Database, name: str) -> list[Record
     sending = client_settings(settings, "")
     document = pacc_document(name, sending, found.mailboxes if found else None)
     return client_records(name, settings.host_name, settings.publishing.port, document)
+
+
+def _return_path(database: Database, entry: Entry) -> str:
+    """That of the domain, or of the nearest domain above it with one."""
+    entries = [one for one in list_entries(database) if one.tenant == entry.tenant and one.proof]
+    paths = {one.name: one.return_path for one in entries if one.return_path}
+    above = entry.name if entry.proof else ""
+    while above and above not in paths:
+        above = above.partition(".")[2]
+    return paths.get(above, "")
 
 
 def _keys(database: Database, entry: Entry) -> list[Key]:

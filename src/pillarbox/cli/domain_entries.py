@@ -12,13 +12,15 @@ from pillarbox.store.database import Database
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A domain that a tenant has, or claims (`proof` is "" then). `token` is what stands in DNS, or
-    has to; "" where an administrator vouched."""
+    has to; "" where an administrator vouched. `return_path` is where its mail comes back to, "" if
+    to the sender."""
 
     name: str
     tenant: str
     proof: str
     token: str
     created_at: Timestamp
+    return_path: str = ""
 
     @property
     def state(self) -> str:
@@ -30,7 +32,14 @@ def list_entries(database: Database) -> list[Entry]:
     """What tenants have, and what they claim, by name; who has it comes first."""
 
     def of_domain(domain: DomainInfo) -> Entry:
-        return Entry(domain.name, domain.tenant, domain.proof, domain.token, domain.created_at)
+        return Entry(
+            domain.name,
+            domain.tenant,
+            domain.proof,
+            domain.token,
+            domain.created_at,
+            domain.return_path,
+        )
 
     entries = [of_domain(domain) for domain in database.read_now(list_domains)]
     for claim in database.read_now(list_claims):

@@ -112,6 +112,7 @@ def show(cli: Cli, route_id: str) -> None:
     if isinstance(hop, SmartHost):
         facts.append(("Certificate", "is verified" if hop.verify else "is NOT verified"))
         facts.append(("CA file", hop.ca_file))
+        facts.append(("Return path", "of the sender's domain" if hop.return_path else ""))
     if isinstance(hop, Microsoft365):
         facts.append(("May send as", ", ".join(("itself", *hop.senders))))
         facts.append(("Another From", hop.other_from.value))

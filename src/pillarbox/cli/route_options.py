@@ -53,6 +53,11 @@ _OPTIONS = (
     click.option(
         "--password-file", metavar="FILE", help="Its password; - for standard input; else asked."
     ),
+    click.option(
+        "--return-path/--no-return-path",
+        default=None,
+        help="Give the smart host the return path of the sender's domain; default: do not.",
+    ),
     *SIGN_IN_OPTIONS,
     click.option("--connections", type=click.IntRange(1), help="To the next hop at once."),
     click.option("--per-connection", type=click.IntRange(1), help="Messages in one connection."),
@@ -90,6 +95,7 @@ class RouteOptions:
     ca_file: str | None
     user: str | None
     password_file: str | None
+    return_path: bool | None
     connections: int | None
     per_connection: int | None
     per_minute: Limit | None
@@ -196,7 +202,7 @@ class RouteOptions:
         return caps
 
     def _is_about_smart_host(self, *, except_ca_file: bool = False) -> bool:
-        given = [self.tls, self.verify, self.user, self.password_file]
+        given = [self.tls, self.verify, self.user, self.password_file, self.return_path]
         if not except_ca_file:
             given.append(self.ca_file)
         return any(value is not None for value in given)
@@ -214,6 +220,8 @@ class RouteOptions:
             hop = replace(hop, verify=self.verify)
         if self.ca_file is not None:
             hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
+        if self.return_path is not None:
+            hop = replace(hop, return_path=self.return_path)
         return self._with_login(hop)
 
     def _with_login(self, hop: SmartHost) -> SmartHost:

@@ -105,6 +105,7 @@ def _hop_record(route: Route) -> dict[str, Json]:
                 "verify": hop.verify,
                 "username": hop.username or None,
                 "ca_file": hop.ca_file or None,
+                "return_path": hop.return_path,
                 "sign_in": None if hop.access is None else _access_record(hop.access),
             }
         case Microsoft365() as hop:

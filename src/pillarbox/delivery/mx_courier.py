@@ -118,7 +118,11 @@ class MxCourier:
         if isinstance(site, Unopened):
             return self._without_session(numbered, site, wish)
         attempt = SmtpAttempt(
-            host=self._hop.domain, port=self._hop.port, message=message, content=content
+            host=self._hop.domain,
+            port=self._hop.port,
+            message=message,
+            content=content,
+            returns=self._settings.returns,
         )
         try:
             return await self._transact(site, attempt, numbered)

@@ -38,7 +38,11 @@ class SmtpCourier:
         """See Courier. More recipients than the next hop takes at once go in several
         transactions."""
         attempt = SmtpAttempt(
-            host=self._hop.host, port=self._hop.port, message=message, content=content
+            host=self._hop.host,
+            port=self._hop.port,
+            message=message,
+            content=content,
+            returns=self._settings.returns if self._hop.return_path else None,
         )
         pending = [each.recipient for each in recipients]
         try:

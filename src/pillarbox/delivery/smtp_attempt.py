@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
+from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.smtp_content import read_traits, send_content
 from pillarbox.errors import LocalProtocolError
@@ -34,14 +35,22 @@ class SmtpAttempt:
     """Collects the outcomes of one attempt."""
 
     def __init__(
-        self, *, host: str, port: int, message: SpooledMessage, content: ContentSource
+        self,
+        *,
+        host: str,
+        port: int,
+        message: SpooledMessage,
+        content: ContentSource,
+        returns: ReturnPaths | None = None,
     ) -> None:
-        """`host` is the name that answers are attributed to."""
+        """`host` is the name that answers are attributed to. With `returns` the reverse-path is one
+        by which bounces come back to us."""
         self._host = host
         self._port = port
         self._hop = f"{host}:{port}"
         self._message = message
         self._content = content
+        self._returns = returns
         self._outcomes: list[RecipientOutcome] = []
         self._hop_failure: Reply | None = None
         self._reason: HopReason | None = None
@@ -100,6 +109,8 @@ class SmtpAttempt:
         if not batch:
             return []
         message = self._message
+        if self._returns is not None and (domain := await self._returns.domain_for(message)):
+            envelope = self._returns.envelope(envelope, domain, message.queue_id, batch)
         at_hand = () if message.content is None else (message.prefix, message.content)
         core.begin(envelope, batch, size=message.size_octets, whole=at_hand)
         await connection.step()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.errors import ConfigError, LocalProtocolError
@@ -69,7 +70,7 @@ async def ask_system(host: str, port: int) -> list[Address]:
 class SessionSettings:
     """What all sessions of this process have in common. `helo_name` is this host's name;
     `resolve` is how names become addresses, `tokens` where access tokens come from, `drafts` where
-    those of Graph are written down."""
+    those of Graph are written down, `returns` which reverse-paths lead back to us."""
 
     helo_name: str
     contexts: ClientContexts
@@ -77,6 +78,7 @@ class SessionSettings:
     resolve: Callable[[str, int], Awaitable[list[Address]]] = ask_system
     tokens: TokenSource | None = None
     drafts: Drafts | None = None
+    returns: ReturnPaths | None = None
 
 
 async def open_session(hop: SmartHost, settings: SessionSettings) -> SmtpConnection | Failure:

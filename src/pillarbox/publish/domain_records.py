@@ -168,6 +168,22 @@ def judge_pacc(record: Record, texts: Texts) -> Judged:
     return Judged(record, State.RIGHT, found)
 
 
+def judge_mx(record: Record, found: Texts) -> Judged:
+    """Whose host takes what comes back; `found` are the values of the records."""
+    if found is None:
+        return Judged(record, State.UNKNOWN)
+    if not found:
+        return Judged(record, State.MISSING)
+    target = record.value.split()[1]
+    others = [value for value in found if value.split()[1] != target]
+    if len(others) == len(found):
+        return Judged(record, State.WRONG, tuple(found), "what comes back goes to another host")
+    if others:
+        note = "what comes back to the other hosts is lost: leave this one"
+        return Judged(record, State.WRONG, tuple(found), note)
+    return Judged(record, State.RIGHT, tuple(found))
+
+
 def is_spf(text: str) -> bool:
     """RFC 7208 4.5."""
     return text.lower().split(" ", 1)[0] == "v=spf1"

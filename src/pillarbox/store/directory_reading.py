@@ -54,12 +54,13 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    names = connection.scalars(select(domain.c.name).where(domain.c.tenant_id == tenant_id))
+    query = select(domain.c.name, domain.c.return_path).where(domain.c.tenant_id == tenant_id)
+    paths: dict[str, str | None] = dict(connection.execute(query).all())
     routes = connection.execute(select(route).where(route.c.tenant_id == tenant_id)).mappings()
     return Tenant(
         tenant_id=tenant_id,
         name=row["name"],
-        domains=frozenset(names),
+        domains=frozenset(paths),
         routes=RouteTable([route_of(found, seal) for found in routes]),
         retry=RetryPolicy(
             first_seconds=row["retry_first_seconds"],
@@ -73,6 +74,7 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
         account_recipients_per_day=row["account_recipients_per_day"],
         suppress_days=row["suppress_days"],
         dkim_keys=_read_dkim_keys(connection, tenant_id, seal),
+        return_paths={name: path for name, path in paths.items() if path in paths},
     )
 
 

@@ -38,7 +38,8 @@ def present(connection: Connection, queue_ids: Sequence[int]) -> set[int]:
 
 def remove_messages(connection: Connection, queue_ids: Sequence[int]) -> None:
     """Remove messages as if they had never come."""
-    for table in (schema.attempt, schema.content, schema.draft, schema.recipient):
+    tables = (schema.attempt, schema.content, schema.draft, schema.recipient, schema.returned)
+    for table in tables:
         connection.execute(delete(table).where(table.c.message_id.in_(queue_ids)))
     connection.execute(delete(schema.message).where(schema.message.c.id.in_(queue_ids)))
 

@@ -61,7 +61,8 @@ class Settlement:
 class Tenant:
     """One tenant with all that the service asks of it. None: the limit of the service holds.
 
-    `domains` are lower-case A-labels; `dkim_keys` has the keys that sign by their domain.
+    `domains` are lower-case A-labels; `dkim_keys` has the keys that sign by their domain, and
+    `return_paths` the domain to which mail comes back that was sent from one.
     """
 
     tenant_id: int
@@ -75,6 +76,17 @@ class Tenant:
     account_recipients_per_day: int | None = None
     suppress_days: int = 0
     dkim_keys: Mapping[str, tuple[SigningKey, ...]] = field(default_factory=dict, hash=False)
+    return_paths: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def return_path_for(self, domain: str) -> str:
+        """The domain to which mail with a sender in this one comes back: its own return path, else
+        that of the nearest domain above it; "" where there is none."""
+        paths = self.return_paths
+        while domain and paths:
+            if domain in paths:
+                return paths[domain]
+            domain = domain.partition(".")[2]
+        return ""
 
     def keys_for(self, domain: str) -> tuple[SigningKey, ...]:
         """The keys that sign mail from this domain: its own, else those of the nearest domain

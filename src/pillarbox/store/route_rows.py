@@ -99,6 +99,7 @@ def _smart_host(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> Smart
         password=password,
         ca_file=row["ca_file"] or "",
         access=access,
+        return_path=row["return_path"],
     )
 
 
@@ -128,6 +129,7 @@ EMPTY = {
     ),
     **dict.fromkeys(("cloud", "way", "mailboxes", "senders", "other_from", "graph_url")),
     **sign_in_rows.EMPTY,
+    "return_path": False,
 }
 
 
@@ -180,6 +182,7 @@ def _smart_host_values(hop: SmartHost, seal: Seal, route_id: int) -> dict[str, V
         "ca_file": hop.ca_file,
         "username": hop.username,
         "password_sealed": seal.seal(password, secret_context(route_id)) if password else None,
+        "return_path": hop.return_path,
     }
     if hop.access is not None:
         values |= sign_in_values(hop.access.sign_in, seal, route_id)

@@ -142,6 +142,27 @@ attempt = Table(
     sqlite_with_rowid=False,
 )
 
+returned = Table(
+    "returned",
+    metadata,
+    # What came back later about a recipient, by the return path: the first of each kind counts.
+    Column("message_id", BigInteger, nullable=False),
+    # -1 where it does not say about whom it is.
+    Column("recipient_number", Integer, nullable=False),
+    # "failed", "delayed", "delivered", "complaint", "auto-reply" or "other".
+    Column("kind", Text, nullable=False),
+    time_column("received_at", nullable=False),
+    # The session in which it came.
+    Column("session_id", BigInteger, nullable=False),
+    # As of an attempt; "" where there is none.
+    Column("reply", Text, nullable=False),
+    # Who reports.
+    Column("remote_host", Text, nullable=False),
+    # The message by which the sender was told; NULL: he was not.
+    Column("report_id", BigInteger),
+    PrimaryKeyConstraint("message_id", "recipient_number", "kind"),
+)
+
 lane = Table(
     "lane",
     metadata,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -52,6 +53,8 @@ domain = Table(
     Column("token", Text),
     # Where its mail is read, for its users' clients: "imaps://imap.example.org:993".
     Column("mailboxes", Text),
+    # Another domain of the tenant (or this one), to which what is sent from here comes back.
+    Column("return_path", Text),
 )
 
 domain_claim = Table(
@@ -238,6 +241,8 @@ route = Table(
     Column("other_from", Text),
     # NULL where the cloud says it.
     Column("graph_url", Text),
+    # A smart host gets the return path of the sender's domain as reverse-path.
+    Column("return_path", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
 )
 

@@ -307,3 +307,76 @@ def test_routes_say_how_mail_leaves() -> None:
     assert [way.name for way in _ways()] == here
     assert [way.name for way in _ways(relay, sender_domain="other.example")] == here
     assert [way.name for way in _ways(relay, sender_domain="*.example.org")] == here
+
+
+PATH = f"bounces.{DOMAIN}"
+
+
+def _with_return_path(zone: Zone, path: str = PATH) -> Subject:
+    """A domain whose mail comes back to another one; its own SPF record knows nothing of it."""
+    zone.put(DOMAIN, "TXT", '"v=spf1 -all"')
+    zone.put(path, "TXT", f'"v=spf1 a:{HOST} -all"')
+    zone.put(path, "MX", f"10 {HOST}.")
+    return replace(SUBJECT, ways=(replace(HERE, has_return_path=True),), return_path=path)
+
+
+async def test_spf_of_the_return_path_counts(zone: Zone) -> None:
+    """The reverse-path is there: its records are needed, and those of the domain are not."""
+    outlook = await look(zone, _with_return_path(zone))
+
+    judged = _by_purpose(outlook)
+    assert "spf" not in judged
+    assert judged["return-path"].state is judged["return-path-spf"].state is State.RIGHT
+    assert outlook.forecasts[0].dmarc is Dmarc.BOTH
+
+
+async def test_records_of_a_return_path_are_told(zone: Zone) -> None:
+    """What is to be published makes it right; mail on other ways needs its own domain's."""
+    subject = _with_return_path(zone)
+    zone.put(PATH, "MX")
+    zone.put(PATH, "TXT")
+    outlook = await look(zone, replace(subject, ways=(*subject.ways, HERE)))
+    judged = _by_purpose(outlook)
+    assert judged["spf"].state is State.WRONG
+    assert judged["return-path"].record.line == f"{PATH}. IN MX 10 {HOST}."
+    assert judged["return-path-spf"].record.line == (f'{PATH}. IN TXT "v=spf1 a:{HOST} ~all"')
+
+    zone.put(PATH, "MX", judged["return-path"].record.value)
+    zone.put(PATH, "TXT", f'"{judged["return-path-spf"].record.value}"')
+    judged = _by_purpose(await look(zone, subject))
+
+    assert judged["return-path"].state is judged["return-path-spf"].state is State.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("hosts", "state", "note"),
+    [
+        (["10 other.example."], State.WRONG, "goes to another host"),
+        (["5 other.example.", f"10 {HOST}."], State.WRONG, "to the other hosts is lost"),
+        ([f"0 {HOST.upper()}."], State.RIGHT, ""),
+    ],
+)
+async def test_what_comes_back_has_to_come_here(
+    zone: Zone, hosts: list[str], state: State, note: str
+) -> None:
+    """MX hosts that do not know the addresses refuse them."""
+    subject = _with_return_path(zone)
+    zone.put(PATH, "MX", *hosts)
+
+    judged = _by_purpose(await look(zone, subject))["return-path"]
+
+    assert judged.state is state
+    assert note in judged.note
+
+
+async def test_a_return_path_elsewhere_is_not_aligned(zone: Zone) -> None:
+    """SPF passes, and does not count for DMARC; nor does a domain below where it is strict."""
+    outlook = await look(zone, _with_return_path(zone, "bounces.example.net"))
+    (forecast,) = outlook.forecasts
+    assert forecast.dmarc is Dmarc.DKIM
+    assert "bounces.example.net is not aligned with example.org" in forecast.spf
+
+    zone.put(f"_dmarc.{DOMAIN}", "TXT", '"v=DMARC1; p=reject; aspf=s"')
+    outlook = await look(zone, _with_return_path(zone))
+
+    assert outlook.forecasts[0].dmarc is Dmarc.DKIM

@@ -233,3 +233,24 @@ def test_domain_can_be_given_to_another_tenant(office: Service) -> None:
     assert result.exit_code == EX_DATA
     assert "printer@example.org" in result.stderr
     assert office.json("domain", "show", "example.org")["tenant"] == "default"
+
+
+def test_a_domain_has_a_return_path(office: Service) -> None:
+    """Another domain of its tenant alone; it is over when that goes, or is given away."""
+    change = ("domain", "change", "example.org")
+    result = office.run(*change, "--return-path", "bounces.example.org")
+    assert result.exit_code == EX_DATA
+    assert "pillarbox domain add bounces.example.org" in result.stderr
+    office.do("tenant", "add", "acme")
+    office.do("domain", "add", "example.net", "--tenant", "acme", "--proof", "administrator")
+    assert office.run(*change, "--return-path", "example.net").exit_code == EX_DATA
+
+    office.do("domain", "add", "bounces.example.org", "--tenant", "default")
+    assert "bounces.example.org" in office.do(*change, "--return-path", "Bounces.example.org")
+    assert office.json("domain", "show", "example.org")["return_path"] == "bounces.example.org"
+    assert office.json(*change, "--return-path", "none")["return_path"] is None
+    office.do(*change, "--return-path", "bounces.example.org")
+    office.do("domain", "change", "bounces.example.org", "--tenant", "acme")
+
+    assert office.json("domain", "show", "example.org")["return_path"] is None
+    assert office.run(*change).exit_code == EX_USAGE

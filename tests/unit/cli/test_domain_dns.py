@@ -116,3 +116,17 @@ async def test_a_dns_that_is_away_is_no_verdict(office: Service, world: World) -
     assert code == EX_TEMPFAIL
     assert "missing" not in text
     assert (await _run(office, "--address", "mail.example.org"))[0] == EX_USAGE
+
+
+async def test_the_return_path_has_its_records(office: Service, world: World) -> None:
+    """Also for a domain below the one that has it."""
+    for name in ("bounces.example.org", "sub.example.org"):
+        office.do("domain", "add", name)
+    office.do("domain", "change", DOMAIN, "--return-path", "bounces.example.org")
+    result = await asyncio.to_thread(office.run, "domain", "dns", "sub.example.org", "--zone")
+    _publish(world, result.stdout)
+
+    _, records, _ = await _json(office)
+
+    assert records["return-path"]["value"] == "10 mail.example.org."
+    assert records["return-path"]["dns"] == records["return-path-spf"]["dns"] == "right"

@@ -47,6 +47,7 @@ def test_smart_host_with_login_and_limits(office: Service) -> None:
         "verify": True,
         "username": "app",
         "ca_file": None,
+        "return_path": False,
         "sign_in": None,
     }
     assert (route["connections"], route["messages_per_minute"]) == (3, 30)
@@ -99,6 +100,18 @@ def test_encryption_follows_from_the_port(
     hop = office.json("route", "add", "--smarthost", host)["next_hop"]
 
     assert (hop["host"], hop["port"], hop["tls"]) == expected
+
+
+def test_a_smart_host_gets_the_return_path_where_that_is_asked_for(office: Service) -> None:
+    """And keeps it through other changes."""
+    route_id = office.json("route", "add", "--smarthost", "relay.example", "--return-path")["id"]
+    office.do("route", "change", route_id, "--smarthost", "relay.example:2525")
+    assert office.json("route", "show", route_id)["next_hop"]["return_path"] is True
+    assert "of the sender's domain" in office.do("route", "show", route_id)
+
+    office.do("route", "change", route_id, "--no-return-path")
+
+    assert office.json("route", "show", route_id)["next_hop"]["return_path"] is False
 
 
 @pytest.mark.parametrize("host", [":587", "relay.example:", "relay:x", "[::1", "[::1]587"])

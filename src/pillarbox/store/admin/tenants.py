@@ -61,13 +61,14 @@ class TenantInfo:
 @dataclass(frozen=True, slots=True)
 class DomainInfo:
     """A domain and whose it is. `proof` is "administrator" or "dns", then with the `token` by which
-    it was proved, else ""."""
+    it was proved, else "". `return_path` is the domain to which its mail comes back, "" if none."""
 
     name: str
     tenant: str
     created_at: Timestamp
     proof: str
     token: str
+    return_path: str
 
 
 def add_tenant(
@@ -228,7 +229,7 @@ def remove_domain(connection: Connection, tenant_name: str, name: str) -> None:
         raise DirectoryError(f"tenant {tenant_name!r} has no domain {key}")
     _check_empty(connection, key)
     connection.execute(delete(domain).where(domain.c.name == key))
-    _remove_grants(connection, key)
+    _remove_traces(connection, key)
     moved(connection, Part.DIRECTORY)
 
 
@@ -240,11 +241,12 @@ def move_domain(connection: Connection, name: str, tenant_name: str) -> None:
     if owner_of(connection, key, for_change=True) in (tenant_id, None):
         raise DirectoryError(f"{key} is the domain of {tenant_name!r} already, or of nobody")
     _check_empty(connection, key)
-    values = {"tenant_id": tenant_id, "proof": "administrator", "token": None, "mailboxes": None}
+    values = {"tenant_id": tenant_id, "proof": "administrator", "token": None}
+    values |= {"mailboxes": None, "return_path": None}
     connection.execute(update(domain).where(domain.c.name == key).values(values))
     is_claim = (domain_claim.c.tenant_id == tenant_id, domain_claim.c.name == key)
     connection.execute(delete(domain_claim).where(*is_claim))
-    _remove_grants(connection, key)
+    _remove_traces(connection, key)
     moved(connection, Part.DIRECTORY)
 
 
@@ -264,10 +266,29 @@ def _check_empty(connection: Connection, key: str) -> None:
         raise DirectoryError(f"{address} is in the domain {key}: remove that account first")
 
 
-def _remove_grants(connection: Connection, key: str) -> None:
+def _remove_traces(connection: Connection, key: str) -> None:
+    """The grants that name a domain, and its use as a return path."""
     connection.execute(
         delete(send_as).where(send_as.c.pattern.endswith(f"@{key}", autoescape=True))
     )
+    is_path = domain.c.return_path == key
+    connection.execute(update(domain).where(is_path).values(return_path=None))
+
+
+def set_return_path(connection: Connection, tenant_name: str, name: str, path: str | None) -> None:
+    """Let what is sent from a domain come back to another domain of the same tenant, or to itself;
+    None: to the sender. Raises DirectoryError."""
+    tenant_id = find_tenant_id(connection, tenant_name)
+    key = read_domain(name)
+    path_key = None if path is None else read_domain(path)
+    for one in filter(None, (key, path_key)):
+        if owner_of(connection, one, for_change=True) != tenant_id:
+            raise DirectoryError(
+                f"tenant {tenant_name!r} has no domain {one} (add it: pillarbox domain add {one})"
+            )
+    is_it = domain.c.name == key
+    connection.execute(update(domain).where(is_it).values(return_path=path_key))
+    moved(connection, Part.DIRECTORY)
 
 
 def list_domains(connection: Connection, tenant_name: str | None = None) -> list[DomainInfo]:
@@ -279,6 +300,7 @@ def list_domains(connection: Connection, tenant_name: str | None = None) -> list
             domain.c.created_at,
             domain.c.proof,
             func.coalesce(domain.c.token, ""),
+            func.coalesce(domain.c.return_path, ""),
         )
         .join(tenant, tenant.c.id == domain.c.tenant_id)
         .order_by(domain.c.name)

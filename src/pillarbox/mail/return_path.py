@@ -1,0 +1,63 @@
+"""Reverse-paths that say to which message and recipient a bounce belongs (VERP). Pure.
+
+    06cz4v9kd1g0s-3-8h2k9m4tq7xw0z1c@bounces.example.org
+
+The local part has the queue id, the number of a recipient, and a code that nobody can make without
+the key of the service: it covers the domain, too. Case does not matter, since some servers change
+it. With an "s" behind the number the address is shared by the recipients that went with this one
+in a single transaction; a report says itself whom of them it is about.
+
+An address has no date of its own: it is good for as long as its message is known.
+"""
+
+import hmac
+import re
+from dataclasses import dataclass
+
+from pillarbox.errors import AddressError
+from pillarbox.mail.address import Mailbox, domain_key
+from pillarbox.mail.identifier import format_id, parse_id
+
+KEY_OCTETS = 32
+
+_CODE_OCTETS = 10
+"""80 bits: who guesses a thousand times a second for a year is right once in 38 million years."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LOCAL = re.compile(r"([0-9a-z]{13})-(0|[1-9][0-9]{0,5})(s?)-([0-9a-z]{16})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTag:
+    """Of whom an address speaks. `is_shared`: of this recipient, or of one that went with it."""
+
+    queue_id: int
+    number: int
+    is_shared: bool
+
+
+def return_address(key: bytes, domain: str, tag: ReturnTag) -> Mailbox:
+    """The address at a domain (a lower-case A-label)."""
+    name = f"{format_id(tag.queue_id).lower()}-{tag.number}{'s' if tag.is_shared else ''}"
+    return Mailbox(f"{name}-{_code(key, name, domain)}", domain)
+
+
+def read_return_address(key: bytes, address: Mailbox) -> ReturnTag | None:
+    """What an address says; None for one that `return_address` did not make with this key."""
+    match = _LOCAL.fullmatch(address.local_part)
+    if match is None:
+        return None
+    queue_id, number, shared, code = match.groups()
+    try:
+        tag = ReturnTag(parse_id(queue_id), int(number), bool(shared))
+        made = return_address(key, domain_key(address.domain), tag)
+    except (ValueError, AddressError):
+        return None
+    expected = made.local_part.rpartition("-")[2]
+    return tag if hmac.compare_digest(expected, code.lower()) else None
+
+
+def _code(key: bytes, name: str, domain: str) -> str:
+    text = f"return-path {name}@{domain}".encode("ascii")
+    number = int.from_bytes(hmac.digest(key, text, "sha256")[:_CODE_OCTETS])
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))

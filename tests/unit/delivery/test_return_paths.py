@@ -1,0 +1,92 @@
+"""The reverse-path by which bounces come back: who gets one, and what it says."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.mx_world import CONTEXTS, MxWorld, open_mx_world, take_all
+from tests.support.outgoing import DELIVERED, attempt, message, states
+from tests.support.smtp_peer import serve
+
+from pillarbox.delivery.return_paths import ReturnPaths
+from pillarbox.delivery.smtp import SmtpCourier
+from pillarbox.delivery.smtp_connect import SessionSettings
+from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.return_path import ReturnTag, read_return_address
+from pillarbox.route import RouteTable, SmartHost, TlsMode
+from pillarbox.store.records import Tenant
+
+KEY = b"k" * 32
+DOMAIN = "bounces.t1.test"
+TENANT = Tenant(1, "t1", frozenset(), RouteTable([]), return_paths={"t1.test": DOMAIN})
+
+
+async def _tenant(_: int) -> Tenant | None:
+    return TENANT
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[MxWorld]:
+    """A host that takes the mail of far.example, and a tenant whose domain has a return path."""
+    async with open_mx_world() as made:
+        made.returns = ReturnPaths(KEY, _tenant)
+        made.mx("far.example", "mx.far.example")
+        yield made
+
+
+def _reverse_paths(commands: list[str]) -> list[str]:
+    paths = (line.partition("<")[2] for line in commands if line.startswith("MAIL"))
+    return [path.partition(">")[0] for path in paths]
+
+
+def _tag(path: str) -> ReturnTag | None:
+    address = parse_mailbox(path)
+    assert address.domain == DOMAIN
+    return read_return_address(KEY, address)
+
+
+async def test_one_recipient_has_an_address_of_his_own(world: MxWorld) -> None:
+    """And several who go at once share one: the content goes once."""
+    host = await world.host("mx.far.example", address="127.0.0.11")
+    courier = world.courier("far.example")
+    single, several = message(), message(recipients=3)
+    several.recipients = several.recipients[1:]
+
+    for made in (single, several):
+        assert DELIVERED in states(await attempt(courier, made)).values()
+
+    assert [_tag(path) for path in _reverse_paths(host.commands)] == [
+        ReturnTag(single.queue_id, 0, is_shared=False),
+        ReturnTag(several.queue_id, 1, is_shared=True),
+    ]
+
+
+async def test_who_has_no_return_path_keeps_his_own(world: MxWorld) -> None:
+    """A sender in a domain below takes that of the nearest one above; a report has no sender."""
+    host = await world.host("mx.far.example", address="127.0.0.11")
+    courier = world.courier("far.example")
+
+    for sender in ("u1@sub.t1.test", "u1@other.test", None):
+        path = None if sender is None else parse_mailbox(sender)
+        await attempt(courier, message(reverse_path=path))
+
+    below, *others = _reverse_paths(host.commands)
+    assert _tag(below) is not None
+    assert others == ["u1@other.test", ""]
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_a_smart_host_gets_it_where_the_route_says_so(*, is_asked: bool) -> None:
+    """Else it checks the sender that logs in, mostly."""
+    session = SessionSettings(
+        "out.example", CONTEXTS, Timeouts(quit=2), returns=ReturnPaths(KEY, _tenant)
+    )
+
+    async with serve(take_all) as server:
+        hop = SmartHost("127.0.0.1", server.port, TlsMode.NONE, return_path=is_asked)
+        courier = SmtpCourier(hop, session)
+        await attempt(courier, message())
+        await courier.close()
+
+    (path,) = _reverse_paths(server.commands)
+    assert path.endswith(f"@{DOMAIN}") is is_asked

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.support.postgresql import PostgresqlMissingError, PostgresqlServer
 
 _numbers = itertools.count(1)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("pillarbox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pillarbox")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """What people write when they mean a server (pillarbox.diagnosis.target)."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.diagnosis.target import read_target
@@ -45,7 +45,6 @@ def test_what_is_no_server_is_refused(text: str) -> None:
         read_target(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing else is raised."""

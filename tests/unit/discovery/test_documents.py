@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.discovery.autoconfig import DocumentError, read_autoconfig
@@ -117,7 +117,6 @@ def test_what_is_no_document_is_refused(text: bytes) -> None:
         read_autoconfig(text, address=ADDRESS)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_octets_are_read_or_refused(octets: bytes) -> None:
     """Strangers write them: nothing else is raised, inside of a document neither."""
@@ -127,7 +126,6 @@ def test_any_octets_are_read_or_refused(octets: bytes) -> None:
             read_autoconfig(text, address=ADDRESS)
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(max_size=9) | st.integers(),
@@ -165,7 +163,6 @@ def test_pacc_names_a_host_and_the_ways_to_log_in() -> None:
     assert offer.logins == (Login.PASSWORD, Login.OAUTH2)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(min_size=1, max_size=60))
 def test_only_the_digest_of_these_octets_vouches_for_them(text: bytes, other: bytes) -> None:
     """Another document has another digest."""

@@ -1,7 +1,7 @@
 """The table of providers, and how they are recognised (pillarbox.discovery.providers)."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.discovery.hosts import host_name, is_within, matches
@@ -103,7 +103,6 @@ def test_spf_record_names_who_may_send(texts: list[str], included: list[str]) ->
     assert spf_includes(texts) == included
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=80), max_size=4), st.binary(max_size=80))
 def test_any_text_is_read(texts: list[str], octets: bytes) -> None:
     """Strangers write them."""
@@ -112,7 +111,6 @@ def test_any_text_is_read(texts: list[str], octets: bytes) -> None:
     is_known_to_entra(octets)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_host_name_is_a_name_or_nothing(text: str) -> None:
     """What is taken is lower case, ASCII, has two labels at least, and stays what it is."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.discovery.srv import SrvRecord, in_order, is_refused, offers
@@ -21,7 +21,6 @@ RECORDS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(RECORDS, st.randoms(use_true_random=False))
 def test_order_keeps_all_records_and_goes_by_priority(
     records: list[SrvRecord], random: Random
@@ -42,7 +41,6 @@ def test_order_inside_of_a_priority_follows_the_weights() -> None:
     assert in_order([light, heavy], lambda highest: min(highest, 11))[0] == heavy
 
 
-@settings(deadline=None)
 @given(RECORDS, RECORDS)
 def test_offers_are_host_names_and_ports_only(
     submissions: list[SrvRecord], submission: list[SrvRecord]

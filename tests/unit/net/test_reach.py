@@ -3,7 +3,7 @@
 import ssl
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.explain.failures import FailureKind
@@ -36,7 +36,6 @@ def test_private_address_in_every_wrapping(prefix: str, address: str) -> None:
     assert not is_public(wrapped)
 
 
-@settings(deadline=None)
 @given(st.ip_addresses())
 def test_every_address_has_an_answer(address: object) -> None:
     """Nothing raises."""

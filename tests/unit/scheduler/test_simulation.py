@@ -4,7 +4,7 @@ twice but for what a worker had under way when it died."""
 import asyncio
 from contextlib import suppress
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.support.queueing import HOP, make_message, make_tenant
@@ -210,10 +210,5 @@ class Service(RuleBasedStateMachine):
                     assert copies <= self.deaths
 
 
-Service.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+Service.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 test_service_in_any_order_of_events = Service.TestCase

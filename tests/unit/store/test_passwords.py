@@ -25,7 +25,7 @@ def test_a_made_password_can_be_read_and_typed() -> None:
     assert all(re.fullmatch(r"(?:[a-hjkmnp-z2-9]{5}-){3}[a-hjkmnp-z2-9]{5}", p) for p in passwords)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_only_the_password_itself_matches(password: str, other: str) -> None:
     """Any text is a password, also one that is no valid UTF-8."""

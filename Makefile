@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench instructions pyright
+.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench bench-dkim instructions pyright
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -20,6 +20,8 @@ help:
 	@echo "             10,000 messages by Microsoft 365, played, through all that goes wrong there and"
 	@echo "             kills: half an hour; PILLARBOX_CRASH_MESSAGES=1000 for minutes"
 	@echo "make bench   compare with Postfix, five to ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
+	@echo "make bench-dkim"
+	@echo "             what signing costs: three services take turns, two minutes"
 
 run:
 	@scripts/run.sh
@@ -76,6 +78,10 @@ crash-m365:
 bench:
 	@scripts/venv.sh dev
 	@.venv/bin/python -m bench.run $(ARGS)
+
+bench-dkim:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m bench.dkim $(ARGS)
 
 instructions:
 	@scripts/venv.sh dev

@@ -23,6 +23,7 @@ has_file /usr/share/php/libphp-phpmailer/*|libphp-phpmailer
 perl -MIO::Socket::SSL -e 1|libio-socket-ssl-perl
 perl -MAuthen::SASL -e 1|libauthen-sasl-perl
 has openssl|openssl
+.venv/bin/python -c __import__("test.test_email")|libpython3-testsuite
 has opendkim|opendkim
 has strace|strace
 has ps|procps

@@ -199,6 +199,15 @@ def with_protocol(*, tls: bool, login: bool, smtputf8: bool = False) -> str:
     return f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if tls else ''}{'A' if login else ''}"
 
 
+@lru_cache(256)
+def received_start(
+    helo: str, remote_address: str, host_name: str, tls: bool, login: bool, smtputf8: bool
+) -> str:
+    """The same, remembered, since it is the same for all messages of a session."""
+    protocol = with_protocol(tls=tls, login=login, smtputf8=smtputf8)
+    return SessionTrace(helo, remote_address, host_name, protocol).received_start()
+
+
 @quick(frozen=True, slots=True)
 class Addition:
     """What the prefix of one message is made from; `author` is the address for a missing From."""

@@ -57,6 +57,9 @@ class Charge:
     recipients: int
 
 
+_NO_CHARGE = Charge(0, "", 0)
+
+
 class SendingLimits:
     """The limits of one worker."""
 
@@ -80,7 +83,7 @@ class SendingLimits:
         """Charge a message if that is possible at once; if not, ask `lease_and_charge`."""
         limit = _limit_of(account)
         if limit is None:
-            return Charge(account.account_id, "", recipients)
+            return _NO_CHARGE
         lease = self._lease(account.account_id, limit)
         if lease.left < recipients:
             return None

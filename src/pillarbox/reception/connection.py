@@ -284,9 +284,11 @@ class Connection(asyncio.Protocol):
         elif dialogue.wants_tls:
             self._begin_tls()
         else:
-            if out or self._deadline.octets >= BLOCK_OCTETS:
-                self._deadline.move(in_content=core.in_content, is_known=bool(core.login))
-            self._update_reading()
+            deadline = self._deadline
+            if out or deadline.octets >= BLOCK_OCTETS:
+                deadline.move(in_content=core.in_content, is_known=core.login != "")
+            if self._is_paused or self._write_paused or self._has_more or dialogue.is_blocked:
+                self._update_reading()
 
     # Reading
 

@@ -151,17 +151,21 @@ class IncomingContent:
 
     def take(self, octets: bytes) -> None:
         """One more block."""
-        self.size += len(octets)
+        count = len(octets)
+        self.size += count
         if self.failure is not None or self._is_dropped:
             return
         if self.body_hash is not None:
             self.body_hash.take(octets)
-        self._blocks.append(octets)
-        if len(self._blocks) > _MAX_BLOCKS:
-            self._blocks = [b"".join(self._blocks)]
-        self._gathered += len(octets)
-        self._budget.take(self, len(octets))
-        self._store_if_needed()
+        blocks = self._blocks
+        blocks.append(octets)
+        if len(blocks) > _MAX_BLOCKS:
+            self._blocks = [b"".join(blocks)]
+        self._gathered += count
+        budget = self._budget
+        budget.take(self, count)
+        if self._gathered > INLINE_OCTETS or self.chunks or budget.is_exceeded:
+            self._store_if_needed()
 
     def make_room(self) -> None:
         """Memory is short: store what there is, and stop reading."""
@@ -172,15 +176,17 @@ class IncomingContent:
         """All blocks are here. `on_change` follows unless `is_ready` at once."""
         self._ended = True
         self._budget.forget(self)
-        self._store_if_needed()
+        if self.chunks or self._gathered > INLINE_OCTETS:
+            self._store_if_needed()
 
     def inline(self) -> bytes | None:
         """Content that never went to the store; None if it did."""
         if self.chunks:
             return None
-        if len(self._blocks) != 1:
-            self._blocks = [b"".join(self._blocks)]
-        return self._blocks[0]
+        blocks = self._blocks
+        if len(blocks) != 1:
+            self._blocks = blocks = [b"".join(blocks)]
+        return blocks[0]
 
     def beginning(self) -> bytes | None:
         """Octets from the start of the content in which the whole header block is, or more than a
@@ -193,11 +199,13 @@ class IncomingContent:
 
     def release(self) -> None:
         """The message is durable, or refused: give the memory back."""
-        self._budget.forget(self)
+        if not self._ended:
+            self._budget.forget(self)
         self._budget.give(self._gathered)
         self._gathered = 0
         self._blocks = []
-        self._drop_head()
+        if self._head_charged or self.chunks:
+            self._drop_head()
 
     def discard(self) -> None:
         """The message will not come: remove what was stored."""

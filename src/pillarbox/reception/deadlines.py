@@ -30,11 +30,15 @@ class Deadline:
     `octets` counts the content since the deadline was last moved.
     """
 
-    __slots__ = ("_clock", "_held_at", "_in_content", "_limits", "_patience", "at", "octets")
+    __slots__ = (
+        *("_command_seconds", "_held_at", "_in_content", "_limits", "_patience", "_seconds"),
+        *("at", "octets"),
+    )
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
-        self._clock = clock
+        self._seconds = clock.seconds
         self._limits = limits
+        self._command_seconds = limits.command_timeout_seconds
         self._in_content = False
         self._held_at = math.inf
         self._patience = PATIENCE
@@ -43,7 +47,7 @@ class Deadline:
 
     def expect_hello(self) -> None:
         """The port begins with TLS: whoever says nothing for this long waits for a greeting."""
-        self.at = self._clock.seconds() + self._limits.tls_silence_seconds
+        self.at = self._seconds() + self._limits.tls_silence_seconds
 
     def stop(self) -> None:
         """Something else has a time-out of its own."""
@@ -51,30 +55,30 @@ class Deadline:
 
     def begin(self) -> None:
         """The session begins."""
-        self.at = self._clock.seconds() + self._limits.command_timeout_seconds
+        self.at = self._seconds() + self._command_seconds
 
     def move(self, *, in_content: bool, is_known: bool) -> None:
         """A reply was written, or content came. `is_known`: the client has logged in."""
         self._patience = PATIENCE
         if is_known:
-            limits, now = self._limits, self._clock.seconds()
-            full = now + limits.data_timeout_seconds
             if not in_content:
-                self.at = now + limits.command_timeout_seconds
-            elif self._in_content:
-                self.at = min(self.at + self.octets / limits.data_octets_per_second, full)
+                self.at = self._seconds() + self._command_seconds
             else:
+                limits = self._limits
+                full = self._seconds() + limits.data_timeout_seconds
+                if self._in_content:
+                    full = min(self.at + self.octets / limits.data_octets_per_second, full)
                 self.at = full
             self._in_content = in_content
         self.octets = 0
 
     def hold(self) -> None:
         """Nothing is read from now on: the time is not the client's."""
-        self._held_at = self._clock.seconds()
+        self._held_at = self._seconds()
 
     def go_on(self) -> None:
         """Something is read again."""
-        self.at += max(0.0, self._clock.seconds() - self._held_at)
+        self.at += max(0.0, self._seconds() - self._held_at)
         self._held_at = math.inf
 
     def is_put_off(self) -> bool:
@@ -82,9 +86,9 @@ class Deadline:
         if self._patience == 0:
             return False
         self._patience -= 1
-        self.at += self._limits.command_timeout_seconds
+        self.at += self._command_seconds
         return True
 
     def close(self) -> None:
         """The last reply was written."""
-        self.at = self._clock.seconds() + CLOSE_SECONDS
+        self.at = self._seconds() + CLOSE_SECONDS

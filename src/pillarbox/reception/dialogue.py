@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pillarbox.errors import LocalProtocolError, SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Envelope
-from pillarbox.mail.message import SessionTrace, with_protocol
+from pillarbox.mail.message import received_start
 from pillarbox.policy.authenticate import Grant, Verdict
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.sending_limits import Charge
@@ -22,7 +22,6 @@ from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.route import Route
 from pillarbox.smtp.events import (
-    Closed,
     Content,
     ContentAbort,
     ContentEnd,
@@ -39,6 +38,7 @@ from pillarbox.smtp.events import (
     TokenLogin,
 )
 from pillarbox.smtp.server import ServerProtocol
+from pillarbox.store.records import Account
 
 
 class Shell(Protocol):
@@ -94,17 +94,22 @@ class Dialogue:
 
     def handle(self, event: ServerEvent) -> None:
         """Answer one event, now or later."""
+        # In order of how often they come: a match takes each for several operations.
+        if isinstance(event, RcptTo):
+            self._choose_route(event)
+        elif isinstance(event, Content):
+            (self._content or self._new_content()).take(event.octets)
+        elif isinstance(event, MailFrom):
+            self._open(event.envelope)
+        elif isinstance(event, ContentStart):
+            self._core.accept()
+        elif isinstance(event, ContentEnd):
+            self._finish_content()
+        else:
+            self._handle_rare(event)
+
+    def _handle_rare(self, event: ServerEvent) -> None:
         match event:
-            case Content(octets):
-                self._take(octets)
-            case RcptTo():
-                self._choose_route(event)
-            case MailFrom(envelope):
-                self._open(envelope)
-            case ContentStart():
-                self._core.accept()
-            case ContentEnd():
-                self._finish_content()
             case Login(credentials):
                 self._log_in(credentials)
             case TokenLogin() | ScramFirst() | ScramFinal() | ScramEnd():
@@ -113,7 +118,7 @@ class Dialogue:
                 self._begin_tls()
             case ContentAbort():
                 self._discard_content()
-            case Closed():
+            case _:
                 pass
 
     def _begin_tls(self) -> None:
@@ -197,14 +202,14 @@ class Dialogue:
     # The envelope
 
     def _open(self, envelope: Envelope) -> None:
-        services = self._services
+        services, grant = self._services, self._granted()
         trouble = services.health.trouble
         if trouble is not None:
             self._refuse(in_trouble(trouble))
-        elif not services.authenticator.is_current(self._granted()):
+        elif not services.authenticator.is_current(grant):
             self._shell.spawn(self._renew(envelope))
         else:
-            self._judge_sender(envelope)
+            self._judge_sender(grant.account, envelope)
 
     async def _renew(self, envelope: Envelope) -> None:
         """Something in the directory has changed since this session logged in."""
@@ -219,11 +224,11 @@ class Dialogue:
             self._refuse(verdict)
         else:
             self._set_grant(verdict)
-            self._judge_sender(envelope)
+            self._judge_sender(verdict.account, envelope)
         self._shell.proceed()
 
-    def _judge_sender(self, envelope: Envelope) -> None:
-        denial = self._services.rules.on_mail(self._granted().account, envelope)
+    def _judge_sender(self, account: Account, envelope: Envelope) -> None:
+        denial = self._services.rules.on_mail(account, envelope)
         if denial is not None:
             self._refuse(denial)
             return
@@ -231,14 +236,12 @@ class Dialogue:
         self._core.accept()
 
     def _choose_route(self, event: RcptTo) -> None:
-        services = self._services
-        route = services.rules.on_rcpt(
-            self._granted().account, self._envelope(), event.recipient.forward_path
-        )
+        services, account = self._services, self._granted().account
+        route = services.rules.on_rcpt(account, self._envelope(), event.recipient.forward_path)
         if isinstance(route, Denial):
             self._refuse(route)
             return
-        denial = services.sending.on_rcpt(self._granted().account, len(self._routes) + 1)
+        denial = services.sending.on_rcpt(account, len(self._routes) + 1)
         if denial is not None:
             self._refuse(denial)
             return
@@ -246,9 +249,6 @@ class Dialogue:
         self._core.accept()
 
     # The content
-
-    def _take(self, octets: bytes) -> None:
-        (self._content or self._new_content()).take(octets)
 
     def _new_content(self) -> IncomingContent:
         services = self._services
@@ -309,13 +309,11 @@ class Dialogue:
             self._answer_content(None, answer)
 
     def _submit(self, content: IncomingContent, charge: Charge) -> None:
-        story = self._story
-        core = self._core
-        envelope = self._envelope()
-        protocol = with_protocol(
-            tls=bool(core.tls), login=core.authenticated, smtputf8=envelope.smtputf8
+        story, core, envelope = self._story, self._core, self._envelope()
+        start = received_start(
+            *(core.helo, story.address, self._door.settings.host_name),
+            *(bool(core.tls), core.authenticated, envelope.smtputf8),
         )
-        trace = SessionTrace(core.helo, story.address, self._door.settings.host_name, protocol)
         self._services.intake.submit(
             Submitted(
                 account=self._granted().account,
@@ -323,7 +321,7 @@ class Dialogue:
                 envelope=envelope,
                 recipients=core.recipients,
                 routes=self._routes,
-                received_start=trace.received_start(),
+                received_start=start,
                 content=content,
             ),
             partial(self._answer_content, charge),

@@ -11,6 +11,8 @@ Octets are searched, counted and sliced as blocks; the readers remember at most 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end
 
+_BARE_LINE_END = Refusal.BARE_LINE_END
+
 _END = b"\r\n.\r\n"
 _LINE_DOT = b"\r\n."
 _CRLF = b"\r\n"
@@ -64,10 +66,10 @@ class DataReader:
         return data
 
     def _keep(self, content: bytes, *, stuffed: bool) -> bytes:
-        if self.fault is Refusal.BARE_LINE_END or not content:
+        if self.fault is _BARE_LINE_END or not content:
             return b""
         if has_bare_line_end(content):
-            self.fault = Refusal.BARE_LINE_END
+            self.fault = _BARE_LINE_END
             return b""
         if self.fault is not None:
             return b""

@@ -52,6 +52,8 @@ _LOGGED_IN = reply(235, "2.7.0", "Logged in").encode()
 _MESSAGE_TAKEN = reply(250, "2.0.0", "Message taken").encode()
 _READY_FOR_TLS = reply(220, "2.0.0", "Ready for TLS").encode()
 
+_BANNER, _TLS, _CLOSED, _CHUNK = State.BANNER, State.TLS, State.CLOSED, State.CHUNK
+_MAIL_TAKEN, _RCPT_TAKEN = Step.MAIL_TAKEN, Step.RCPT_TAKEN
 _NO_INPUT = frozenset({State.BANNER, State.TLS, State.CLOSED})
 _CONTENT = frozenset({State.DATA, State.CHUNK})
 _UNDER_WAY = _CONTENT | {State.TLS}
@@ -182,26 +184,26 @@ class ServerProtocol:
         """Take octets of the peer. What comes of them shows in `next_event()`."""
         session = self._session
         state = session.state
-        if state is State.CLOSED:
+        if state is _CLOSED:
             return
-        if state is State.TLS:
+        if state is _TLS:
             # Plain text where the handshake was due: no reply, it would be read inside TLS.
             session.note(Refusal.INJECTED_BEFORE_TLS)
             session.close()
             return
         self._input = self._input[self._position :] + octets if self._input else octets
         self._position = 0
-        if state is State.BANNER:
+        if state is _BANNER:
             self._input = self._input[:2]
 
     def data_to_send(self) -> bytes:
         """The replies so far, as one block."""
-        out = self._session.out
+        session = self._session
+        out = session.out
         if not out:
             return b""
-        octets = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return octets
+        session.out = []
+        return out[0] if len(out) == 1 else b"".join(out)
 
     # Events and their answers
 
@@ -215,35 +217,32 @@ class ServerProtocol:
             if self._farewell is not None:
                 self._say_farewell()
             if not self._input or session.state in _NO_INPUT or not self._read():
-                return events.popleft() if events else None
-        return events.popleft()
+                break
+        return events.popleft() if events else None
 
     def accept(self, answer: Reply | None = None) -> None:
         """Answer the event positively, with this reply or the usual one. Without effect once the
         session is over."""
         session = self._session
         event = self._take_awaited()
-        match event:
-            case MailFrom():
-                session.envelope = event.envelope
-                session.advance(Step.MAIL_TAKEN)
-                session.say(_SENDER_OK if answer is None else answer.encode())
-            case RcptTo():
-                session.recipients.append(event.recipient)
-                session.advance(Step.RCPT_TAKEN)
-                session.say(_RECIPIENT_OK if answer is None else answer.encode())
-            case ContentStart():
-                self._accept_content()
-            case ContentEnd():
-                session.errors = session.idle = 0
-                session.end_transaction()
-                session.say(_MESSAGE_TAKEN if answer is None else answer.encode())
-            case Login() | TokenLogin() | ScramEnd():
-                self._accept_login(answer)
-            case StartTls():
-                self._accept_tls()
-            case _:
-                pass
+        if isinstance(event, RcptTo):
+            session.recipients.append(event.recipient)
+            session.advance(_RCPT_TAKEN)
+            session.out.append(_RECIPIENT_OK if answer is None else answer.encode())
+        elif isinstance(event, MailFrom):
+            session.envelope = event.envelope
+            session.advance(_MAIL_TAKEN)
+            session.out.append(_SENDER_OK if answer is None else answer.encode())
+        elif isinstance(event, ContentStart):
+            self._accept_content()
+        elif isinstance(event, ContentEnd):
+            session.errors = session.idle = 0
+            session.end_transaction()
+            session.out.append(_MESSAGE_TAKEN if answer is None else answer.encode())
+        elif isinstance(event, Login | TokenLogin | ScramEnd):
+            self._accept_login(answer)
+        elif isinstance(event, StartTls):
+            self._accept_tls()
 
     def refuse(self, answer: Reply) -> None:
         """Answer the event negatively with this reply; 421 ends the session. Without effect once
@@ -341,7 +340,7 @@ class ServerProtocol:
             discard_octets(session, self._take(session.discard_octets))
         elif isinstance(reader, DataReader):
             self._input = read_data(session, reader, self._take_all())
-        elif session.state is State.CHUNK:
+        elif session.state is _CHUNK:
             read_chunk(session, reader, self._take(reader.remaining))
         else:
             return self._read_line()
@@ -363,18 +362,15 @@ class ServerProtocol:
         return octets
 
     def _read_line(self) -> bool:
-        data = self._input
-        start = self._position
+        data, start = self._input, self._position
         end = data.find(b"\n", start)
         if end < 0:
             check_unfinished(self._session, data[start:])
             return False
-        line = data[start:end]
-        if end + 1 == len(data):
-            self._input = b""
-            self._position = 0
-            run_line(self._session, line, more=False)
-        else:
+        more = end + 1 < len(data)
+        if more:
             self._position = end + 1
-            run_line(self._session, line, more=True)
+        else:
+            self._input, self._position = b"", 0
+        run_line(self._session, data[start:end], more=more)
         return True

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pillarbox.explain.refusals import Refusal
-from pillarbox.mail.envelope import Body, Envelope, Recipient, TlsWish
+from pillarbox.mail.envelope import Body, TlsWish
 from pillarbox.mail.reply import reply
 from pillarbox.smtp.events import ContentStart, MailFrom, RcptTo, StartTls
 from pillarbox.smtp.grammar import CommandError, parse_bdat, parse_mail, parse_rcpt
@@ -38,6 +38,10 @@ _T = TypeVar("_T")
 Handler = Callable[[Session, str], None]
 
 _ORDER = "EHLO, AUTH, MAIL, RCPT, then DATA or BDAT"
+_FOR_MAIL, _FOR_RCPT, _FOR_DATA = IN_ORDER["MAIL"], IN_ORDER["RCPT"], IN_ORDER["DATA"]
+
+_BINARY = Body.BINARY
+_CONTENT_START = ContentStart()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,6 @@ def _command(
         proceed(session, check(session, argument))
 
     return Command(run, ends_group)
-
-
-def _check_order(session: Session, verb: str) -> None:
-    if session.state not in IN_ORDER[verb]:
-        raise CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
 
 
 def _nothing(form: str) -> Callable[[Session, str], None]:
@@ -223,10 +222,10 @@ def take_response(session: Session, text: str) -> None:
         go_on(session, Refusal.LOGIN_SYNTAX if response is None else exchange.answer(response))
 
 
-# MAIL and RCPT
+# MAIL, RCPT and DATA: said for each message, so each is one function
 
 
-def _check_mail(session: Session, argument: str) -> MailFrom:
+def _mail(session: Session, argument: str) -> None:
     settings = session.settings
     if settings.require_tls and not session.tls:
         raise CommandError(Refusal.AUTH_NEEDS_ENCRYPTION)
@@ -234,7 +233,8 @@ def _check_mail(session: Session, argument: str) -> MailFrom:
         # RFC 6409 4.3: "The MSA MUST by default issue an error response to the MAIL command if
         # the session has not been authenticated".
         raise CommandError(Refusal.AUTH_REQUIRED)
-    _check_order(session, "MAIL")
+    if session.state not in _FOR_MAIL:
+        raise _out_of_order()
     if settings.mail_limit and session.mails >= settings.mail_limit:
         raise CommandError(Refusal.TOO_MANY_MESSAGES, limit=settings.mail_limit)
     envelope, size = parse_mail(argument)
@@ -243,7 +243,8 @@ def _check_mail(session: Session, argument: str) -> MailFrom:
         raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)
     if envelope.tls_wish is TlsWish.REQUIRED:
         _check_requiretls(session)
-    return MailFrom(envelope, size)
+    session.mails += 1
+    session.ask(MailFrom(envelope, size))
 
 
 def _check_requiretls(session: Session) -> None:
@@ -254,48 +255,35 @@ def _check_requiretls(session: Session) -> None:
         raise CommandError(Refusal.REQUIRETLS_IN_CLEAR)
 
 
-def _mail(session: Session, event: MailFrom) -> None:
-    session.mails += 1
-    session.ask(event)
-
-
-def _check_rcpt(session: Session, argument: str) -> Recipient:
-    _check_order(session, "RCPT")
+def _rcpt(session: Session, argument: str) -> None:
+    envelope = session.envelope
+    if session.state not in _FOR_RCPT or envelope is None:
+        raise _out_of_order()
     number = len(session.recipients)
     if number >= session.recipient_limit:
         # RFC 5321 4.5.3.1.10: "The correct reply code for this condition is 452."
         raise CommandError(Refusal.TOO_MANY_RECIPIENTS, limit=session.recipient_limit)
-    return parse_rcpt(
-        argument,
-        _envelope(session),
-        number=number,
-        host_name=session.settings.host_name,
-    )
-
-
-def _rcpt(session: Session, recipient: Recipient) -> None:
+    recipient = parse_rcpt(argument, envelope, number=number, host_name=session.settings.host_name)
     session.ask(RcptTo(recipient))
 
 
-def _envelope(session: Session) -> Envelope:
-    if session.envelope is None:
-        raise CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
-    return session.envelope
-
-
-# DATA and BDAT
-
-
-def _check_data(session: Session, argument: str) -> None:
-    _nothing("DATA")(session, argument)
-    _check_order(session, "DATA")
-    if _envelope(session).body is Body.BINARY:
+def _data(session: Session, argument: str) -> None:
+    if argument:
+        _nothing("DATA")(session, argument)
+    envelope = session.envelope
+    if session.state not in _FOR_DATA or envelope is None:
+        raise _out_of_order()
+    if envelope.body is _BINARY:
         # RFC 3030 3: "BINARYMIME cannot be used with the DATA command".
         raise CommandError(Refusal.DATA_NOT_FOR_BINARY)
+    session.ask(_CONTENT_START)
 
 
-def _data(session: Session, _: None) -> None:
-    session.ask(ContentStart())
+def _out_of_order() -> CommandError:
+    return CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
+
+
+# BDAT
 
 
 def _check_bdat(session: Session, argument: str) -> tuple[int, bool]:
@@ -349,9 +337,9 @@ COMMANDS: Mapping[str, Command] = {
     "HELO": _command(_check_name, _helo, ends_group=True),
     "STARTTLS": _command(_check_starttls, _starttls, ends_group=True),
     "AUTH": _command(_check_auth, _auth, ends_group=True),
-    "MAIL": _command(_check_mail, _mail),
-    "RCPT": _command(_check_rcpt, _rcpt),
-    "DATA": _command(_check_data, _data, ends_group=True),
+    "MAIL": Command(_mail),
+    "RCPT": Command(_rcpt),
+    "DATA": Command(_data, ends_group=True),
     "BDAT": _command(_check_bdat, take_chunk),
     "RSET": _command(_nothing("RSET"), _rset),
     "NOOP": _command(_anything, _noop),

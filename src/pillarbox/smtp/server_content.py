@@ -25,11 +25,14 @@ CHUNK_OCTETS = 512
 command, and no program that means well sends such small ones."""
 
 
+_DATA_BEGUN = Step.DATA_BEGUN
+
+
 def begin_data(session: Session) -> None:
     """DATA was accepted."""
     session.reader = DataReader(session.size_limit_octets)
     session.content_open = True
-    session.advance(Step.DATA_BEGUN)
+    session.advance(_DATA_BEGUN)
     session.say(START_INPUT)
 
 

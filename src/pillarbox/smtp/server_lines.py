@@ -5,16 +5,28 @@ and nothing of it stands in the reply.
 """
 
 import re
+from functools import lru_cache
 
 from pillarbox.explain.refusals import Fact, Refusal
 from pillarbox.smtp.grammar import CommandError
-from pillarbox.smtp.server_commands import COMMANDS, speaks_another_protocol, take_response
+from pillarbox.smtp.server_commands import (
+    COMMANDS,
+    Command,
+    speaks_another_protocol,
+    take_response,
+)
 from pillarbox.smtp.server_state import Session, State
 
 _TLS_HANDSHAKE = b"\x16\x03"
 """How a TLS connection begins (RFC 8446 5.1: a handshake record, legacy version 3.x)."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_USUAL = frozenset({b"MAIL ", b"RCPT ", b"DATA\r"})
+_REMEMBERED = 1024
+"""Lines that begin so are said again and again, and none of them holds a secret."""
+
+_SASL = State.SASL
 
 
 def refuse_tls_handshake(session: Session, octets: bytes) -> bool:
@@ -42,17 +54,37 @@ def _limit(session: Session, line: bytes) -> int:
 
 def run_line(session: Session, line: bytes, *, more: bool) -> None:
     """Take one line up to its LF. `more`: there are octets behind it already."""
+    if (
+        line[:5].upper() in _USUAL
+        and len(line) < session.settings.command_limit_octets
+        and session.state is not _SASL
+        and (usual := _read_usual(line)) is not None
+    ):
+        _execute(session, *usual, more=more)
+        return
     if line[-1:] != b"\r":
         # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
         # character or character sequence as a line terminator."
         _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
-    elif session.state is State.SASL:
+    elif session.state is _SASL:
         if more:
             session.hang_up(Refusal.EARLY_TALK)
         else:
             take_response(session, line[:-1].decode("ascii", "replace"))
     else:
         _run_command(session, line[:-1], more=more)
+
+
+@lru_cache(_REMEMBERED)
+def _read_usual(line: bytes) -> tuple[Command, str] | None:
+    """The command and the argument of a line up to its LF; None where it needs another look."""
+    if line[-1:] != b"\r" or not line.isascii():
+        return None
+    text = line[:-1].decode("ascii")
+    if not text.isprintable():
+        return None
+    verb, _, argument = text.partition(" ")
+    return COMMANDS[verb.upper()], argument
 
 
 def _refuse_line(session: Session, line: bytes, refusal: Refusal, **facts: Fact) -> None:
@@ -81,19 +113,24 @@ def _run_command(session: Session, line: bytes, *, more: bool) -> None:
             session.hang_up(Refusal.WRONG_PROTOCOL)
         else:
             session.refuse(Refusal.UNKNOWN_COMMAND)
-    elif more and command.ends_group:
+    else:
+        _execute(session, command, argument, more=more)
+
+
+def _execute(session: Session, command: Command, argument: str, *, more: bool) -> None:
+    if more and command.ends_group:
         # RFC 2920 3.1: these "can only appear as the last command in a group"; what stands behind
         # them was not written by a client that waits for replies.
-        injected = verb.upper() == "STARTTLS"
+        injected = command is COMMANDS["STARTTLS"]
         session.hang_up(Refusal.INJECTED_BEFORE_TLS if injected else Refusal.EARLY_TALK)
-    else:
-        try:
-            command.run(session, argument)
-        except CommandError as exc:
-            session.refuse(exc.refusal, **exc.facts)
-            if more and exc.refusal is Refusal.BAD_CHUNK:
-                # Where the chunk ends is not known, so what follows may be a part of it.
-                session.close()
+        return
+    try:
+        command.run(session, argument)
+    except CommandError as exc:
+        session.refuse(exc.refusal, **exc.facts)
+        if more and exc.refusal is Refusal.BAD_CHUNK:
+            # Where the chunk ends is not known, so what follows may be a part of it.
+            session.close()
 
 
 def _decode(line: bytes) -> str | None:

@@ -124,6 +124,8 @@ IN_ORDER: Mapping[str, frozenset[State]] = {
 }
 """The states in which a command is in order; commands that are not listed always are."""
 
+_TRANSACTION_OVER = Step.TRANSACTION_OVER
+
 TRANSACTION = frozenset({State.MAIL, State.RCPT, State.CHUNKS, State.DATA, State.CHUNK})
 """The states with an open transaction."""
 
@@ -282,6 +284,7 @@ class Session:
     def end_transaction(self) -> None:
         """The transaction is over: nothing of it may reach the next one."""
         if self.state in TRANSACTION:
-            self.abort_content(None)
+            if self.content_open:
+                self.abort_content(None)
             self._forget_transaction()
-            self.advance(Step.TRANSACTION_OVER)
+            self.advance(_TRANSACTION_OVER)

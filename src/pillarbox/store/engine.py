@@ -4,6 +4,7 @@ Both run in autocommit mode: transactions are begun and ended by `transaction` a
 in plain sight. SQLite comes from pysqlite3, which carries its own, newer library.
 """
 
+import operator
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,12 @@ _POSTGRESQL_CONNECT: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+# Of a value of any other type than these and plain numbers and texts the driver asks whether it
+# adapts itself to SQL, in vain: three times as long as the rest of what it does with a value.
+sqlite.register_adapter(type(None), {}.get)
+sqlite.register_adapter(bool, operator.index)
+sqlite.register_adapter(bytes, bytes)
+
 _WEAKER_COMMITS = ("off", "local", "remote_write")
 
 

@@ -34,9 +34,14 @@ class Spool:
         self._lanes = NewLanes()
         self._lane_ids: dict[tuple[str, int], int] = {}
         self._lane_of: dict[tuple[NextHop, HopCaps], int] = {}
+        self._last_route: Route | None = None
+        self._last_lane = 0
 
     def lane_of(self, route: Route) -> int:
         """The id of the lane into which this process puts mail that takes a route."""
+        if route is self._last_route:
+            # Most mail of a tenant takes one route, and to look one up takes long.
+            return self._last_lane
         key = route.next_hop, route.caps
         lane_id = self._lane_of.get(key)
         if lane_id is None:
@@ -44,6 +49,7 @@ class Spool:
                 self._lane_of.clear()
             lane_id = self.lane(hop_key(route.next_hop), self._plan.number(route.caps))
             self._lane_of[key] = lane_id
+        self._last_route, self._last_lane = route, lane_id
         return lane_id
 
     def lane(self, hop: str, number: int = 0) -> int:

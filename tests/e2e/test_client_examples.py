@@ -23,6 +23,7 @@ SHOWN = {
     "results": ["ann@example.net accepted 250"],
     "threads": ["4 sent"],
     "tasks": [],
+    "many": ["ann sent", "carol sent"],
     "tokens": ["logged in over TLSv1."],
     "parts": [],
     "file": [],
@@ -31,7 +32,7 @@ SHOWN = {
 """What each writes, among other things."""
 
 MECHANISMS = "PLAIN XOAUTH2"
-MESSAGES = {"first": 1, "results": 1, "threads": 4, "tasks": 3, "parts": 1, "file": 1}
+MESSAGES = {"first": 1, "results": 1, "threads": 4, "tasks": 3, "many": 3, "parts": 1, "file": 1}
 
 
 @pytest.fixture(scope="module")

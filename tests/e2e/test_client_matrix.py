@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from itertools import product, starmap
 from pathlib import Path
 from uuid import uuid4
@@ -32,6 +34,7 @@ from pillarbox.client import (
     CertificateError,
     ClientError,
     LoginError,
+    Mail,
     OAuth2,
     Password,
     Timeouts,
@@ -141,6 +144,41 @@ async def test_what_is_right_delivers(
         wait_until, lambda: server.body_for(recipient), SECONDS, f"mail for {recipient}"
     )
     assert arrived.endswith(BODY.encode())
+
+
+@pytest.mark.parametrize("name", list(OFFERED))
+async def test_messages_sent_ahead_arrive(
+    servers: dict[str, Server], face: Face, name: str
+) -> None:
+    """Each of them, and one whose sender Pillarbox refuses spoils no other."""
+    server = servers[name]
+    letters = [
+        Letter(marker, f"{marker}@next.example", server.sender)
+        for marker in (uuid4().hex for _ in range(5))
+    ]
+    mails = [Mail(each.octets, each.sender, each.recipient) for each in letters]
+    client = face.client(
+        server.starttls_port,
+        scheme="submission",
+        host="localhost",
+        tls="required",
+        ca_file=str(server.ca_file),
+        auth=server.auth("LOGIN"),
+    )
+    if name == "pillarbox":
+        mails[2] = replace(mails[2], sender="stranger@elsewhere.example")
+        letters.pop(2)
+
+    results = await face.send_all(client, mails)
+    await face.close(client)
+
+    refused = [result for result in results if result.error is not None]
+    assert [one.code for result in refused for one in result] == [550] * (name == "pillarbox")
+    for letter in letters:
+        arrived = await asyncio.to_thread(
+            wait_until, partial(server.body_for, letter.recipient), SECONDS, letter.recipient
+        )
+        assert arrived.endswith(BODY.encode())
 
 
 @pytest.mark.parametrize(

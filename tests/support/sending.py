@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -65,6 +65,15 @@ class Face:
             if isinstance(client, AsyncClient):
                 return await client.send(message, **options)
             return await asyncio.to_thread(client.send, message, **options)
+
+    async def send_all(
+        self, client: AnyClient, messages: Iterable[Any], **options: Any
+    ) -> list[SendResult]:
+        """Send messages one after the other."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            if isinstance(client, AsyncClient):
+                return [result async for result in client.send_all(messages, **options)]
+            return await asyncio.to_thread(lambda: list(client.send_all(messages, **options)))
 
     async def check(self, client: AnyClient) -> str:
         """Connect and log in."""

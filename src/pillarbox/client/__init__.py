@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         WrongTlsMode,
     )
     from pillarbox.client.options import Dsn, Pool, Timeouts
+    from pillarbox.client.outgoing import Mail
     from pillarbox.client.results import RecipientResult, SendResult, SendState
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Dsn",
     "Keyring",
     "LoginError",
+    "Mail",
     "Message",
     "MessageRefused",
     "MessageUnsuitable",
@@ -84,6 +86,7 @@ __all__ = [
 _ELSEWHERE = {
     "AsyncClient": "async_client",
     "Client": "blocking_client",
+    "Mail": "outgoing",
     "Message": "builder",
     "connect": "connecting",
     "connect_async": "connecting",

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 from pillarbox.client.async_secrets import AsyncSecrets
+from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, is_file
 from pillarbox.client.errors import ClientError, LoginError
 from pillarbox.client.links import (
     TOKEN_REFUSED,
@@ -28,6 +28,8 @@ from pillarbox.client.setup import Setup
 from pillarbox.client.verdicts import error_of
 
 _Link: TypeAlias = Link[AsyncWire]
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -75,24 +77,82 @@ class AsyncClient:
             outgoing.content.discard()
 
     async def _send(self, outgoing: Outgoing) -> SendResult:
-        sending = Sending(outgoing, await self._found())
-        is_paced = False
+        sending = Sending(outgoing, self._server or await self._found())
+        is_paced = self._pace.is_free
+
+        async def use(link: _Link) -> None:
+            nonlocal is_paced
+            if not is_paced and await self._keep_pace():
+                link.reuse()
+            is_paced = True
+            steps = sending.run(link.session, is_reused=link.is_reused, was_idle=link.was_idle)
+            await link.wire.run(steps)
+
         while sending.pending:
             try:
-                async with self._link() as link:
-                    if not is_paced:
-                        # It may have become stale meanwhile.
-                        link.is_reused |= await self._keep_pace()
-                        is_paced = True
-                    await link.wire.run(sending.run(link.session, is_reused=link.is_reused))
+                await self._with_link(use)
             except ClientError as exc:
                 sending.give_up(exc)
         return sending.finish()
 
+    def send_all(
+        self,
+        messages: Iterable[Item] | AsyncIterable[Item],
+        *,
+        ahead: int = AHEAD_MESSAGES,
+    ) -> AsyncIterator[SendResult]:
+        """Send messages one after the other, as Client.send_all does; they may come out of an
+        asynchronous iterable, too."""
+        return self._send_all(messages, Batch(ahead))
+
+    async def _send_all(
+        self, messages: Iterable[Item] | AsyncIterable[Item], batch: Batch
+    ) -> AsyncIterator[SendResult]:
+        try:
+            async for message in _each(messages):
+                server = self._server or await self._found()
+                if (seconds := self._reserve()) > 0:
+                    for result in await self._send_batch(batch):
+                        yield result
+                    await self._wait(seconds)
+                if is_file(message):
+                    await asyncio.to_thread(batch.add, message, server)
+                else:
+                    batch.add(message, server)
+                if batch.is_full:
+                    for result in await self._send_batch(batch):
+                        yield result
+            for result in await self._send_batch(batch):
+                yield result
+        finally:
+            batch.discard()
+
+    async def _send_batch(self, batch: Batch) -> list[SendResult]:
+        pool = self._setup.pool
+
+        async def use(link: _Link) -> None:
+            steps = batch.run(
+                link.session,
+                is_reused=link.is_reused,
+                was_idle=link.was_idle,
+                left=link.left(pool),
+            )
+            await link.wire.run(steps)
+
+        while batch.pending:
+            try:
+                await self._with_link(use)
+            except ClientError as exc:
+                batch.give_up(exc)
+        return batch.results()
+
     async def check(self) -> str:
         """Connect, encrypt and log in, and send nothing, as Client.check does."""
-        async with self._link() as link:
+
+        async def use(link: _Link) -> str:
             return link.session.core.tls
+
+        return await self._with_link(use)
 
     async def close(self) -> None:
         """Say good-bye on all connections that nobody uses; those in use are closed by who uses
@@ -117,15 +177,15 @@ class AsyncClient:
 
     # -- the pool -----------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _link(self) -> AsyncIterator[_Link]:
-        """A connection with an open session, for as long as it is needed."""
+    async def _with_link(self, use: Callable[[_Link], Awaitable[T]]) -> T:
+        """Use a connection with an open session, for as long as it is needed."""
         link = (await self._take_turn()).connection
         is_kept = False
         try:
             link = await self._usable(link)
-            yield link
-            is_kept = link.may_be_kept(self._setup.pool) and not self._is_closed
+            result = await use(link)
+            is_kept = link.rest(self._setup.pool) and not self._is_closed
+            return result
         finally:
             # No await: who was cancelled must give the turn back all the same.
             if link is not None and not is_kept:
@@ -158,18 +218,25 @@ class AsyncClient:
 
     async def _keep_pace(self) -> bool:
         """Wait until one more message may begin; whether that took time. Raises ClientClosed."""
-        seconds = self._pace.reserve(time.monotonic())
+        seconds = self._reserve()
+        await self._wait(seconds)
+        return seconds > 0
+
+    def _reserve(self) -> float:
+        """One more message may begin in so many seconds."""
+        return self._pace.reserve(time.monotonic())
+
+    async def _wait(self, seconds: float) -> None:
         if seconds > 0:
             await asyncio.sleep(seconds)
         if self._is_closed:
             raise closed_error()
-        return seconds > 0
 
     async def _usable(self, link: _Link | None) -> _Link:
         """The kept connection, where it still stands, or a new one. Raises ClientError."""
         if link is not None:
-            if link.is_fresh(self._setup.pool) and await link.wire.run(link.session.peek()):
-                link.is_reused = True
+            if link.is_fresh(self._setup.pool) and link.session.hears(link.wire.peek()):
+                link.reuse()
                 return link
             link.wire.leave(link.session)
         return await self._open()
@@ -221,6 +288,15 @@ class AsyncClient:
             return Link(wire, session)
         wire.close()
         raise error_of(failure_to_open(session), server)
+
+
+async def _each(messages: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(messages, AsyncIterable):
+        async for message in messages:
+            yield message
+    else:
+        for message in messages:
+            yield message
 
 
 class _Waiter:

@@ -9,7 +9,6 @@ from pillarbox.client.session import Session
 from pillarbox.client.steps import (
     READ_OCTETS,
     Ended,
-    Peek,
     Probe,
     Progress,
     Pull,
@@ -23,6 +22,7 @@ from pillarbox.client.steps import (
 ADDRESS_SECONDS = 5.0
 """For one address of a name, where there are others to try."""
 
+_NOTHING = Progress()
 _CLOSED = Progress(ended=Ended.CLOSED)
 _TIMED_OUT = Progress(ended=Ended.TIMED_OUT)
 
@@ -89,6 +89,10 @@ class BlockingWire:
             result: T = end.value
             return result
 
+    def peek(self) -> Progress:
+        """Take what has come, without waiting."""
+        return self._receive()
+
     def close(self) -> None:
         """Drop the connection."""
         self._socket.close()
@@ -110,9 +114,6 @@ class BlockingWire:
                 if step.is_fresh:
                     self._deadline = time.monotonic() + step.seconds
                 return self._receive() if self._is_there() else _TIMED_OUT
-            case Peek():
-                self._deadline = 0.0
-                return self._receive() if self._is_there() else Progress()
             case Pull():
                 return Progress(next(step.source, b""))
             case Probe():
@@ -139,7 +140,7 @@ class BlockingWire:
         try:
             came = self._socket.recv(READ_OCTETS)
         except BlockingIOError:
-            return Progress()
+            return _NOTHING
         except OSError:
             return _CLOSED
         return Progress(came) if came else _CLOSED

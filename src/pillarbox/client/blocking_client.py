@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
+from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item
 from pillarbox.client.blocking import BlockingWire, connect
 from pillarbox.client.blocking_secrets import BlockingSecrets
 from pillarbox.client.errors import ClientError, LoginError
@@ -28,6 +28,8 @@ from pillarbox.client.setup import Setup
 from pillarbox.client.verdicts import error_of
 
 _Link: TypeAlias = Link[BlockingWire]
+
+T = TypeVar("T")
 
 
 class Client:
@@ -71,25 +73,76 @@ class Client:
             outgoing.content.discard()
 
     def _send(self, outgoing: Outgoing) -> SendResult:
-        sending = Sending(outgoing, self._found())
-        is_paced = False
+        sending = Sending(outgoing, self._server or self._found())
+        is_paced = self._pace.is_free
+
+        def use(link: _Link) -> None:
+            nonlocal is_paced
+            if not is_paced and self._keep_pace():
+                link.reuse()
+            is_paced = True
+            steps = sending.run(link.session, is_reused=link.is_reused, was_idle=link.was_idle)
+            link.wire.run(steps)
+
         while sending.pending:
             try:
-                with self._link() as link:
-                    if not is_paced:
-                        # It may have become stale meanwhile.
-                        link.is_reused |= self._keep_pace()
-                        is_paced = True
-                    link.wire.run(sending.run(link.session, is_reused=link.is_reused))
+                self._with_link(use)
             except ClientError as exc:
                 sending.give_up(exc)
         return sending.finish()
 
+    def send_all(
+        self, messages: Iterable[Item], *, ahead: int = AHEAD_MESSAGES
+    ) -> Iterator[SendResult]:
+        """Send messages one after the other; gives the result of each, in their order.
+
+        Where the server offers PIPELINING and CHUNKING, up to `ahead` small ones leave before the
+        answers to those in front: as many may be unknown where the connection is cut. Nothing is
+        raised for a message: see `error` of its result. Raises DiscoveryError, ClientClosed.
+        """
+        return self._send_all(messages, Batch(ahead))
+
+    def _send_all(self, messages: Iterable[Item], batch: Batch) -> Iterator[SendResult]:
+        try:
+            for message in messages:
+                server = self._server or self._found()
+                if (seconds := self._reserve()) > 0:
+                    yield from self._send_batch(batch)
+                    self._wait(seconds)
+                batch.add(message, server)
+                if batch.is_full:
+                    yield from self._send_batch(batch)
+            yield from self._send_batch(batch)
+        finally:
+            batch.discard()
+
+    def _send_batch(self, batch: Batch) -> list[SendResult]:
+        pool = self._setup.pool
+
+        def use(link: _Link) -> None:
+            steps = batch.run(
+                link.session,
+                is_reused=link.is_reused,
+                was_idle=link.was_idle,
+                left=link.left(pool),
+            )
+            link.wire.run(steps)
+
+        while batch.pending:
+            try:
+                self._with_link(use)
+            except ClientError as exc:
+                batch.give_up(exc)
+        return batch.results()
+
     def check(self) -> str:
         """Connect, encrypt and log in, and send nothing: gives version and cipher of TLS. Raises
         ClientError."""
-        with self._link() as link:
+
+        def use(link: _Link) -> str:
             return link.session.core.tls
+
+        return self._with_link(use)
 
     def close(self) -> None:
         """Say good-bye on all connections that nobody uses; those in use are closed by who uses
@@ -115,15 +168,15 @@ class Client:
 
     # -- the pool -----------------------------------------------------------------------------
 
-    @contextmanager
-    def _link(self) -> Iterator[_Link]:
-        """A connection with an open session, for as long as it is needed."""
+    def _with_link(self, use: Callable[[_Link], T]) -> T:
+        """Use a connection with an open session, for as long as it is needed."""
         link = self._take_turn().connection
         is_kept = False
         try:
             link = self._usable(link)
-            yield link
-            is_kept = link.may_be_kept(self._setup.pool)
+            result = use(link)
+            is_kept = link.rest(self._setup.pool)
+            return result
         finally:
             if link is not None and not is_kept:
                 link.wire.leave(link.session)
@@ -145,13 +198,12 @@ class Client:
             link.wire.close()
 
     def _take_turn(self) -> Turn[_Link]:
-        waiter = _Waiter()
         with self._lock:
             if self._closed.is_set():
                 raise closed_error()
             turn, old = self._book.take(time.monotonic())
             if turn is None:
-                self._book.wait(waiter)
+                self._book.wait(waiter := _Waiter())
         for link in old:
             link.wire.leave(link.session)
         return self._wait_for(waiter) if turn is None else turn
@@ -179,17 +231,26 @@ class Client:
 
     def _keep_pace(self) -> bool:
         """Wait until one more message may begin; whether that took time. Raises ClientClosed."""
+        seconds = self._reserve()
+        self._wait(seconds)
+        return seconds > 0
+
+    def _reserve(self) -> float:
+        """One more message may begin in so many seconds."""
+        if self._pace.is_free:
+            return 0.0
         with self._lock:
-            seconds = self._pace.reserve(time.monotonic())
+            return self._pace.reserve(time.monotonic())
+
+    def _wait(self, seconds: float) -> None:
         if self._closed.wait(seconds):
             raise closed_error()
-        return seconds > 0
 
     def _usable(self, link: _Link | None) -> _Link:
         """The kept connection, where it still stands, or a new one. Raises ClientError."""
         if link is not None:
-            if link.is_fresh(self._setup.pool) and link.wire.run(link.session.peek()):
-                link.is_reused = True
+            if link.is_fresh(self._setup.pool) and link.session.hears(link.wire.peek()):
+                link.reuse()
                 return link
             link.wire.leave(link.session)
         return self._open()

@@ -41,6 +41,11 @@ class Content:
         """Whether it is in memory."""
         return self.file is None
 
+    @property
+    def ended(self) -> bytes:
+        """All of it, with the line end that BDAT would not add as DATA does."""
+        return self.head if self.head.endswith(b"\r\n") else self.head + b"\r\n"
+
     def discard(self) -> None:
         """It is not needed any more."""
         if self.is_ours and self.file is not None:
@@ -59,10 +64,10 @@ class Content:
 def of_octets(octets: bytes) -> Content:
     """The content of a message in memory."""
     content = _crlf(octets)
-    header, body = split_header(content)
+    header = content[: end_of_header(content)]
     shown = without_bcc(header)
     if shown is not header:
-        header, content = shown, shown + body
+        header, content = shown, shown + content[len(header) :]
     return Content(content, len(content), content.isascii(), header)
 
 
@@ -103,10 +108,16 @@ def _read_header(file: IO[bytes]) -> tuple[bytes, int]:
 
 def split_header(content: bytes) -> tuple[bytes, bytes]:
     """The header block with the empty line behind it, and the body; of content with CRLF."""
+    end = end_of_header(content)
+    return content[:end], content[end:]
+
+
+def end_of_header(content: bytes) -> int:
+    """Where the body of content with CRLF begins."""
     if content.startswith(b"\r\n"):
-        return content[:2], content[2:]
+        return 2
     end = content.find(b"\r\n\r\n")
-    return (content, b"") if end < 0 else (content[: end + 4], content[end + 4 :])
+    return len(content) if end < 0 else end + 4
 
 
 def without_bcc(header: bytes) -> bytes:

@@ -11,6 +11,9 @@ from pillarbox.net.connect import connect_failure
 
 TOKEN_REFUSED = "token-refused"  # noqa: S105 - the code of an error
 
+IDLE_SECONDS = 1.0
+"""A session that was quiet for longer may have been closed by the server meanwhile."""
+
 W = TypeVar("W")
 
 
@@ -20,19 +23,28 @@ class Link(Generic[W]):
     def __init__(self, wire: W, session: Session) -> None:
         self.wire = wire
         self.session = session
-        self.is_reused = False
-        self._opened_at = time.monotonic()
+        self.is_reused = self.was_idle = False
+        self._opened_at = self._used_at = time.monotonic()
+
+    def reuse(self) -> None:
+        """It is used again: it may have become stale meanwhile."""
+        self.is_reused = True
+        self.was_idle |= time.monotonic() - self._used_at > IDLE_SECONDS
 
     def is_fresh(self, pool: Pool) -> bool:
         """Whether it may be used for one more message."""
+        return self.left(pool) > 0 and time.monotonic() - self._opened_at < pool.age
+
+    def left(self, pool: Pool) -> int:
+        """So many messages it may be used for."""
         core = self.session.core
         # RFC 9422 section 4.1: MAILMAX.
-        messages = min(pool.messages, core.capabilities.mails_max or pool.messages)
-        is_young = time.monotonic() - self._opened_at < pool.age
-        return is_young and core.transactions < messages
+        limit = min(pool.messages, core.capabilities.mails_max or pool.messages)
+        return limit - core.transactions
 
-    def may_be_kept(self, pool: Pool) -> bool:
-        """Whether its session stands and is worth keeping."""
+    def rest(self, pool: Pool) -> bool:
+        """Nobody uses it now; whether its session stands and is worth keeping."""
+        self._used_at, self.was_idle = time.monotonic(), False
         return self.session.core.is_ready and self.is_fresh(pool)
 
 

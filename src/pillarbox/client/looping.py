@@ -8,7 +8,6 @@ from pillarbox.client.session import Session
 from pillarbox.client.steps import (
     READ_OCTETS,
     Ended,
-    Peek,
     Probe,
     Progress,
     Pull,
@@ -119,6 +118,10 @@ class AsyncWire(asyncio.Protocol):
             result: T = end.value
             return result
 
+    def peek(self) -> Progress:
+        """Take what has come, without waiting."""
+        return self._take() if self._came or self._is_over else Progress()
+
     def close(self) -> None:
         """Drop the connection, behind what was written."""
         if self._is_full:
@@ -143,8 +146,6 @@ class AsyncWire(asyncio.Protocol):
                     if not await self._wait():
                         return _TIMED_OUT
                 return self._take()
-            case Peek():
-                return self._take() if self._came or self._is_over else Progress()
             case Pull():
                 return Progress(await asyncio.to_thread(next, step.source, b""))
             case Probe():

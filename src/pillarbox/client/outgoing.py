@@ -6,7 +6,7 @@ ASCII). A program's own message is trusted here; the server judges it.
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
@@ -28,10 +28,19 @@ Sendable: TypeAlias = "Message | EmailMessage[str, str] | bytes | IO[bytes]"
 
 _RECIPIENT_FIELDS = ("To", "Cc", "Bcc")
 _HIDDEN_FIELDS = ("Bcc", "Resent-Bcc")
-_NO_DSN = Dsn()
 
 MAX_ENVID = 100
 """RFC 3461 section 4.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message for send_all(), with what send() would be given beside it."""
+
+    message: Sendable
+    sender: str | None = None
+    recipients: Sequence[str] | str | None = None
+    dsn: Dsn | None = None
 
 
 @quick(frozen=True, slots=True)
@@ -110,7 +119,7 @@ def _outgoing(
     dsn: Dsn | None,
     seven_bit: Callable[[], Content] | None = None,
 ) -> Outgoing:
-    wanted = dict.fromkeys(addresses)
+    wanted = list(dict.fromkeys(addresses))
     if not senders or not wanted:
         missing = "sender" if not senders else "recipient"
         raise ArgumentError(
@@ -118,22 +127,19 @@ def _outgoing(
         )
     reverse_path = _mailbox(senders[0]) if senders[0] else None
     paths = [_mailbox(address) for address in wanted]
-    named = paths if reverse_path is None else [reverse_path, *paths]
-    international = not all(path.is_ascii for path in named)
-    asked = dsn or _NO_DSN
-    envelope = Envelope(
-        reverse_path,
-        body=Body.SEVEN_BIT if content.is_ascii else Body.EIGHT_BIT,
-        smtputf8=international or not content.header.isascii(),
-        ret=_ret(asked),
-        envid=_envid(asked.envelope_id),
-    )
-    notify = _notify(asked)
-    recipients = tuple(
-        Recipient(number, path, notify, _orcpt(path) if dsn else "")
-        for number, path in enumerate(paths)
-    )
-    return Outgoing(envelope, recipients, content, seven_bit)
+    international = not all(map(str.isascii, (senders[0], *wanted)))
+    body = Body.SEVEN_BIT if content.is_ascii else Body.EIGHT_BIT
+    smtputf8 = international or not content.header.isascii()
+    if dsn is None:
+        envelope = Envelope(reverse_path, body, smtputf8)
+        recipients = [Recipient(number, path) for number, path in enumerate(paths)]
+    else:
+        envelope = Envelope(reverse_path, body, smtputf8, _ret(dsn), _envid(dsn.envelope_id))
+        notify = _notify(dsn)
+        recipients = [
+            Recipient(number, path, notify, _orcpt(path)) for number, path in enumerate(paths)
+        ]
+    return Outgoing(envelope, tuple(recipients), content, seven_bit)
 
 
 def _mailbox(address: str) -> Mailbox:

@@ -3,16 +3,14 @@ has to wait waits elsewhere.
 """
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from pillarbox.client.options import Pool
 
 C = TypeVar("C")
 
 
-@dataclass(frozen=True, slots=True)
-class Turn(Generic[C]):
+class Turn(NamedTuple, Generic[C]):
     """The right to one connection; None: a new one may be made."""
 
     connection: C | None
@@ -75,6 +73,8 @@ class Book(Generic[C]):
     def _expired(self, now: float) -> list[C]:
         """The connections that were idle for too long; the last one that was used is at the end."""
         since = now - self._options.idle
+        if not self._idle or self._idle[0][0] >= since:
+            return []
         count = sum(1 for at, _ in self._idle if at < since)
         old = [connection for _, connection in self._idle[:count]]
         del self._idle[:count]
@@ -87,6 +87,11 @@ class Pace:
     def __init__(self, rate: tuple[int, float] | None) -> None:
         self._seconds = 0.0 if rate is None else rate[1]
         self._begins: deque[float] = deque(maxlen=None if rate is None else rate[0])
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody ever has to wait."""
+        return not self._seconds
 
     def reserve(self, now: float) -> float:
         """The next message may begin in so many seconds; that place is taken now."""

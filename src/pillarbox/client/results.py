@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pillarbox.values import quick
+
+if TYPE_CHECKING:
+    from pillarbox.client.errors import ClientError
 
 
 class SendState(StrEnum):
@@ -50,17 +54,19 @@ class RecipientResult:
 @quick(frozen=True, slots=True)
 class SendResult:
     """What became of a message. `server` is "host:port"; `tls` is version and cipher, "" in the
-    clear. `dsn`: the server took over what was asked about delivery reports."""
+    clear. `dsn`: the server took over what was asked about delivery reports. `error`: what send()
+    raises, where nobody was accepted."""
 
     recipients: tuple[RecipientResult, ...]
     server: str
     tls: str = ""
     dsn: bool = False
+    error: "ClientError | None" = None
 
     @property
     def is_complete(self) -> bool:
         """Whether all recipients were accepted."""
-        return all(one.is_accepted for one in self.recipients)
+        return self.error is None and all(one.is_accepted for one in self.recipients)
 
     @property
     def accepted(self) -> tuple[RecipientResult, ...]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+from pillarbox.client.content import Content
 from pillarbox.client.errors import ClientError
 from pillarbox.client.outgoing import Outgoing
-from pillarbox.client.results import RecipientResult, SendResult
+from pillarbox.client.results import RecipientResult, SendResult, SendState
 from pillarbox.client.server import Server
 from pillarbox.client.session import Session
 from pillarbox.client.steps import Steps
@@ -14,10 +16,18 @@ from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import Body, Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client import ClientProtocol
-from pillarbox.smtp.client_fit import ContentTraits, fit, path_text
+from pillarbox.smtp.client_fit import ContentTraits, fit, needs_look, path_text
 
 _TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
 """RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
+
+
+class Offer(NamedTuple):
+    """A transaction to be made."""
+
+    envelope: Envelope
+    recipients: Sequence[Recipient]
+    content: Content
 
 
 class Sending:
@@ -32,26 +42,36 @@ class Sending:
         self._has_dsn = False
         self.pending: list[Recipient] = list(outgoing.recipients)
 
-    def run(self, session: Session, *, is_reused: bool) -> Steps[None]:
+    def run(self, session: Session, *, is_reused: bool, was_idle: bool) -> Steps[None]:
         """Go on in this session as far as it takes us; what is pending then needs another one. A
-        kept session that turns out to be over has decided nothing."""
+        kept session that turns out to be over has decided nothing; one that `was_idle` gets no
+        content before it has answered, or nobody could tell whether it took that."""
         core = session.core
-        while self.pending and core.is_ready and not _is_spent(core):
-            envelope = self._fit(core)
-            if envelope is None:
+        while self.pending and core.is_ready and not is_spent(core):
+            parcel = self.offer(core)
+            if parcel is None:
                 return
-            limit = core.capabilities.recipients_max or len(self.pending)
-            batch, rest = self.pending[:limit], self.pending[limit:]
-            if not batch:
+            found = yield from session.transact(*parcel, is_careful=was_idle)
+            if is_reused and core.was_stale:
                 return
-            yield from session.transact(envelope, batch, self._outgoing.content)
-            if is_reused and core.was_stale and not core.content_begun:
-                return
-            is_reused = False
-            self._tls, self._has_dsn = core.tls, core.capabilities.dsn
-            self.pending = self._judge(core, batch) + rest
-            if core.failure is not None and self.pending:
-                self.give_up(error_of(core.failure, self._server))
+            is_reused = was_idle = False
+            self.settle(core, parcel, found)
+
+    def offer(self, core: ClientProtocol) -> Offer | None:
+        """The next transaction; None where there is none to be made."""
+        envelope = self._fit(core)
+        if envelope is None or not self.pending:
+            return None
+        limit = core.capabilities.recipients_max or len(self.pending)
+        return Offer(envelope, self.pending[:limit], self._outgoing.content)
+
+    def settle(self, core: ClientProtocol, offer: Offer, found: Sequence[Reply | None]) -> None:
+        """Take what the server decided about a transaction."""
+        self._tls, self._has_dsn = core.tls, core.capabilities.dsn
+        rest = self.pending[len(offer.recipients) :]
+        self.pending = self._judge(core, offer.recipients, found) + rest
+        if core.failure is not None and self.pending:
+            self.give_up(error_of(core.failure, self._server))
 
     def give_up(self, error: ClientError) -> None:
         """Nobody who is still pending gets it."""
@@ -62,14 +82,26 @@ class Sending:
 
     def finish(self) -> SendResult:
         """The result. Raises ClientError where nobody was accepted."""
-        results = tuple(self._results[each.number] for each in self._outgoing.recipients)
+        result = self.result()
+        if result.error is not None:
+            raise result.error
+        return result
+
+    def result(self) -> SendResult:
+        """The result, with its error where nobody was accepted."""
+        results = tuple([self._results[each.number] for each in self._outgoing.recipients])
         dsn = self._has_dsn and any(each.orcpt for each in self._outgoing.recipients)
-        result = SendResult(results, str(self._server), self._tls, dsn)
-        if result.accepted:
-            return result
-        error = self._error or refusal_of(results[0], self._server)
-        error.result = result
-        raise error
+        error = None
+        if not any(one.state is SendState.ACCEPTED for one in results):
+            error = self._error or refusal_of(results[0], self._server)
+        result = SendResult(results, str(self._server), self._tls, dsn, error)
+        if error is not None:
+            error.result = result
+        return result
+
+    def discard(self) -> None:
+        """Its content is not needed any more."""
+        self._outgoing.content.discard()
 
     def _fit(self, core: ClientProtocol) -> Envelope | None:
         """The envelope as the server takes it; None where it can not take the message."""
@@ -107,9 +139,10 @@ class Sending:
             self._settle(recipient, result_without_reply(path.address, error))
         self.pending = sendable
 
-    def _judge(self, core: ClientProtocol, batch: Sequence[Recipient]) -> list[Recipient]:
+    def _judge(
+        self, core: ClientProtocol, batch: Sequence[Recipient], verdicts: Sequence[Reply | None]
+    ) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
-        verdicts = core.verdicts()
         is_taken = any(verdict is not None and verdict.code < 300 for verdict in verdicts)
         lost: ClientError | None = None
         if core.failure is not None and None in verdicts:
@@ -135,13 +168,15 @@ class Sending:
 
 
 def _fitted(outgoing: Outgoing, core: ClientProtocol) -> Envelope | Failure:
-    content = outgoing.content
-    traits = ContentTraits(
-        eight_bit=not content.is_ascii, international=not content.header.isascii()
-    )
+    content, envelope = outgoing.content, outgoing.envelope
+    traits = None
+    if needs_look(core.capabilities, envelope):
+        traits = ContentTraits(
+            eight_bit=not content.is_ascii, international=not content.header.isascii()
+        )
     return fit(
         core.capabilities,
-        outgoing.envelope,
+        envelope,
         size_octets=content.size,
         traits=traits,
         # All TLS of a client is verified.
@@ -149,7 +184,7 @@ def _fitted(outgoing: Outgoing, core: ClientProtocol) -> Envelope | Failure:
     )
 
 
-def _is_spent(core: ClientProtocol) -> bool:
+def is_spent(core: ClientProtocol) -> bool:
     """RFC 9422 section 4.1: MAILMAX."""
     limit = core.capabilities.mails_max
     return limit is not None and core.transactions >= limit

@@ -13,7 +13,6 @@ from pillarbox.client.layer import TlsLayer, begins_tls
 from pillarbox.client.options import Timeouts
 from pillarbox.client.steps import (
     Ended,
-    Peek,
     Probe,
     Progress,
     Pull,
@@ -23,8 +22,10 @@ from pillarbox.client.steps import (
 )
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import Envelope, Recipient
+from pillarbox.mail.reply import Reply
 from pillarbox.net.tls import hop_failure
-from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.smtp.client import ClientSettings
+from pillarbox.smtp.client_ahead import MAX_RECIPIENTS, AheadProtocol, Parcel
 from pillarbox.smtp.client_phase import Phase
 
 SILENCE_SECONDS = 5.0
@@ -32,6 +33,10 @@ SILENCE_SECONDS = 5.0
 
 WHOLE_OCTETS = 256 * 1024
 """Content up to this leaves in one piece."""
+
+AHEAD_OCTETS = 64 * 1024
+"""Content up to this leaves together with its envelope, where a server that refuses the envelope
+can be told so much for nothing."""
 
 CHUNKING_OCTETS = 256 * 1024
 """Content from this size on goes by BDAT where that is offered."""
@@ -62,7 +67,7 @@ class Session:
         self._note = note
         self._tls: TlsLayer | None = None
         self._size = 0
-        self.core = ClientProtocol(settings)
+        self.core = AheadProtocol(settings)
 
     # -- what is done -------------------------------------------------------------------------
 
@@ -86,9 +91,18 @@ class Session:
             yield from self._converse()
 
     def transact(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
-    ) -> Steps[None]:
-        """One transaction; `envelope` was made to fit. The core knows what came of it."""
+        self,
+        envelope: Envelope,
+        recipients: Sequence[Recipient],
+        content: Content,
+        *,
+        is_careful: bool = False,
+    ) -> Steps[list[Reply | None]]:
+        """One transaction; `envelope` was made to fit. Gives the reply that decided about each
+        recipient. `is_careful`: no content leaves before the server has answered."""
+        if not is_careful and self.takes_whole(recipients, content):
+            parcel = Parcel(envelope, recipients, content.ended)
+            return (yield from self.transact_ahead([parcel]))[0]
         core = self.core
         self._size = content.size
         chunked = core.capabilities.chunking and content.size >= CHUNKING_OCTETS
@@ -99,10 +113,35 @@ class Session:
         if core.phase is Phase.CONTENT:
             yield from self._send_content(content)
             yield from self._converse()
+        return core.verdicts()
 
-    def peek(self) -> Steps[bool]:
+    def takes_whole(self, recipients: Sequence[Recipient], content: Content) -> bool:
+        """Whether such a message can leave together with its envelope."""
+        return (
+            self.core.takes_whole
+            and content.is_at_hand
+            and 0 < content.size <= AHEAD_OCTETS
+            and len(recipients) <= MAX_RECIPIENTS
+        )
+
+    def transact_ahead(self, parcels: Sequence[Parcel]) -> Steps[list[list[Reply | None]]]:
+        """Messages that leave at once, with all that belongs to them. Gives for each what
+        transact() gives."""
+        core = self.core
+        pieces = core.begin_whole(parcels)
+        self._size = sum(len(parcel.content) for parcel in parcels)
+        if self._note is not None:
+            for commands, content in zip(pieces[::2], pieces[1::2], strict=True):
+                self._show(commands)
+                self._show_content(len(content))
+        yield from self._write(b"".join(pieces))
+        yield from self._converse()
+        return core.outcomes()
+
+    def hears(self, meanwhile: Progress) -> bool:
         """Whether a kept session can still be used: what the server said meanwhile counts."""
-        self._take((yield Peek()))
+        if meanwhile.came or meanwhile.ended is not None:
+            self._take(meanwhile)
         return self.core.is_ready
 
     def quit(self) -> Steps[None]:
@@ -139,7 +178,9 @@ class Session:
             case Phase.QUIT:
                 return min(QUIT_SECONDS, self._timeouts.reply)
             case _:
-                return self._timeouts.reply
+                # What was written behind the command may still be on its way.
+                on_its_way = self._size if self.core.content_ended else 0
+                return self._timeouts.reply + on_its_way / self._timeouts.octets_per_second
 
     def _await_reply(self, seconds: float) -> Steps[None]:
         """Read until a whole reply has come: octets that trickle in buy no time."""
@@ -302,6 +343,6 @@ class Session:
             else:
                 self._note(f"C: {line}")
 
-    def _show_content(self) -> None:
+    def _show_content(self, octets: int | None = None) -> None:
         if self._note is not None:
-            self._note(f"C: ({self._size} octets of content)")
+            self._note(f"C: ({self._size if octets is None else octets} octets of content)")

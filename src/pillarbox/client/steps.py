@@ -40,10 +40,6 @@ class Read(NamedTuple):
     is_fresh: bool = True
 
 
-class Peek:
-    """Take what has come, without waiting."""
-
-
 class Pull(NamedTuple):
     """The next block of content, out of a file: b"" at the end."""
 
@@ -57,7 +53,7 @@ class Probe(NamedTuple):
     seconds: float
 
 
-Step: TypeAlias = Write | Read | Peek | Pull | Probe
+Step: TypeAlias = Write | Read | Pull | Probe
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[Step, Progress, T]

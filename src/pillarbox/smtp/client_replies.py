@@ -175,6 +175,8 @@ def to_replies(
     raws: Sequence[RawReply | None], secrets: Secrets | None = None
 ) -> list[Reply | None]:
     """The replies as they are kept; one that stands there many times is made once."""
+    if len(raws) == 1:
+        return [None if raws[0] is None else to_reply(raws[0], secrets)]
     made: dict[int, Reply | None] = {
         id(raw): raw and to_reply(raw, secrets) for raw in {id(raw): raw for raw in raws}.values()
     }

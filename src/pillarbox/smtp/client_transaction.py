@@ -13,8 +13,11 @@ GROUP_COMMANDS = 100
 """So many commands leave before their replies are awaited: a group stays a few packets long, and
 a refused MAIL costs no thousand RCPT."""
 
-_ASKS_FOR_LESS = frozenset({421, 432})
-"""421: the session ends (RFC 5321 3.8). 432: Microsoft 365 above the limits of a mailbox."""
+_GOODBYE = 421
+"""RFC 5321 3.8: it may answer any command."""
+
+_ASKS_FOR_LESS = frozenset({_GOODBYE, 432})
+"""421: the session ends. 432: Microsoft 365 above the limits of a mailbox."""
 
 _BUSY = (b"4.7.", b"4.3.2")
 """RFC 3463: policy, and "system not accepting network messages"."""
@@ -102,7 +105,7 @@ class Transaction:
         # Only DATA may be answered by 3yz, and not by 2yz: else replies and commands are out of
         # step, and nothing that follows can be believed.
         if (raw.code < 400 and positive is (index > self._recipients)) or (
-            index < 0 and not positive
+            index < 0 and not positive and raw.code != _GOODBYE
         ):
             raise RemoteProtocolError(f"the reply {raw.code} to {self._name(index)}")
         if index == 0:

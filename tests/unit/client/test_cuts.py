@@ -181,8 +181,10 @@ def judge(cutter: Cutter, result: SendResult, error: ClientError | None) -> None
         (Manner(SHORT), False),
         (Manner(LONG, pipelining=True), False),
         (Manner(LONG * 4, chunking=True, pipelining=True), False),
+        (Manner(SHORT, chunking=True, pipelining=True), True),
+        (Manner(SHORT, chunking=True, pipelining=True), False),
     ],
-    ids=["tls", "one by one", "long", "chunks"],
+    ids=["tls", "one by one", "long", "chunks", "ahead by tls", "ahead"],
 )
 async def test_a_cut_at_every_step_is_told_as_what_it_is(
     face: Face, certified: Certified, manner: Manner, *, is_secure: bool

@@ -102,6 +102,7 @@ class _Life:
                     tasks.create_task(upkeep.follow()),
                     tasks.create_task(upkeep.keep_number()),
                     tasks.create_task(self.parts.offering.keep_keys()),
+                    *map(tasks.create_task, self._reports()),
                     *map(tasks.create_task, self._once_a_machine(upkeep)),
                     tasks.create_task(self._say_ready()),
                 ]
@@ -140,6 +141,11 @@ class _Life:
             suppressions=parts.suppressions,
             offer_logins=parts.offering.look,
         )
+
+    def _reports(self) -> list[Coroutine[None, None, None]]:
+        """What is done for reports on TLS, where they are sent."""
+        counting = self.parts.counting
+        return [] if counting is None else [counting.run()]
 
     def _once_a_machine(self, upkeep: Upkeep) -> list[Coroutine[None, None, None]]:
         """What its first worker does for all."""
@@ -197,6 +203,8 @@ class _Life:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self.parts.tokens.close()
                 await self.parts.sending.close()
+                if self.parts.counting is not None:
+                    await self.parts.counting.flush()
                 await self.parts.instances.release(self.order.token)
         except (SpoolUnavailable, TimeoutError):
             log.warning("instance.not_released", number=self.parts.instance)

@@ -8,6 +8,7 @@ from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.publishing import Publisher
+from pillarbox.app.tls_counting import TlsCounting
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.courier import CourierFactory
@@ -16,6 +17,7 @@ from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.delivery.tls_counts import TlsCounts
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.net.issuer_documents import Fetcher
@@ -58,11 +60,13 @@ from pillarbox.store.sessions import Sessions
 from pillarbox.store.spool import Spool
 from pillarbox.store.suppressions import Suppressions
 from pillarbox.store.suspensions import Suspensions
+from pillarbox.store.tls_results import TlsResultStore
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a worker consists of. `instance` is its number in the store."""
+    """What a worker consists of. `instance` is its number in the store; `counting` is None where
+    nobody makes reports on TLS."""
 
     database: Database
     directory: Directory
@@ -80,6 +84,7 @@ class Parts:
     offering: Offering
     publisher: Publisher | None
     services_for: Callable[[Limits], Services]
+    counting: TlsCounting | None
     clock: Clock
 
 
@@ -122,7 +127,8 @@ async def build(
     watches = _watches(settings, clock)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
     tokens = _tokens(settings, order, database)
-    couriers = _couriers(settings, tokens, stores)
+    counts = TlsCounts(clock.timestamp) if settings.tls_reports.contact else None
+    couriers = _couriers(settings, tokens, stores, counts)
     scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
@@ -148,6 +154,7 @@ async def build(
         offering=offering,
         publisher=Publisher(settings, database, clock) if settings.publishing.address else None,
         services_for=services_for,
+        counting=None if counts is None else TlsCounting(counts, TlsResultStore(database)),
         clock=clock,
     )
 
@@ -262,7 +269,9 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
     )
 
 
-def _couriers(settings: Settings, tokens: TokenSource, stores: _Stores) -> Couriers:
+def _couriers(
+    settings: Settings, tokens: TokenSource, stores: _Stores, counts: TlsCounts | None
+) -> Couriers:
     delivery = settings.delivery
     helo_name = delivery.helo_name or settings.host_name
     return Couriers(
@@ -281,6 +290,7 @@ def _couriers(settings: Settings, tokens: TokenSource, stores: _Stores) -> Couri
             idle_seconds=delivery.idle_seconds,
             idle_sessions=max(delivery.connections // 2, 1),
             policies=StsPolicies(stores.database),
+            counts=counts,
         ),
     )
 

@@ -24,6 +24,7 @@ NOUNS = {
     "route": ("route", "Where mail goes from here: smart host, Microsoft 365, capture or reject."),
     "m365": ("m365", "Microsoft 365 as the way out: set it up, and check it."),
     "key": ("key", "The master key that seals passwords at rest, and its change."),
+    "tls-report": ("tls_report", "How TLS with others' mail hosts goes, and reports on it."),
     "suppression": ("suppression", "Addresses that nothing is sent to, since they came back."),
     "queue": ("queue", "Mail that waits: why, and what to do with it."),
     "capture": ("capture", "Mail that was captured instead of sent."),

@@ -9,6 +9,7 @@ from pillarbox.config.settings import (
     Metrics,
     Settings,
     Tls,
+    TlsReports,
 )
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Metrics",
     "Settings",
     "Tls",
+    "TlsReports",
     "load",
     "secret_file",
 ]

@@ -19,6 +19,7 @@ _HINTS = {
     "level": '"debug", "info", "warning" or "error"',
     "format": '"auto", "json" or "console"',
     "workers": '1 to 64, or "auto"',
+    "contact": "an address, like postmaster@example.org",
     "user": 'the name of a user of this host, like "pillarbox"',
 }
 """By the last part of the path."""

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from pillarbox.errors import AddressError
-from pillarbox.mail.address import domain_key
+from pillarbox.mail.address import domain_key, parse_mailbox
 from pillarbox.route import TlsMode
 
 MASTER_KEY_OCTETS = 32
@@ -78,6 +78,9 @@ def _dns_server(value: object) -> object:
     return _ip(host.strip("[]")), int(port)
 
 
+Address: TypeAlias = Annotated[str, AfterValidator(lambda text: _address(text))]
+
+
 DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
 
 
@@ -90,6 +93,17 @@ def _host_name(text: str) -> str:
         domain_key(text)
     except AddressError:
         raise ValueError(f"{text!r} is no host name") from None
+    return text
+
+
+def _address(text: str) -> str:
+    """Check that a text is an address of ASCII, or empty."""
+    try:
+        is_good = not text or parse_mailbox(text).is_ascii
+    except AddressError:
+        is_good = False
+    if not is_good:
+        raise ValueError(f"{text!r} is no address like name@example.org")
     return text
 
 
@@ -263,6 +277,13 @@ class Delivery(_Section):
     """Messages of one lane in memory; the rest waits in the store."""
 
 
+class TlsReports(_Section):
+    """How TLS with the mail hosts of other domains goes (TLS-RPT, RFC 8460)."""
+
+    contact: Address = ""
+    """Whom others may write to about it; "": nothing is counted."""
+
+
 class Metrics(_Section):
     """Where /metrics and /readyz are served; `address = ""` switches both off."""
 
@@ -348,6 +369,7 @@ class Settings(_Section):
     tls: Tls = Tls()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()
+    tls_reports: TlsReports = TlsReports()
     metrics: Metrics = Metrics()
     publishing: Publishing = Publishing()
     log: Log = Log()

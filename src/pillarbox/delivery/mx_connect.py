@@ -14,6 +14,7 @@ from pillarbox.delivery.mx_security import Demand, Level, MxSecurity, MxWay
 from pillarbox.delivery.mx_site import MxSession, Unopened
 from pillarbox.delivery.smtp_connect import Address, SessionSettings, connect_to, greet
 from pillarbox.delivery.smtp_connection import SmtpConnection
+from pillarbox.delivery.tls_results import Seen, TlsResults
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import TlsWish
 from pillarbox.mta_sts import StsMode, StsPolicy
@@ -59,13 +60,21 @@ class MxOpener:
     """Opens one session for one domain."""
 
     def __init__(
-        self, way: MxWay, settings: SessionSettings, dns: MxDns, security: MxSecurity
+        self,
+        way: MxWay,
+        settings: SessionSettings,
+        dns: MxDns,
+        security: MxSecurity,
+        *,
+        results: TlsResults | None = None,
     ) -> None:
+        """`results` counts how TLS went, where reports are made of that."""
         self._way = way
         self._hop = way.hop
         self._settings = settings
         self._dns = dns
         self._security = security
+        self._results = results
         self._connections_left = MAX_CONNECTIONS
 
     async def open(self) -> MxSession | Unopened:
@@ -86,6 +95,7 @@ class MxOpener:
             return Unopened(target)
         demand = await self._security.demand(self._way, target)
         if isinstance(demand, Failure):
+            self._note(Seen(self._way, None, target.host), demand)
             return Unopened(demand)
         left = tuple(map(_address, target.addresses))
         outcome = Unopened(Failure(FailureKind.MX_WITHOUT_ADDRESS))
@@ -130,8 +140,10 @@ class MxOpener:
         self, target: Target, demand: Demand, dialed: Dialed
     ) -> SmtpConnection | Failure:
         """Take a connection to where a transaction can begin."""
+        seen = self._seen(target, demand, dialed)
         if demand.level is not Level.OPPORTUNISTIC:
             opened = await self._greet_once(target, dialed.connection, demand)
+            self._note(seen, opened)
             if isinstance(opened, SmtpConnection) and demand.level is Level.DANE:
                 opened.core.is_verified = True
             return opened
@@ -139,7 +151,7 @@ class MxOpener:
         policy = self._way.policy
         is_tested = policy is not None and self._way.wish is TlsWish.NONE
         if policy is not None and is_tested and policy.mode is StsMode.TESTING:
-            tested = await self._test(target, policy, connection)
+            tested = await self._test(target, policy, connection, seen)
             if isinstance(tested, SmtpConnection):
                 return tested
             again = await self._again(dialed.address)
@@ -147,6 +159,8 @@ class MxOpener:
                 return again
             connection = again
         opened = await self._greet_once(target, connection, demand)
+        if policy is None:
+            self._note(seen, opened)
         if isinstance(opened, SmtpConnection) or opened.kind not in _BROKEN_TLS:
             return opened
         again = await self._again(dialed.address)
@@ -154,16 +168,31 @@ class MxOpener:
             return again
         return await self._greet_once(target, again, _IN_CLEAR)
 
+    def _seen(self, target: Target, demand: Demand, dialed: Dialed) -> Seen:
+        local = "" if self._results is None else dialed.connection.local_address
+        return Seen(self._way, demand, target.host, (local, dialed.address[1]))
+
+    def _note(self, seen: Seen, opened: SmtpConnection | Failure) -> None:
+        """Count a session, or that there is none."""
+        if self._results is None:
+            return
+        if isinstance(opened, Failure):
+            self._results.failed(seen, opened)
+        else:
+            self._results.opened(seen, is_encrypted=bool(opened.core.tls))
+
     async def _again(self, address: Address) -> SmtpConnection | Failure:
         return await connect_to(address, self._hop.port, self._settings.timeouts)
 
     async def _test(
-        self, target: Target, policy: StsPolicy, connection: SmtpConnection
+        self, target: Target, policy: StsPolicy, connection: SmtpConnection, seen: Seen
     ) -> SmtpConnection | Failure:
         """Do as the policy demands, and tell where that fails: nothing else follows from it."""
         host = target.host
         opened = await self._greet_once(target, connection, Demand(Level.VERIFIED, host))
-        cause = "" if policy.allows(host) else "not in the policy"
+        is_listed = policy.allows(host)
+        cause = "" if is_listed else "not in the policy"
+        self._note(seen, opened if is_listed else Failure(FailureKind.MTA_STS_FAILED))
         if isinstance(opened, Failure):
             cause = cause or _words(opened)
         if cause:

@@ -13,6 +13,7 @@ from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopen
 from pillarbox.delivery.smtp_attempt import SmtpAttempt
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.sts import StsMeans, StsSource
+from pillarbox.delivery.tls_results import TlsResults
 from pillarbox.errors import ConfigError
 from pillarbox.explain.failures import Failure, FailureKind, explain
 from pillarbox.explain.replies import explain_failure
@@ -34,6 +35,7 @@ class MxMeans:
     dns: MxDns
     security: MxSecurity
     sites: Sites
+    results: TlsResults | None = None
 
     async def close(self) -> None:
         """End all idle sessions."""
@@ -57,7 +59,9 @@ def means_for(
         idle_seconds=settings.idle_seconds,
         idle_sessions=settings.idle_sessions,
     )
-    return MxMeans(dns, MxSecurity(dns, _sts(settings, dns, contexts, monotonic)), Sites(tools))
+    security = MxSecurity(dns, _sts(settings, dns, contexts, monotonic))
+    results = None if settings.counts is None else TlsResults(settings.counts)
+    return MxMeans(dns, security, Sites(tools), results)
 
 
 def _sts(
@@ -70,7 +74,14 @@ def _sts(
         context = contexts.get(verify=True, ca_file=ca_file)
         return Reach(dns.resolver, context, settings.web_connect)
 
-    means = StsMeans(settings.policies, lambda: dns.resolver, reach, settings.wall, monotonic)
+    means = StsMeans(
+        settings.policies,
+        lambda: dns.resolver,
+        reach,
+        settings.wall,
+        monotonic,
+        settings.counts,
+    )
     return StsSource(means)
 
 
@@ -195,7 +206,10 @@ class MxCourier:
         if session is not None:
             await self._end_session(site, session)
         means = self._means
-        opened = await MxOpener(self._way, self._settings, means.dns, means.security).open()
+        opener = MxOpener(
+            self._way, self._settings, means.dns, means.security, results=means.results
+        )
+        opened = await opener.open()
         if isinstance(opened, Unopened):
             return opened
         self._session = opened

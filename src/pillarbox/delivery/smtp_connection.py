@@ -94,6 +94,12 @@ class SmtpConnection(asyncio.Protocol):
         return self._started and self.core.is_ready and not self._transport.is_closing()
 
     @property
+    def local_address(self) -> str:
+        """The address of this end; "" where the connection is gone."""
+        name = self._transport.get_extra_info("sockname")
+        return str(name[0]) if name else ""
+
+    @property
     def tls_object(self) -> ssl.SSLObject:
         """The TLS side of a connection that was upgraded."""
         return cast(ssl.SSLObject, self._transport.get_extra_info("ssl_object"))

@@ -5,10 +5,12 @@ server that published it: who can break those must not be able to switch it off 
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from pillarbox.delivery.tls_counts import TlsCounts
 from pillarbox.errors import DnsFailure
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mta_sts import StsPolicy, parse_policy, policy_id
@@ -18,6 +20,7 @@ from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
 from pillarbox.observe.log import log
 from pillarbox.store.mta_sts import KeptPolicy
+from pillarbox.tlsrpt.results import Policy, PolicyType, ResultType, TlsResult
 
 FETCH_AGAIN_SECONDS = 300.0
 """After a fetch that failed; RFC 8461 section 3.3: "at least five minutes"."""
@@ -45,13 +48,15 @@ class StsStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StsMeans:
-    """What it works with. `reach` is how web servers are reached, by the file of further roots."""
+    """What it works with. `reach` is how web servers are reached, by the file of further roots;
+    `counts` gets to know of policies that could not be had."""
 
     store: StsStore
     resolver: Callable[[], DnsResolver]
     reach: Callable[[str], Reach]
     wall: Callable[[], Timestamp]
     monotonic: Callable[[], float]
+    counts: TlsCounts | None = None
 
 
 class StsSource:
@@ -118,6 +123,9 @@ class StsSource:
         except FetchError as exc:
             log.info("mta_sts.fetch_failed", domain=domain, cause=str(exc))
             _remember(self._not_before, domain, means.monotonic() + FETCH_AGAIN_SECONDS)
+            if means.counts is not None:
+                day, kind = means.counts.today, Policy(PolicyType.STS)
+                means.counts.add(TlsResult(day, domain, kind, failure=_result_of(exc)))
             return None
         kept = KeptPolicy(found, policy, fetched_at)
         await means.store.save(domain, kept)
@@ -130,6 +138,17 @@ def _remember(found: dict[str, T], domain: str, value: T) -> None:
     if len(found) >= _REMEMBERED:
         found.clear()
     found[domain] = value
+
+
+def _result_of(error: FetchError) -> ResultType:
+    """RFC 8460 section 4.3.2.2."""
+    match error.__cause__:
+        case ssl.SSLCertVerificationError():
+            return ResultType.STS_WEBPKI_INVALID
+        case ValueError():
+            return ResultType.STS_INVALID
+        case _:
+            return ResultType.STS_FETCH_ERROR
 
 
 async def _download(domain: str, reach: Reach) -> StsPolicy:

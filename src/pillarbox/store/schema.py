@@ -222,6 +222,46 @@ mta_sts = Table(
     time_column("expires_at", nullable=False),
 )
 
+tls_result = Table(
+    "tls_result",
+    metadata,
+    # Sessions of one day (from 1970, UTC) with mail hosts of a domain that ended alike; `key` is
+    # made of all columns behind it but the number.
+    Column("day", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("policy_type", Text, nullable=False),
+    # Its lines and its patterns, as JSON.
+    Column("policy", Text, nullable=False),
+    Column("mx_host", Text, nullable=False),
+    # "" for success.
+    Column("failure", Text, nullable=False),
+    Column("sending_ip", Text, nullable=False),
+    Column("receiving_ip", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("sessions", BigInteger, nullable=False),
+    PrimaryKeyConstraint("day", "key"),
+)
+Index("ix_tls_result_domain", tls_result.c.day, tls_result.c.domain)
+
+tls_report = Table(
+    "tls_report",
+    metadata,
+    # The report on one day of a domain: when it is to be sent, by whom now, and what came of it.
+    Column("day", Integer, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    time_column("due_at", nullable=False),
+    time_column("lease_until", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # The id of the message that carries it, kept for it before it is made, and part of its own id.
+    Column("message_id", BigInteger, nullable=False),
+    # Where it went, or why it did not.
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("day", "domain"),
+)
+Index("ix_tls_report_due", tls_report.c.state, tls_report.c.due_at)
+
 instance = Table(
     "instance",
     metadata,

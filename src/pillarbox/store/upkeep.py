@@ -13,6 +13,7 @@ from pillarbox.store.mta_sts import drop_policies
 from pillarbox.store.schema import content, draft, message, session, upload
 from pillarbox.store.schema import instance as instances
 from pillarbox.store.schema_directory import suppression
+from pillarbox.store.tls_results import drop_tls_results
 
 STEP_ROWS = 200
 """Messages or sessions in one transaction."""
@@ -83,7 +84,10 @@ def drop_suppressions(connection: Connection, *, now: Timestamp, before: Timesta
     return len(keys)
 
 
-STEPS = (drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions, drop_policies)
+STEPS = (
+    *(drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions),
+    *(drop_policies, drop_tls_results),
+)
 
 
 def _some(connection: Connection, query: Select[int]) -> Sequence[int]:

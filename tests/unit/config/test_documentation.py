@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from pillarbox.config import Delivery, Limits, Listener, Log, Metrics, Settings, Tls
+from pillarbox.config import Delivery, Limits, Listener, Log, Metrics, Settings, Tls, TlsReports
 from pillarbox.config.settings import Publishing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 
-SECTIONS = {"listeners", "tls", "limits", "delivery", "metrics", "log", "publishing"}
+SECTIONS = {
+    *("listeners", "tls", "limits", "delivery", "tls_reports", "metrics", "log", "publishing"),
+}
 
 
 def _documented(heading: str) -> set[str]:
@@ -30,6 +32,7 @@ def _documented(heading: str) -> set[str]:
         ("### `[limits]`", [Limits]),
         ("### `[delivery]`", [Delivery]),
         ("### `[publishing]`", [Publishing]),
+        ("### `[tls_reports]`", [TlsReports]),
         ("### `[metrics]` and `[log]`", [Metrics, Log]),
     ],
 )

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy import Column
 
 revision = "0019"
-down_revision = "0016"
+down_revision = "0016b"
 branch_labels = None
 depends_on = None
 

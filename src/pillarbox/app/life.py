@@ -128,17 +128,17 @@ class _Life:
     def _upkeep(self) -> Upkeep:
         parts = self.parts
         return Upkeep(
-            database=parts.database,
-            directory=parts.directory,
-            instances=parts.instances,
-            spool=parts.spool,
+            database=parts.stores.database,
+            directory=parts.stores.directory,
+            instances=parts.stores.instances,
+            spool=parts.stores.spool,
             clock=parts.clock,
             token=self.order.token,
-            instance=parts.instance,
+            instance=parts.stores.instance,
             trace_days=self.settings.trace_days,
             give_up=self.give_up,
             watches=parts.watches,
-            suppressions=parts.suppressions,
+            suppressions=parts.stores.suppressions,
             offer_logins=parts.offering.look,
         )
 
@@ -152,9 +152,9 @@ class _Life:
         if self.order.number != 0:
             return []
         parts = self.parts
-        keys = KeyWatch(parts.database, self._make_resolver, parts.clock)
-        domains = DomainWatch(parts.database, self._make_resolver, parts.clock)
-        endings = EndingWatch(parts.database, parts.clock)
+        keys = KeyWatch(parts.stores.database, self._make_resolver, parts.clock)
+        domains = DomainWatch(parts.stores.database, self._make_resolver, parts.clock)
+        endings = EndingWatch(parts.stores.database, parts.clock)
         return [upkeep.prune(), keys.run(), domains.run(), endings.run()]
 
     def _make_resolver(self) -> "Resolver":
@@ -168,7 +168,7 @@ class _Life:
         await self.ready.wait()
         os.write(self.order.status_descriptor, READY)
         os.close(self.order.status_descriptor)
-        log.info("worker.serves", number=self.order.number, instance=self.parts.instance)
+        log.info("worker.serves", number=self.order.number, instance=self.parts.stores.instance)
 
     def _take_signals(self, reloading: Reloading) -> None:
         """The supervisor hands on SIGTERM and SIGHUP. SIGINT from the keyboard comes to all
@@ -205,9 +205,9 @@ class _Life:
                 await self.parts.sending.close()
                 if self.parts.counting is not None:
                     await self.parts.counting.flush()
-                await self.parts.instances.release(self.order.token)
+                await self.parts.stores.instances.release(self.order.token)
         except (SpoolUnavailable, TimeoutError):
-            log.warning("instance.not_released", number=self.parts.instance)
+            log.warning("instance.not_released", number=self.parts.stores.instance)
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self.parts.couriers.close()
@@ -218,7 +218,7 @@ class _Life:
             problems.append("draining: the service ends")
         elif not self.ready.is_set():
             problems.append("starting: the listeners are not open yet")
-        trouble = self.parts.database.trouble
+        trouble = self.parts.stores.database.trouble
         if trouble is not None:
             problems.append(f"spool: {_TROUBLE[trouble]}")
         return Readiness(problems)

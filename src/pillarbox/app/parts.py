@@ -64,34 +64,9 @@ from pillarbox.store.tls_results import TlsResultStore
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What a worker consists of. `instance` is its number in the store; `counting` is None where
-    nobody makes reports on TLS."""
-
-    database: Database
-    directory: Directory
-    instances: Instances
-    instance: int
-    spool: Spool
-    authenticator: Authenticator
-    sending: SendingLimits
-    watches: Watches
-    suppressions: Suppressions
-    scheduler: Scheduler
-    tokens: TokenSource
-    couriers: Couriers
-    reception: Reception
-    offering: Offering
-    publisher: Publisher | None
-    services_for: Callable[[Limits], Services]
-    counting: TlsCounting | None
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    """What stands on the database, with the number and the ids of this worker. `scram_key` is None
-    where SCRAM is off."""
+class Stores:
+    """What stands on the database, with the number of this worker (`instance`) and its ids.
+    `scram_key` is None where SCRAM is off."""
 
     database: Database
     directory: Directory
@@ -103,6 +78,25 @@ class _Stores:
     ids: IdGenerator
     scram_key: bytes | None
     return_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker consists of; `counting` is None where nobody makes reports on TLS."""
+
+    stores: Stores
+    authenticator: Authenticator
+    sending: SendingLimits
+    watches: Watches
+    scheduler: Scheduler
+    tokens: TokenSource
+    couriers: Couriers
+    reception: Reception
+    offering: Offering
+    publisher: Publisher | None
+    services_for: Callable[[Limits], Services]
+    counting: TlsCounting | None
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +132,10 @@ async def build(
     offering = Offering(stores.directory, keys, reception, with_scram=settings.scram_sha_256)
     await offering.look()
     return Parts(
-        database=database,
-        directory=stores.directory,
-        instances=stores.instances,
-        instance=stores.instance,
-        spool=stores.spool,
+        stores=stores,
         authenticator=logins.authenticator,
         sending=sending,
         watches=watches,
-        suppressions=stores.suppressions,
         scheduler=scheduler,
         tokens=tokens,
         couriers=couriers,
@@ -169,7 +158,7 @@ def _seal(settings: Settings, order: WorkerOrder) -> Seal:
     return Seal(settings.master_key, lambda: load(order.config_path).master_key)
 
 
-async def _open_stores(order: WorkerOrder, settings: Settings, database: Database) -> _Stores:
+async def _open_stores(order: WorkerOrder, settings: Settings, database: Database) -> Stores:
     """Give back what dead workers owned, then take a number."""
     directory = Directory(database, _seal(settings, order))
     instances, lanes = Instances(database), Lanes(database)
@@ -183,7 +172,7 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
     suppressions = Suppressions(database)
     await suppressions.refresh(Clock().timestamp())
     scram_key = await database.write(ensure_scram_key) if settings.scram_sha_256 else None
-    return _Stores(
+    return Stores(
         database=database,
         directory=directory,
         instances=instances,
@@ -199,7 +188,7 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
 
 def _services(
     settings: Settings,
-    stores: _Stores,
+    stores: Stores,
     logins: _Logins,
     sending: SendingLimits,
     scheduler: Scheduler,
@@ -247,7 +236,7 @@ def _reception(settings: Settings, services: Services) -> Reception:
     )
 
 
-def _intake(settings: Settings, stores: _Stores, rules: Submission, scheduler: Scheduler) -> Intake:
+def _intake(settings: Settings, stores: Stores, rules: Submission, scheduler: Scheduler) -> Intake:
     return Intake(
         stores.spool,
         rules,
@@ -270,7 +259,7 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
 
 
 def _couriers(
-    settings: Settings, tokens: TokenSource, stores: _Stores, counts: TlsCounts | None
+    settings: Settings, tokens: TokenSource, stores: Stores, counts: TlsCounts | None
 ) -> Couriers:
     delivery = settings.delivery
     helo_name = delivery.helo_name or settings.host_name
@@ -298,7 +287,7 @@ def _couriers(
 def _scheduler(
     settings: Settings,
     order: WorkerOrder,
-    stores: _Stores,
+    stores: Stores,
     *,
     means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
     couriers: Couriers,
@@ -325,7 +314,7 @@ def _scheduler(
     )
 
 
-def _logins(settings: Settings, stores: _Stores, keys: IssuerKeys, clock: Clock) -> _Logins:
+def _logins(settings: Settings, stores: Stores, keys: IssuerKeys, clock: Clock) -> _Logins:
     directory, scram_key = stores.directory, stores.scram_key
     limits = settings.limits
     authenticator = Authenticator(

@@ -53,8 +53,56 @@ class HopCaps:
         return replace(self, windows=tuple(sorted(others, key=lambda w: (w.seconds, w.counted))))
 
 
+@dataclass(frozen=True, slots=True)
+class CapsOrder:
+    """Caps that an administrator has ordered for one next hop; None: as the route says."""
+
+    connections: int | None = None
+    messages_per_connection: int | None = None
+    messages_per_minute: int | None = None
+
+    def on(self, caps: HopCaps) -> HopCaps:
+        """The caps of a route as they are then."""
+        if self.connections is not None:
+            caps = replace(caps, connections=self.connections)
+        if self.messages_per_connection is not None:
+            caps = replace(caps, messages_per_connection=self.messages_per_connection)
+        if self.messages_per_minute is not None:
+            caps = caps.limited(Counted.MESSAGES, MINUTE_SECONDS, self.messages_per_minute)
+        return caps
+
+
 USUAL_CAPS = HopCaps()
 
 MX_CAPS = HopCaps(connections=10, messages_per_connection=100)
 """For the mail hosts of a domain, where nobody knows better: what large receivers take without
 asking for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """Which lane of a hop a worker puts mail into: the one with its own number where the caps can
+    be divided, else the first. So what it accepts stays with it, and caps hold exactly.
+
+    `worker` counts from 0, of `workers` on this machine.
+    """
+
+    worker: int = 0
+    workers: int = 1
+
+    def number(self, caps: HopCaps) -> int:
+        """The number of the lane."""
+        return self.worker if self._is_divided(caps) else 0
+
+    def share(self, caps: HopCaps) -> HopCaps:
+        """What the lane may use of the caps."""
+        if self.workers == 1 or not self._is_divided(caps):
+            return caps
+        each, rest = divmod(caps.connections, self.workers)
+        return replace(caps, connections=each + (self.worker < rest))
+
+    def _is_divided(self, caps: HopCaps) -> bool:
+        return not caps.windows and caps.connections >= self.workers
+
+
+ONE_WORKER = LanePlan()

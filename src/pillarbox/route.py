@@ -6,16 +6,20 @@ before the sender's, an exact domain before a wildcard, a longer wildcard before
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
 from pillarbox.hop_caps import DAY_SECONDS as DAY_SECONDS
 from pillarbox.hop_caps import MINUTE_SECONDS as MINUTE_SECONDS
+from pillarbox.hop_caps import ONE_WORKER as ONE_WORKER
 from pillarbox.hop_caps import USUAL_CAPS
+from pillarbox.hop_caps import CapsOrder as CapsOrder
 from pillarbox.hop_caps import Counted as Counted
 from pillarbox.hop_caps import HopCaps as HopCaps
+from pillarbox.hop_caps import LanePlan as LanePlan
 from pillarbox.hop_caps import Window as Window
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
@@ -172,8 +176,8 @@ SMTP_PORT = 25
 class MxHosts:
     """Hand the mail to the hosts that the DNS names for the recipient's domain (RFC 5321 5.1).
 
-    A route has no `domain`: it gets that of the recipient, and `caps` for what all domains with the
-    same hosts get together from one worker. `port` and `ca_file` (PEM, further trusted roots) are
+    A route has no `domain`: it gets that of the recipient, and its `caps` for what all domains with
+    the same hosts get together. `port` and `ca_file` (PEM, further trusted roots) are
     for tests and closed networks.
     """
 
@@ -209,7 +213,7 @@ _NO_LITERALS = "Mail goes to domains from here, not to an address in brackets"
 @dataclass(frozen=True, slots=True)
 class Route:
     """One rule of a tenant. `others` are the further mailboxes of a pool; the caps hold for each
-    of them."""
+    of them, unless `caps_by_hop` has those of each."""
 
     route_id: int
     sender_domain: str
@@ -217,6 +221,7 @@ class Route:
     next_hop: NextHop
     caps: HopCaps = USUAL_CAPS
     others: tuple[Microsoft365, ...] = ()
+    caps_by_hop: tuple[HopCaps, ...] = ()
 
     @property
     def sign_in(self) -> SignIn | None:
@@ -233,7 +238,15 @@ class Route:
             return self
         if not domain:
             return replace(self, next_hop=Reject(_NO_LITERALS))
-        return replace(self, next_hop=replace(self.next_hop, domain=domain))
+        return replace(self, next_hop=replace(self.next_hop, domain=domain, caps=self.caps))
+
+    def under(self, orders: Mapping[str, CapsOrder]) -> "Route":
+        """The route with the caps that were ordered for its next hops, by their names."""
+        found = [orders.get(hop_key(hop)) for hop in (self.next_hop, *self.others)]
+        if not any(found):
+            return self
+        caps = tuple(self.caps if order is None else order.on(self.caps) for order in found)
+        return replace(self, caps=caps[0], caps_by_hop=caps)
 
     @property
     def members(self) -> "tuple[Route, ...]":
@@ -241,7 +254,11 @@ class Route:
         if not self.others:
             return (self,)
         hops = (self.next_hop, *self.others)
-        return tuple(replace(self, next_hop=hop, others=()) for hop in hops)
+        all_caps = self.caps_by_hop or (self.caps,) * len(hops)
+        return tuple(
+            replace(self, next_hop=hop, caps=caps, others=(), caps_by_hop=())
+            for hop, caps in zip(hops, all_caps, strict=True)
+        )
 
     def member_number(self, queue_id: int, sender: Mailbox | None) -> int:
         """Which of `members` a message takes: the mailbox that is its sender, else one by its id.
@@ -295,35 +312,6 @@ def lane_id(hop: str, number: int = 0) -> int:
     return int.from_bytes(digest) >> 1
 
 
-@dataclass(frozen=True, slots=True)
-class LanePlan:
-    """Which lane of a hop a worker puts mail into: the one with its own number where the caps can
-    be divided, else the first. So what it accepts stays with it, and caps hold exactly.
-
-    `worker` counts from 0, of `workers` on this machine.
-    """
-
-    worker: int = 0
-    workers: int = 1
-
-    def number(self, caps: HopCaps) -> int:
-        """The number of the lane."""
-        return self.worker if self._is_divided(caps) else 0
-
-    def share(self, caps: HopCaps) -> HopCaps:
-        """What the lane may use of the caps."""
-        if self.workers == 1 or not self._is_divided(caps):
-            return caps
-        each, rest = divmod(caps.connections, self.workers)
-        return replace(caps, connections=each + (self.worker < rest))
-
-    def _is_divided(self, caps: HopCaps) -> bool:
-        return not caps.windows and caps.connections >= self.workers
-
-
-ONE_WORKER = LanePlan()
-
-
 def route_domain(path: Mailbox | None) -> str:
     """The domain of a path as routes know it: "" for the null reverse-path, and for an address
     literal, which only routes for everything match."""
@@ -337,18 +325,25 @@ _REMEMBERED_PAIRS = 1000
 """Domains repeat from message to message; this bounds what each tenant makes us remember."""
 
 
-class RouteTable:
-    """The routes of one tenant, made once, asked for every recipient."""
+_NO_ORDERS: Mapping[str, CapsOrder] = MappingProxyType({})
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+
+class RouteTable:
+    """The routes of one tenant, made once, asked for every recipient. `orders` are caps for next
+    hops by their names, whatever the route says."""
+
+    def __init__(
+        self, routes: Sequence[Route], orders: Mapping[str, CapsOrder] = _NO_ORDERS
+    ) -> None:
         self._by_pattern = {(r.recipient_domain, r.sender_domain): r for r in routes}
+        self._orders = orders
         self._empty = not routes
         self._chosen: dict[tuple[str, str], Route | None] = {}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RouteTable):
             return NotImplemented
-        return self._by_pattern == other._by_pattern
+        return self._by_pattern == other._by_pattern and self._orders == other._orders
 
     def __hash__(self) -> int:
         return hash(frozenset(self._by_pattern))
@@ -375,7 +370,7 @@ class RouteTable:
             for sender_pattern in senders:
                 route = self._by_pattern.get((recipient_pattern, sender_pattern))
                 if route is not None:
-                    return route.toward(recipient_domain)
+                    return route.toward(recipient_domain).under(self._orders)
         return None
 
 

@@ -147,6 +147,34 @@ def test_mail_waits_while_the_dns_fails(
     assert hosts["a"].wait_for(b"Late", SECONDS)
 
 
+def test_the_state_of_mx_hosts_can_be_read(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """For the domain and for its hosts: why they are not tried now, until somebody says so."""
+    dns.world.dns("gone.example", "MX", "10 gone.hosts.example.")
+    dns.world.dns("gone.hosts.example", "A", "127.0.0.24")
+    before = len(service.events("delivery.hop_closed"))
+    _send(service, "Gone", "x@gone.example")
+
+    def closed() -> list[dict[str, Any]]:
+        found = service.admin_json("queue", "hops", "--domain", "gone.example")
+        return [site for site in found["mx_hosts"] if site["closed_until"]]
+
+    [site] = wait_until(closed, SECONDS, "the first attempt")
+    assert site["hosts"] == ["gone.hosts.example"]
+    assert "connection refused" in site["failure"]
+    late = NextHop("127.0.0.24")
+    late.port = hosts["a"].port
+    late.open()
+    service.admin("queue", "retry", "--hop", f"mx:gone.example:{late.port}")
+
+    assert late.wait_for(b"Gone", SECONDS)
+    assert len(service.events("delivery.hop_closed")) == before + 1
+    found = service.admin_json("queue", "hops", "--domain", "gone.example")
+    assert [site["security"] for site in found["mx_hosts"]] == ["none"]
+    late.shut()
+
+
 def test_a_postfix_takes_mail_under_tls(
     service: Pillarbox,
     dns: DnsServer,

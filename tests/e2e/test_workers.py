@@ -54,6 +54,41 @@ def test_a_cap_that_can_not_be_divided_has_one_owner(service: Pillarbox, next_ho
     assert next_hop.most_connections == 1
 
 
+def _order(service: Pillarbox, *words: str) -> None:
+    """Order something for a next hop, and wait until all workers know."""
+    before = len(service.events("directory.changed"))
+    service.admin("queue", *words)
+    wait_until(
+        lambda: len(service.events("directory.changed")) >= before + 2, SECONDS, f"{words} known"
+    )
+
+
+def test_a_next_hop_is_seen_and_overridden_for_all_workers(
+    service: Pillarbox, next_hop: NextHop
+) -> None:
+    """Paused it gets nothing; a cap then holds for mail that both had taken before."""
+    next_hop.open()
+    domain = route_to(service, next_hop, "--connections", "8")
+    hop = f"smarthost:127.0.0.1:{next_hop.port}:none"
+    _order(service, "pause", hop, "--reason", "they move")
+    messages = send_by_all(service, domain)
+
+    [paused] = service.admin_json("queue", "hops", "--domain", domain)["hops"]
+    assert (paused["hop"], paused["recipients"], paused["in_flight"]) == (hop, len(messages), 0)
+    assert paused["state"] == "paused by order: they move"
+    assert paused["connections"]["cap"] == 8
+    assert not next_hop.begun
+    _order(service, "cap", hop, "--connections", "1")
+    service.admin("queue", "resume", hop)
+
+    arrive(next_hop, messages)
+    assert next_hop.most_connections == 1
+    [found] = service.admin_json("queue", "hops", "--hop", hop)["hops"]
+    assert found["last_reply"].startswith("250")
+    assert found["ordered_caps"]["connections"] == 1
+    assert (service.folder / "service.socket").stat().st_mode & 0o777 == 0o600
+
+
 def test_mail_of_a_dead_worker_goes_on(service: Pillarbox, next_hop: NextHop) -> None:
     """One worker is killed with mail in its lane; the other serves, and nothing is lost."""
     domain = route_to(service, next_hop)

@@ -14,12 +14,13 @@ import uvloop
 
 from pillarbox.app.domain_watch import DomainWatch
 from pillarbox.app.ending_watch import EndingWatch
+from pillarbox.app.hop_report import HopReport
 from pillarbox.app.key_watch import KeyWatch
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
 from pillarbox.app.reload import Reloading
 from pillarbox.app.upkeep import Upkeep
-from pillarbox.app.worker_line import METRICS, READINESS, WorkerEnd
+from pillarbox.app.worker_line import HOPS, METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
 from pillarbox.observe import metrics
@@ -91,8 +92,13 @@ class _Life:
             self.parts.services_for,
         )
         self._take_signals(reloading)
+        parts = self.parts
         self.line.listen(
-            {METRICS: metrics.exposition, READINESS: lambda: self._readiness().to_json()},
+            {
+                METRICS: lambda _: metrics.exposition(),
+                READINESS: lambda _: self._readiness().to_json(),
+                HOPS: HopReport(parts.scheduler, parts.couriers, parts.clock.timestamp).answer,
+            },
             self.parts.scheduler.wake,
         )
         upkeep = self._upkeep()

@@ -11,14 +11,12 @@ from pillarbox.app.publishing import Publisher
 from pillarbox.app.tls_counting import TlsCounting
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
-from pillarbox.delivery.courier import CourierFactory
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.delivery.tls_counts import TlsCounts
-from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
@@ -49,6 +47,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.drafts import Drafts
 from pillarbox.store.grants import Grants
+from pillarbox.store.hop_orders import HopOrders
 from pillarbox.store.instances import Instances
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.mta_sts import StsPolicies
@@ -289,7 +288,7 @@ def _scheduler(
     order: WorkerOrder,
     stores: Stores,
     *,
-    means: Callable[[CourierFactory, Callable[[Timestamp], int]], SchedulerMeans],
+    means: Callable[..., SchedulerMeans],
     couriers: Couriers,
 ) -> Scheduler:
     database = stores.database
@@ -309,8 +308,9 @@ def _scheduler(
             stores.directory,
             lambda: database.trouble,
             Suspensions(database),
+            HopOrders(database),
         ),
-        means(couriers.courier_for, stores.ids.next_id),
+        means(couriers.courier_for, stores.ids.next_id, let_go=couriers.let_go),
     )
 
 

@@ -4,22 +4,28 @@ The supervisor asks for metrics and readiness, which it serves for all workers t
 says for which lanes of others it has put mail; the supervisor hands that on. What gets lost costs
 no mail: owners look into the store every few seconds all the same.
 
-A message is one octet that says what it is, then its body.
+A message is one octet that says what it is, then its body. That of a question and of its answer
+begins with the number of the question.
 """
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 METRICS = b"M"
 READINESS = b"R"
+HOPS = b"H"
 WAKE = b"W"
 
 MESSAGE_OCTETS = 1024 * 1024
 """No message is larger; the text of all metrics has a tenth of this."""
 
 _LANE_OCTETS = 8
+_NUMBER_OCTETS = 4
+_NUMBERS = 2 ** (8 * _NUMBER_OCTETS)
 _GATHER_SECONDS = 0.005
 _MOST_LANES = 1000
 
@@ -68,16 +74,16 @@ class WorkerEnd:
     """The worker's end."""
 
     def __init__(self, end: socket.socket) -> None:
-        self._answers: Mapping[bytes, Callable[[], bytes]] = {}
+        self._answers: Mapping[bytes, Callable[[bytes], bytes]] = {}
         self._wake: Callable[[int], None] = _nothing
         self._lanes: set[int] = set()
         self._line = Line(end)
 
     def listen(
-        self, answers: Mapping[bytes, Callable[[], bytes]], wake: Callable[[int], None]
+        self, answers: Mapping[bytes, Callable[[bytes], bytes]], wake: Callable[[int], None]
     ) -> None:
-        """Answer what the supervisor asks; `wake` is told the lanes that other workers have put
-        mail into."""
+        """Answer what the supervisor asks, each kind with the details of the question; `wake` is
+        told the lanes that other workers have put mail into."""
         self._answers = answers
         self._wake = wake
         self._line.listen(self._take)
@@ -102,11 +108,20 @@ class WorkerEnd:
             for start in range(0, len(body), _LANE_OCTETS):
                 self._wake(int.from_bytes(body[start : start + _LANE_OCTETS]))
         elif kind in self._answers:
-            self._line.send(kind, self._answers[kind]())
+            number, question = body[:_NUMBER_OCTETS], body[_NUMBER_OCTETS:]
+            self._line.send(kind, number + self._answers[kind](question))
 
 
 def _nothing(_lane_id: int) -> None:
     """Nobody has to be told yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that is open."""
+
+    number: bytes
+    answer: asyncio.Future[bytes]
 
 
 class SupervisorEnd:
@@ -114,21 +129,26 @@ class SupervisorEnd:
 
     def __init__(self, end: socket.socket, on_wake: Callable[[bytes], None]) -> None:
         self._on_wake = on_wake
-        self._asked: dict[bytes, asyncio.Future[bytes]] = {}
+        self._asked: dict[tuple[bytes, bytes], _Asked] = {}
+        self._numbers = itertools.count()
         self._line = Line(end)
         self._line.listen(self._take)
 
-    async def ask(self, kind: bytes, seconds: float) -> bytes | None:
-        """What the worker answers; None if it does not in time."""
-        future = self._asked.get(kind)
-        if future is None:
-            future = self._asked[kind] = asyncio.get_running_loop().create_future()
-            self._line.send(kind)
+    async def ask(self, kind: bytes, seconds: float, question: bytes = b"") -> bytes | None:
+        """What the worker answers; None if it does not in time. Who asks the same while it is asked
+        gets the same answer."""
+        key = kind, question
+        asked = self._asked.get(key)
+        if asked is None:
+            number = (next(self._numbers) % _NUMBERS).to_bytes(_NUMBER_OCTETS)
+            asked = self._asked[key] = _Asked(number, asyncio.get_running_loop().create_future())
+            self._line.send(kind, number + question)
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(future)
+                return await asyncio.shield(asked.answer)
         except TimeoutError:
-            self._asked.pop(kind, None)
+            if self._asked.get(key) is asked:
+                del self._asked[key]
             return None
 
     def wake(self, lanes: bytes) -> None:
@@ -143,6 +163,9 @@ class SupervisorEnd:
         if kind == WAKE:
             self._on_wake(body)
             return
-        future = self._asked.pop(kind, None)
-        if future is not None and not future.done():
-            future.set_result(body)
+        number, answer = body[:_NUMBER_OCTETS], body[_NUMBER_OCTETS:]
+        for key, asked in self._asked.items():
+            if key[0] == kind and asked.number == number:
+                del self._asked[key]
+                asked.answer.set_result(answer)
+                return

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import click
 
+from pillarbox.cli import hop_orders, hops
 from pillarbox.cli.context import Cli
 from pillarbox.cli.explaining import explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
@@ -152,7 +153,7 @@ def count(cli: Cli) -> None:
 @click.option("--all", "everything", is_flag=True, help="The whole queue.")
 @click.pass_context
 def retry(ctx: click.Context, /, **_: object) -> None:
-    """Try mail now instead of later."""
+    """Try mail now instead of later; with --hop alone whatever back-off that next hop has."""
     moment = now()
 
     def try_now(database: Database, selection: Selection) -> int:
@@ -188,6 +189,10 @@ def bounce(ctx: click.Context, /, **_: object) -> None:
     """Give mail up; its senders get a report where one is due."""
     moment = now()
     _change(ctx, "will bounce", lambda d, s: d.write_now(lambda c: queue.bounce(c, s, now=moment)))
+
+
+for _hop_command in (hops.command, hop_orders.pause, hop_orders.resume, hop_orders.cap):
+    command.add_command(_hop_command)
 
 
 def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection], int]) -> None:

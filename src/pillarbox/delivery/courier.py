@@ -60,6 +60,12 @@ class AttemptResult:
     is_aside: bool = False
 
     @property
+    def wish(self) -> str:
+        """The reply by which the hop asked for less, where it did."""
+        refused = (str(each.reply) for each in self.outcomes if each.reply.code >= 400)
+        return next(refused, "")
+
+    @property
     def was_seen(self) -> bool:
         """Whether the next hop counts the mail as tried."""
         return self.hop_failure is None or (self.reason is not None and self.reason.session_stands)

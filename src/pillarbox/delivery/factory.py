@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 from pillarbox.delivery.capture import capture_courier, reject_courier
 from pillarbox.delivery.courier import Courier
 from pillarbox.delivery.graph import GraphCourier
+from pillarbox.delivery.hop_state import SiteState, WallOf
 from pillarbox.delivery.mailbox import MailboxCourier
 from pillarbox.delivery.mx_settings import MxSettings
 from pillarbox.delivery.smtp import SmtpCourier
@@ -28,6 +29,21 @@ class Couriers:
         """End the sessions that are kept for whoever needs them next."""
         if self._mx is not None:
             await self._mx.close()
+
+    def let_go(self, hop: str) -> None:
+        """Have the MX hosts of a domain tried at once; `hop` is its name as a next hop."""
+        site = None if self._mx is None else self._mx.sites.of(hop)
+        if site is not None:
+            site.let_go()
+
+    def site_of(self, hop: str) -> str:
+        """The MX hosts of a domain, as far as they are known; else ""."""
+        site = None if self._mx is None else self._mx.sites.of(hop)
+        return "" if site is None else site.name
+
+    def site_states(self, wall: WallOf) -> list[SiteState]:
+        """All that is known of MX hosts, for people to read."""
+        return [] if self._mx is None else self._mx.sites.states(wall)
 
     def courier_for(self, next_hop: NextHop) -> Courier:
         """A courier for this next hop; nothing is connected yet."""

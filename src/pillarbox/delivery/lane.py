@@ -6,7 +6,6 @@ Where attempts come from and go to is the scheduler's (`LaneSource`).
 """
 
 import asyncio
-from collections import deque
 
 from pillarbox.delivery.attempt import Attempt
 from pillarbox.delivery.courier import AttemptResult, Courier, HopBusy
@@ -14,6 +13,7 @@ from pillarbox.delivery.lane_connection import LaneConnection
 from pillarbox.delivery.lane_source import LaneSource, LaneTools, all_deferred
 from pillarbox.delivery.pacing import GateState
 from pillarbox.delivery.permits import Permits, Wait
+from pillarbox.delivery.resting import RestingConnections
 from pillarbox.delivery.standstill import Standstill
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.reply import Reply
@@ -54,8 +54,7 @@ class Lane:
         self._source = source
         self._tools = tools
         self._connections: set[LaneConnection] = set()
-        self._idle: deque[tuple[asyncio.Future[bool], float]] = deque()
-        self._reaper: asyncio.TimerHandle | None = None
+        self._resting = RestingConnections(tools)
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self._turn_at = 0.0
@@ -102,6 +101,26 @@ class Lane:
             self.permits.gate.ask_for_probe()
             self._hold_until(now)
 
+    def hold(self, *, is_held: bool) -> None:
+        """An administrator wants nothing to be tried, or wants it tried again."""
+        gate = self.permits.gate
+        if is_held == gate.is_held:
+            return
+        gate.is_held = is_held
+        if is_held:
+            self._source.shut(None)
+            self._resting.end()
+        else:
+            self._hold_until(max(self._tools.monotonic(), gate.closed_until))
+
+    def let_go(self) -> None:
+        """An administrator wants it tried at once, whatever pause there is but those that the hop
+        has named itself."""
+        now = self._tools.monotonic()
+        self.permits.concurrency.paused_until = self._turn_at = 0.0
+        self.probe_soon()
+        self._hold_until(now)
+
     def heed(self, next_hop: NextHop) -> None:
         """The way to the hop as it is by now: another one than that which failed is tried soon."""
         if self._closed_hop is not None and next_hop != self._closed_hop:
@@ -112,28 +131,22 @@ class Lane:
         """There is something to take: bring one connection to it."""
         if self._tools.monotonic() < self._not_before or self._is_stopping:
             return
-        while self._idle:
-            # The one that rested least: the others can close.
-            future, _ = self._idle.pop()
-            if not future.done():
-                future.set_result(True)
-                return
-        self._grow()
+        if not self._resting.wake_one():
+            self._grow()
 
     def wake_all(self) -> None:
         """There is much to take, or a reason to wait is gone."""
         self._not_before = 0.0
-        for _ in range(min(self._source.waiting, len(self._idle) + 1)):
+        for _ in range(min(self._source.waiting, len(self._resting) + 1)):
             self.wake()
 
     def stop(self) -> None:
         """Begin nothing more; connections close when their attempt ends."""
         self._is_stopping = True
         self._tools.slots.forget(self._grow)
-        for timer in (self._timer, self._reaper):
-            if timer is not None:
-                timer.cancel()
-        self._end_idle()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._resting.stop()
 
     # How many connections.
 
@@ -208,32 +221,7 @@ class Lane:
         """Wait for mail with the session open; False when it is time to end."""
         if self._is_stopping or not connection.may_rest or self._is_too_many(0):
             return False
-        tools = self._tools
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._idle.append((future, tools.monotonic()))
-        if self._reaper is None:
-            self._reaper = tools.call_at(tools.monotonic() + tools.idle_seconds, self._reap)
-        return await future
-
-    def _reap(self) -> None:
-        """End the connections that have rested long enough. One timer for the lane."""
-        self._reaper = None
-        tools = self._tools
-        limit = tools.monotonic() - tools.idle_seconds + _COARSE_SECONDS
-        while self._idle:
-            future, since = self._idle[0]
-            if since > limit and not future.done():
-                self._reaper = tools.call_at(since + tools.idle_seconds, self._reap)
-                return
-            self._idle.popleft()
-            if not future.done():
-                future.set_result(False)
-
-    def _end_idle(self) -> None:
-        while self._idle:
-            future, _ = self._idle.pop()
-            if not future.done():
-                future.set_result(False)
+        return await self._resting.rest()
 
     # One attempt.
 
@@ -291,7 +279,7 @@ class Lane:
         failure = result.hop_failure
         counted = {"transactions": result.transactions, "requests": result.requests}
         self._end(attempt, counts=result.was_seen, **counted)
-        if not result.was_seen and self._refuses_only_more(connection):
+        if not result.was_seen and self._refuses_only_more(connection, failure):
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
@@ -342,11 +330,11 @@ class Lane:
 
     # What the next hop's answers mean for the lane.
 
-    def _refuses_only_more(self, connection: LaneConnection) -> bool:
+    def _refuses_only_more(self, connection: LaneConnection, failure: Reply | None) -> bool:
         """Whether the hop refused this connection while it kept others: it wants no more."""
         opened = sum(other.is_open for other in self._connections if other is not connection)
         if opened:
-            self.permits.concurrency.refuse_more_than(opened)
+            self.permits.concurrency.refuse_more_than(opened, reason=f"{failure}")
         return opened > 0
 
     def _shut(self, failure: Reply, result: AttemptResult, next_hop: NextHop) -> None:
@@ -362,7 +350,7 @@ class Lane:
             reason, wall = result.reason, tools.wall()
             self.standstill.close(failure, reason, pause=pause, now=now, wall=wall)
         self._source.shut(failure)
-        self._end_idle()
+        self._resting.end()
         self._hold_until(gate.closed_until)
 
     def _went_through(self, result: AttemptResult) -> None:
@@ -374,8 +362,12 @@ class Lane:
             log.info("delivery.hop_opened", next_hop=self.hop)
             self.wake_all()
         if result.throttled:
-            count = len(self._connections)
-            self.permits.concurrency.throttle(tools.monotonic(), tools.rand(), connections=count)
+            self.permits.concurrency.throttle(
+                tools.monotonic(),
+                tools.rand(),
+                connections=len(self._connections),
+                reason=result.wish,
+            )
         else:
             self.permits.concurrency.succeed()
 

@@ -54,6 +54,11 @@ _LASTING_TLS = frozenset(
 """What does not pass by itself: a message with REQUIRETLS comes back for it."""
 _BAD_TLS = _BROKEN_TLS | _LASTING_TLS | {FailureKind.TLS_INJECTED}
 _IN_CLEAR = None
+_PROTECTIONS = {
+    Level.ENCRYPTED: "TLS, demanded",
+    Level.VERIFIED: "MTA-STS",
+    Level.DANE: "DANE",
+}
 
 
 class MxOpener:
@@ -108,7 +113,7 @@ class MxOpener:
             opened = await self._greet(target, demand, dialed)
             if isinstance(opened, SmtpConnection):
                 if not self._lacks_requiretls(opened):
-                    return MxSession(opened, target.host)
+                    return MxSession(opened, target.host, _protection(demand, opened))
                 # RFC 8689 section 4.2.1: "the client MUST issue a QUIT to the server", and goes on
                 # to the next host.
                 await opened.close()
@@ -215,6 +220,13 @@ class MxOpener:
         host = SmartHost(demand.server_name, self._hop.port, TlsMode.STARTTLS)
         core = ClientProtocol(wanted)
         return await greet(host, connection, core, context=context, check=demand.check)
+
+
+def _protection(demand: Demand, connection: SmtpConnection) -> str:
+    """How a session is protected, in words."""
+    if demand.level is Level.OPPORTUNISTIC:
+        return "TLS" if connection.core.tls else "none"
+    return _PROTECTIONS[demand.level]
 
 
 def _address(text: str) -> Address:

@@ -22,7 +22,7 @@ from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
 from pillarbox.net.tls import ClientContexts
-from pillarbox.route import MxHosts
+from pillarbox.route import MxHosts, hop_key
 
 TURN_MESSAGES = 20
 """A domain whose session others wait for gives way after so many messages."""
@@ -171,7 +171,7 @@ class MxCourier:
         demanded = way.policy.mx if way.policy and (way.is_enforced or is_strict) else None
         key = (way.mx, hop.port, hop.ca_file, demanded, way.wish, hop.domain if is_strict else "")
         name = " ".join(host.name for host in way.mx.hosts)
-        site = self._means.sites.get(key, name, hop.caps)
+        site = self._means.sites.get(key, name, hop_key(hop), hop.caps)
         closed_by = site.closed_by()
         if closed_by is not None:
             return closed_by
@@ -190,7 +190,7 @@ class MxCourier:
             pending = left
         result = attempt.result
         is_down = result.hop_failure is not None
-        site.went_through(throttled=result.throttled or is_down)
+        site.went_through(throttled=result.throttled or is_down, wish=result.wish)
         return result
 
     async def _go_on(

@@ -7,21 +7,23 @@ under way, and wait for one another where there is none left.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pillarbox.delivery.courier import HopBusy
+from pillarbox.delivery.hop_state import ConnectionsState, SiteState, WallOf
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
 from pillarbox.delivery.smtp_connection import SmtpConnection
-from pillarbox.explain.failures import Failure
+from pillarbox.explain.failures import Failure, explain
 from pillarbox.hop_caps import HopCaps
 from pillarbox.observe.log import log
 
 Wake: TypeAlias = Callable[[], None]
 
 MAX_SITES = 5_000
+MAX_HOPS = 20_000
 """More are not remembered, unless they are in use."""
 
 _COARSE_SECONDS = 0.001
@@ -36,6 +38,8 @@ class MxSession:
 
     connection: SmtpConnection
     host: str
+    security: str = ""
+    """How it is protected, in words."""
 
     def has_room(self, most: int) -> bool:
         """Whether it takes one more of so many transactions. RFC 9422 section 4.1: MAILMAX."""
@@ -51,6 +55,11 @@ class Unopened:
 
     failure: Failure
     host: str = ""
+
+    @property
+    def text(self) -> str:
+        """The same as a reply."""
+        return str(explain(self.failure, hop=self.host or "its hosts").reply)
 
 
 class SiteTools:
@@ -86,7 +95,7 @@ class Site:
 
     def __init__(self, name: str, caps: HopCaps, tools: SiteTools) -> None:
         """`name` is what people read of it."""
-        self._name = name
+        self.name = name
         self.concurrency = Concurrency(caps.connections)
         self.gate = Gate()
         self.trouble: Unopened | None = None
@@ -98,6 +107,26 @@ class Site:
         self._idle: deque[tuple[MxSession, float]] = deque()
         self._waiting: dict[Wake, None] = {}
         self._reaper: asyncio.TimerHandle | None = None
+        self._security = ""
+
+    def state(self, hops: int, wall: WallOf) -> SiteState:
+        """For people to read; so many hops share it."""
+        gate, now = self.gate, self._tools.monotonic()
+        return SiteState(
+            hosts=self.name,
+            hops=hops,
+            connections=ConnectionsState(
+                open=self._lent + len(self._idle),
+                allowed=1 if gate.state(now) is not GateState.OPEN else self.concurrency.limit,
+                cap=self.concurrency.cap,
+                lowered_by=self.concurrency.lowered_by,
+                grows_after=self.concurrency.grows_after,
+                paused_until=wall(self.concurrency.paused_until),
+            ),
+            closed_until=wall(gate.closed_until) if gate.state(now) is GateState.CLOSED else None,
+            failure="" if self.trouble is None else self.trouble.text,
+            security=self._security,
+        )
 
     @property
     def is_wanted(self) -> bool:
@@ -153,6 +182,7 @@ class Site:
     def opened(self, session: MxSession) -> None:
         """Who borrowed opened a session."""
         self._used.add(session)
+        self._security = session.security
 
     def lost(self, session: MxSession) -> None:
         """A borrowed session is over; who borrowed it may open another one."""
@@ -183,9 +213,9 @@ class Site:
         """No session could be opened. Raises HopBusy where others stand: then it wants no more."""
         tools = self._tools
         if self._used:
-            self.concurrency.refuse_more_than(len(self._used))
+            self.concurrency.refuse_more_than(len(self._used), reason=trouble.text)
             allowed, cap = self.concurrency.limit, self.concurrency.cap
-            log.info("delivery.mx_sessions", hosts=self._name, allowed=allowed, cap=cap)
+            log.info("delivery.mx_sessions", hosts=self.name, allowed=allowed, cap=cap)
             raise self.busy()
         self.trouble = trouble
         now = tools.monotonic()
@@ -193,21 +223,30 @@ class Site:
             self.gate.fail(now, tools.rand())
         self._wake_all()
 
-    def went_through(self, *, throttled: bool) -> None:
-        """An attempt was answered; `throttled`: by a wish for less."""
+    def went_through(self, *, throttled: bool, wish: str = "") -> None:
+        """An attempt was answered; `throttled`: by a wish for less, in these words."""
         self.trouble = None
         was_closed = self.gate.succeed()
         concurrency, before = self.concurrency, self.concurrency.limit
         if throttled:
             tools = self._tools
-            concurrency.throttle(tools.monotonic(), tools.rand(), connections=self._lent)
+            concurrency.throttle(
+                tools.monotonic(), tools.rand(), connections=self._lent, reason=wish
+            )
         else:
             concurrency.succeed()
         if concurrency.limit != before:
             limit = concurrency.limit
-            log.info("delivery.mx_sessions", hosts=self._name, allowed=limit, cap=concurrency.cap)
+            log.info("delivery.mx_sessions", hosts=self.name, allowed=limit, cap=concurrency.cap)
         if was_closed:
             self._wake_all()
+
+    def let_go(self) -> None:
+        """An administrator wants it tried at once, whatever pause there is."""
+        self.concurrency.paused_until = 0.0
+        if self.gate.state(self._tools.monotonic()) is GateState.CLOSED:
+            self.gate.ask_for_probe()
+        self._wake_all()
 
     # Who waits.
 
@@ -262,9 +301,27 @@ class Sites:
     def __init__(self, tools: SiteTools) -> None:
         self._tools = tools
         self._sites: dict[object, Site] = {}
+        self._by_hop: dict[str, Site] = {}
 
-    def get(self, key: object, name: str, caps: HopCaps) -> Site:
-        """The site of these hosts; of several routes with different caps the last one counts."""
+    def get(self, key: object, name: str, hop: str, caps: HopCaps) -> Site:
+        """The site of these hosts, for a domain with this name as a next hop; of several routes
+        with different caps the last one counts."""
+        site = self._site(key, name, caps)
+        if hop not in self._by_hop and len(self._by_hop) >= MAX_HOPS:
+            self._by_hop = {h: s for h, s in self._by_hop.items() if not s.is_quiet}
+        self._by_hop[hop] = site
+        return site
+
+    def of(self, hop: str) -> Site | None:
+        """The site that a domain took part in last."""
+        return self._by_hop.get(hop)
+
+    def states(self, wall: WallOf) -> list[SiteState]:
+        """All of them, for people to read."""
+        hops = Counter(map(id, self._by_hop.values()))
+        return [site.state(hops[id(site)], wall) for site in self._sites.values()]
+
+    def _site(self, key: object, name: str, caps: HopCaps) -> Site:
         site = self._sites.get(key)
         if site is None:
             if len(self._sites) >= MAX_SITES:

@@ -4,6 +4,7 @@ Data structures without I/O. `now` is a monotonic time in seconds. What it allow
 by delivery.usage.
 """
 
+import math
 from enum import Enum, auto
 
 from pillarbox.retry import backoff_seconds
@@ -38,9 +39,13 @@ class Gate:
         self._failures = 0
         self._closed_until = 0.0
         self._is_closed = False
+        self.is_held = False
+        """An administrator wants it closed."""
 
     def state(self, now: float) -> GateState:
         """How it stands now."""
+        if self.is_held:
+            return GateState.CLOSED
         if not self._is_closed:
             return GateState.OPEN
         return GateState.CLOSED if now < self._closed_until else GateState.PROBING
@@ -48,7 +53,7 @@ class Gate:
     @property
     def closed_until(self) -> float:
         """The end of the pause."""
-        return self._closed_until
+        return math.inf if self.is_held else self._closed_until
 
     def fail(self, now: float, rand: float) -> float:
         """The hop could not be reached: close for a time, which is returned."""
@@ -81,6 +86,8 @@ class Concurrency:
         self.cap = cap
         self.limit = cap
         self.paused_until = 0.0
+        self.lowered_by = ""
+        """The reply by which there are fewer than `cap` now, or a pause."""
         self._successes = 0
         self._strikes = 0
         self._throttles = 0
@@ -91,7 +98,12 @@ class Concurrency:
             self.limit = cap if self.limit >= self.cap else min(self.limit, cap)
             self.cap = cap
 
-    def throttle(self, now: float, rand: float, *, connections: int) -> None:
+    @property
+    def grows_after(self) -> int:
+        """So many successes from now there is one more; 0: there are all."""
+        return self.limit - self._successes if self.limit < self.cap else 0
+
+    def throttle(self, now: float, rand: float, *, connections: int, reason: str = "") -> None:
         """The hop asked for less while it had so many connections: halve them, and pause."""
         self._successes = 0
         self._strikes += 1
@@ -99,6 +111,7 @@ class Concurrency:
             # Perhaps it meant that message alone; or other connections hear the same.
             return
         self._throttles += 1
+        self.lowered_by = reason
         self.limit = max(min(self.limit, connections) // 2, 1)
         self.paused_until = now + backoff_seconds(
             self._throttles,
@@ -111,9 +124,10 @@ class Concurrency:
         """The hop said when it takes more; how many at once it takes is not said with it."""
         self.paused_until = max(self.paused_until, until)
 
-    def refuse_more_than(self, connections: int) -> None:
+    def refuse_more_than(self, connections: int, *, reason: str = "") -> None:
         """The hop refused a further connection while these were open."""
         self._successes = 0
+        self.lowered_by = reason
         self.limit = max(min(self.limit, connections), 1)
 
     def succeed(self) -> None:
@@ -125,3 +139,5 @@ class Concurrency:
             if self._successes >= self.limit:
                 self._successes = 0
                 self.limit += 1
+        else:
+            self.lowered_by = ""

@@ -39,6 +39,11 @@ class Permits:
         self.concurrency.set_cap(caps.connections)
         self.usage.set_windows(caps.windows)
 
+    @property
+    def running(self) -> int:
+        """Attempts that are under way."""
+        return self._running
+
     def pause(self, until: float) -> None:
         """The hop has said when it takes more. Whoever has the lane next has to obey that, too, so
         `usage` has to be written."""

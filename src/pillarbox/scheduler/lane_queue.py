@@ -98,6 +98,8 @@ class LaneQueue:
         self.epoch = 0
         """Moves when memory is dropped: what was being loaded is void then."""
         self.last_failure: Reply | None = None
+        self.last: RecipientOutcome | None = None
+        """What the last attempt came to."""
         self.walks: list[Walk] = []
         """Steps over waiting mail that are to be made."""
         self.walked_at = -math.inf
@@ -309,6 +311,7 @@ class LaneQueue:
             started_at=started_at,
             duration_ms=duration_ms,
         )
+        self.last = outcomes[-1]
         note_attempt(tried, self.hop)
         tools.recorder.record(tried, self)
         tools.memory.release(attempt.held_octets)

@@ -4,13 +4,12 @@ A lease is renewed long before it ends. It ends here, by the monotonic clock and
 before the question, sooner than in the store: no attempt begins that another owner might make.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.observe.log import log
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership
 from pillarbox.scheduler.stores import LaneStore
-from pillarbox.scheduler.suspended import SuspendedLanes
 from pillarbox.scheduler.usage_writer import UsageWriter
 
 LEASE_SECONDS = 15.0
@@ -20,19 +19,20 @@ MARGIN_SECONDS = 2.0
 
 
 class Leases:
-    """Claims and renews lanes for one owner."""
+    """Claims and renews lanes for one owner. `inherited` are called with each lane that is claimed,
+    before it begins: it goes on as its last owner left it."""
 
     def __init__(
         self,
         lanes: LaneStore,
-        suspended: SuspendedLanes,
+        inherited: Sequence[Callable[[LaneQueue], Awaitable[None]]],
         usage: UsageWriter,
         owner: str,
         *,
         monotonic: Callable[[], float],
     ) -> None:
         self._lanes = lanes
-        self._suspended = suspended
+        self._inherited = inherited
         self._usage = usage
         self._owner = owner
         self._monotonic = monotonic
@@ -44,8 +44,8 @@ class Leases:
             queue.hop, queue.number, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
         ):
             return False
-        await self._usage.load(queue)
-        await self._suspended.inherit(queue)
+        for inherit in self._inherited:
+            await inherit(queue)
         queue.claimed_at = self._monotonic()
         queue.owned_until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
         queue.ownership = Ownership.OURS

@@ -7,7 +7,7 @@ The scheduler holds no promise itself: at any moment everything is in the store.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter
 from pillarbox.scheduler.clock_steps import ClockSteps
+from pillarbox.scheduler.hop_orders import ObeyedOrders
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership, QueueTools
 from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
 from pillarbox.scheduler.loader import LOADERS, Loader
@@ -85,8 +86,10 @@ class Scheduler:
         self._clock_steps = ClockSteps(monotonic=loop.time, wall=means.wall)
         self._suspended = SuspendedLanes(stores.suspensions, wall=means.wall)
         self._usage = UsageWriter(stores.lanes, settings.owner, monotonic=loop.time)
+        self._orders = ObeyedOrders(stores.orders, wall=means.wall, let_go=means.let_go)
+        inherited = (self._usage.load, self._suspended.inherit, self._orders.inherit)
         self._leases = Leases(
-            stores.lanes, self._suspended, self._usage, settings.owner, monotonic=loop.time
+            stores.lanes, inherited, self._usage, settings.owner, monotonic=loop.time
         )
         self._loader = Loader(self._leases, open_queue=self._open, drop=self._drop)
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
@@ -206,6 +209,11 @@ class Scheduler:
         queue = self._queues[lane.lane_id] = LaneQueue(lane, self._tools, known=known)
         self._loader.request(queue)
         return queue
+
+    @property
+    def lanes(self) -> Collection[LaneQueue]:
+        """The lanes that this worker owns, or is about to."""
+        return self._queues.values()
 
     def wake(self, lane_id: int) -> None:
         """Another process has put mail into a lane, of ours perhaps."""
@@ -353,6 +361,9 @@ class Scheduler:
                 queue.walks = [Walk(self._wall(), is_urgent=True)]
                 self._loader.request(queue)
         generation = await self._stores.spool.queue_generation()
+        both = self._stores.directory.generation, generation
+        # First: whose back-off ends must not meet that of what lanes share.
+        await self._orders.follow(both, list(self._queues.values()))
         if generation != self._queue_generation:
             if self._queue_generation is not None:
                 for queue in self._queues.values():

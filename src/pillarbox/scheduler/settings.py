@@ -12,7 +12,13 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.outcome.settle import Judgement, Tried
 from pillarbox.route import ONE_WORKER, LanePlan
 from pillarbox.scheduler.recorder import watch_nothing
-from pillarbox.scheduler.stores import LaneStore, QueueStore, SuspensionStore, TenantStore
+from pillarbox.scheduler.stores import (
+    LaneStore,
+    OrderStore,
+    QueueStore,
+    SuspensionStore,
+    TenantStore,
+)
 
 
 def wall_clock() -> Timestamp:
@@ -22,6 +28,10 @@ def wall_clock() -> Timestamp:
 
 def _nobody(_lane_id: int) -> None:
     """There is no other worker."""
+
+
+def _nothing(_hop: str) -> None:
+    """Lanes share nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +57,14 @@ class SchedulerStores:
     directory: TenantStore
     trouble: Callable[[], SpoolTrouble | None]
     suspensions: SuspensionStore
+    orders: OrderStore
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerMeans:
     """What it works with: couriers, ids for DSNs, the time of day, chance, who watches results.
     `wake_owner` tells the other workers of this machine that there is mail for a lane, by its
-    id."""
+    id; `let_go` has the MX hosts of a domain tried at once, by its name as a next hop."""
 
     courier_for: CourierFactory
     next_id: Callable[[Timestamp], int]
@@ -61,3 +72,4 @@ class SchedulerMeans:
     rand: Callable[[], float] = field(default=random.random)
     watch: Callable[[Tried, Judgement], None] = watch_nothing
     wake_owner: Callable[[int], None] = _nobody
+    let_go: Callable[[str], None] = _nothing

@@ -1,12 +1,13 @@
 """What the scheduler asks of the store and the directory (pillarbox.store)."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.route import Route
+from pillarbox.store.hop_orders import HopOrder
 from pillarbox.store.lanes import LaneRecord, SavedUsage, UsageRecord
 from pillarbox.store.records import Settlement, Tenant
 from pillarbox.store.suspensions import Suspension
@@ -112,6 +113,14 @@ class SuspensionStore(Protocol):
 
     async def resume(self, lane_id: int, *, now: Timestamp) -> None:
         """The next hop takes mail again: what was put off is tried now."""
+        ...
+
+
+class OrderStore(Protocol):
+    """What administrators have ordered for next hops: store.hop_orders.HopOrders."""
+
+    async def all(self) -> Mapping[str, HopOrder]:
+        """All orders by the name of the next hop."""
         ...
 
 

@@ -136,7 +136,8 @@ class Tenants:
         next_hop = route.next_hop
         lane = LaneRecord(self._lane_of(route), hop_key(next_hop), number)
         if isinstance(next_hop, MxHosts):
-            next_hop = replace(next_hop, caps=caps)
+            # What one domain was ordered to have is not for the others with the same hosts.
+            next_hop = replace(next_hop, caps=self._plan.share(next_hop.caps))
         if len(self._routes) >= _CACHED_WAYS:
             self._routes.clear()
         way = self._routes[route.next_hop, route.caps] = Way(next_hop, caps, lane)

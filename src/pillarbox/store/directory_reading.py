@@ -11,6 +11,7 @@ from pillarbox.mail.dkim import SigningKey
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import RouteTable
+from pillarbox.store.hop_orders import caps_orders
 from pillarbox.store.records import (
     Account,
     CredentialKind,
@@ -61,7 +62,7 @@ def read_tenant(connection: Connection, tenant_id: int, seal: Seal) -> Tenant | 
         tenant_id=tenant_id,
         name=row["name"],
         domains=frozenset(paths),
-        routes=RouteTable([route_of(found, seal) for found in routes]),
+        routes=RouteTable([route_of(found, seal) for found in routes], caps_orders(connection)),
         retry=RetryPolicy(
             first_seconds=row["retry_first_seconds"],
             longest_seconds=row["retry_longest_seconds"],

@@ -134,6 +134,11 @@ def release(connection: Connection, owner: str, *, lane_id: int | None = None) -
     connection.execute(statement)
 
 
+def list_hops(connection: Connection) -> list[str]:
+    """The names of all next hops that have a lane."""
+    return list(connection.scalars(select(lane.c.hop).distinct()))
+
+
 def waiting(connection: Connection, *, now: Timestamp, limit: int) -> list[LaneRecord]:
     """See Lanes.waiting."""
     query = (

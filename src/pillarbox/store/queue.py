@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     case,
+    exists,
     func,
     literal_column,
     select,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import time_of
 from pillarbox.store.generation import Part, moved
+from pillarbox.store.hop_orders import try_hop_now
 from pillarbox.store.schema import lane, message, recipient
 from pillarbox.store.schema_directory import tenant
 
@@ -92,13 +94,16 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
-    """How much waits for one next hop in one state. `due`: recipients to be tried by now."""
+    """How much waits for one next hop in one state. `due`: recipients to be tried by now, the next
+    of all at `next_at`. `a_reply` is the last one to one of them."""
 
     hop: str
     state: RecipientState
     recipients: int
     due: int
     oldest_at: Timestamp
+    next_at: Timestamp | None = None
+    a_reply: str = ""
 
 
 def list_queue(
@@ -141,6 +146,12 @@ def list_queue(
     return entries
 
 
+def hops_for(connection: Connection, domain: str) -> set[str]:
+    """The next hops that mail for recipients in a domain waits for."""
+    found = connection.scalars(_matching(select(lane.c.hop), Selection(domain=domain)).distinct())
+    return {hop for hop in found if hop}
+
+
 def count_queue(connection: Connection, *, now: Timestamp) -> list[QueueCount]:
     """What waits, by next hop and state."""
     is_due = case((recipient.c.next_attempt_at <= now, 1), else_=0)
@@ -151,6 +162,8 @@ def count_queue(connection: Connection, *, now: Timestamp) -> list[QueueCount]:
             func.count(),
             func.sum(is_due),
             func.min(recipient.c.message_id),
+            func.min(recipient.c.next_attempt_at),
+            func.max(recipient.c.last_reply),
         )
         .select_from(_keys)
         .join(recipient, _IS_KEY)
@@ -159,8 +172,8 @@ def count_queue(connection: Connection, *, now: Timestamp) -> list[QueueCount]:
         .order_by(lane.c.hop, recipient.c.state)
     )
     return [
-        QueueCount(hop or "", RecipientState(state), count, int(due), time_of(oldest))
-        for hop, state, count, due, oldest in connection.execute(query)
+        QueueCount(hop or "", RecipientState(state), count, int(due), time_of(oldest), *rest)
+        for hop, state, count, due, oldest, *rest in connection.execute(query)
     ]
 
 
@@ -177,10 +190,17 @@ def release(connection: Connection, selection: Selection, *, now: Timestamp) -> 
 
 
 def retry(connection: Connection, selection: Selection, *, now: Timestamp) -> int:
-    """Try recipients now instead of later; how many were changed."""
+    """Try recipients now instead of later; how many were changed. All of a next hop are tried
+    whatever back-off that has."""
+    if selection == Selection(hop=selection.hop) and _is_lane_of(connection, selection.hop):
+        try_hop_now(connection, selection.hop, now=now)
     return _change(
         connection, selection, lambda c: c.next_attempt_at > now, {"next_attempt_at": now}
     )
+
+
+def _is_lane_of(connection: Connection, hop: str) -> bool:
+    return bool(connection.scalar(select(exists().where(lane.c.hop == hop))))
 
 
 def bounce(connection: Connection, selection: Selection, *, now: Timestamp) -> int:

@@ -196,6 +196,23 @@ suspension = Table(
     Column("fix", Text, nullable=False),
 )
 
+hop_order = Table(
+    "hop_order",
+    metadata,
+    # What an administrator has ordered for a next hop.
+    Column("hop", Text, primary_key=True),
+    # It gets nothing from then on, until the other moment, if there is one.
+    time_column("paused_at"),
+    time_column("paused_until"),
+    Column("reason", Text, nullable=False),
+    # Caps in place of those of the routes.
+    Column("connections", Integer),
+    Column("messages_per_connection", Integer),
+    Column("messages_per_minute", Integer),
+    # What it was given by then counts no more: it is tried at once.
+    time_column("tried_at"),
+)
+
 draft = Table(
     "draft",
     metadata,

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pillarbox.app.worker_line import METRICS, READINESS
+from pillarbox.app.worker_line import HOPS, METRICS, READINESS
 from pillarbox.observe.exposition import add_up
 from pillarbox.observe.readiness import Readiness
 from pillarbox.supervisor.processes import Slot
@@ -44,15 +44,23 @@ class Overview:
             problems |= dict.fromkeys(found)
         return Readiness(list(problems), listeners)
 
-    async def _ask(self, kind: bytes) -> list[bytes | None]:
+    async def hops(self, question: bytes) -> bytes:
+        """What all workers answer to a question about their next hops (app.hop_report): a JSON
+        object with `answers`, and how many workers are `silent`."""
+        json.loads(question)
+        answers = await self._ask(HOPS, question)
+        found = b",".join(answer for answer in answers if answer is not None)
+        return b'{"silent": %d, "answers": [%b]}' % (answers.count(None), found)
+
+    async def _ask(self, kind: bytes, question: bytes = b"") -> list[bytes | None]:
         async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(_answer(slot, kind)) for slot in self.slots]
+            asked = [tasks.create_task(_answer(slot, kind, question)) for slot in self.slots]
         return [task.result() for task in asked]
 
 
-async def _answer(slot: Slot, kind: bytes) -> bytes | None:
+async def _answer(slot: Slot, kind: bytes, question: bytes) -> bytes | None:
     line = slot.line
-    return None if line is None else await line.ask(kind, ANSWER_SECONDS)
+    return None if line is None else await line.ask(kind, ANSWER_SECONDS, question)
 
 
 def _end(bound: socket.socket) -> str:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pillarbox.app.service_socket import ServiceSocket
 from pillarbox.config import Settings, load
 from pillarbox.errors import ConfigError
 from pillarbox.observe import log as logging
@@ -109,6 +110,8 @@ class _Service:
         endpoint = Endpoint(overview.metrics, overview.readiness)
         if self.settings.metrics.address:
             await endpoint.start(self.settings.metrics.address, self.settings.metrics.port)
+        commands = ServiceSocket(self.settings.data_directory, overview.hops)
+        await commands.start()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._keep(slot)) for slot in self.slots]
             await self.stopping.wait()
@@ -118,6 +121,7 @@ class _Service:
                 bound.close()
             await end_workers(self.slots, self.settings.drain_seconds)
         await endpoint.close()
+        await commands.close()
         os.close(life_writer)
         code = max(task.result() for task in running)
         log.info("service.ended", exit_code=code)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pillarbox.app.worker_line import METRICS, READINESS, SupervisorEnd, WorkerEnd
+from pillarbox.app.worker_line import HOPS, METRICS, READINESS, SupervisorEnd, WorkerEnd
 
 LANE = 2**63 - 25
 
@@ -34,7 +34,7 @@ async def ends() -> AsyncIterator[Ends]:
 async def test_questions_are_answered(ends: Ends) -> None:
     """Two who ask at once get the same answer; a large text comes in one piece."""
     text = b"x" * 100_000
-    ends.worker.listen({METRICS: lambda: text, READINESS: lambda: b"{}"}, ends.woken.put_nowait)
+    ends.worker.listen({METRICS: lambda _: text, READINESS: lambda _: b"{}"}, ends.woken.put_nowait)
 
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(ends.supervisor.ask(METRICS, 10)) for _ in range(2)]
@@ -44,11 +44,22 @@ async def test_questions_are_answered(ends: Ends) -> None:
     assert ready.result() == b"{}"
 
 
+async def test_each_question_gets_its_own_answer(ends: Ends) -> None:
+    """Two of one kind at once, with other details."""
+    ends.worker.listen({HOPS: bytes.upper}, ends.woken.put_nowait)
+
+    async with asyncio.TaskGroup() as tasks:
+        one = tasks.create_task(ends.supervisor.ask(HOPS, 10, b"one"))
+        two = tasks.create_task(ends.supervisor.ask(HOPS, 10, b"two"))
+
+    assert (one.result(), two.result()) == (b"ONE", b"TWO")
+
+
 async def test_a_worker_that_does_not_answer_is_left_out(ends: Ends) -> None:
     """It has not begun to listen, or hangs; the next question is asked anew."""
     assert await ends.supervisor.ask(METRICS, 0.01) is None
 
-    ends.worker.listen({METRICS: lambda: b"late"}, ends.woken.put_nowait)
+    ends.worker.listen({METRICS: lambda _: b"late"}, ends.woken.put_nowait)
 
     assert await ends.supervisor.ask(METRICS, 10) == b"late"
 

@@ -15,6 +15,7 @@ from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import HopCaps
 
 CAPS = HopCaps(connections=8)
+HOST = "127.0.0.11"
 
 
 @pytest.fixture
@@ -83,6 +84,28 @@ async def test_hosts_that_ask_for_less_get_half_as_much_and_a_pause(
         await attempt(world.courier("d9.example", CAPS), message())
     now = asyncio.get_running_loop().time()
     assert 0 < busy.value.until - now <= 4
+
+
+async def test_what_is_known_of_a_site_can_be_read(world: MxWorld) -> None:
+    """Why it is given less, until when, and what brings more; an administrator ends the pause."""
+    wish = "451 4.7.1 too much mail from you"
+    await world.host("mx.host.example", _answering(*["250 ok"] * 4, wish, wish), address=HOST)
+    couriers = await _all_at_once(world, 4)
+    for courier in couriers[:2]:
+        await attempt(courier, message())
+    for courier in couriers:
+        await courier.close()
+    site = _site(world)
+
+    state = site.state(7, lambda moment: round(moment * 1000) or None)
+
+    assert (state.hosts, state.hops, state.security) == ("mx.host.example", 7, "none")
+    assert state.connections.lowered_by == wish
+    assert (state.connections.allowed, state.connections.cap) == (2, 8)
+    assert state.connections.grows_after == 2
+    assert state.connections.paused_until
+    site.let_go()
+    assert states(await attempt(world.courier("d9.example", CAPS), message())) == {0: DELIVERED}
 
 
 async def test_success_brings_sessions_back_one_by_one(world: MxWorld) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import pytest
+from tests.support.ordering import SimulatedOrders
 from tests.support.queueing import make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 from tests.support.suspending import SimulatedSuspensions
@@ -31,6 +32,12 @@ def suspensions(store: SimulatedStore) -> SimulatedSuspensions:
 
 
 @pytest.fixture
+def orders() -> SimulatedOrders:
+    """What is ordered for next hops."""
+    return SimulatedOrders()
+
+
+@pytest.fixture
 def far() -> FarSide:
     """The next hops."""
     return FarSide()
@@ -46,6 +53,7 @@ def directory() -> SimulatedDirectory:
 def start_worker(
     store: SimulatedStore,
     suspensions: SimulatedSuspensions,
+    orders: SimulatedOrders,
     far: FarSide,
     directory: SimulatedDirectory,
 ) -> StartWorker:
@@ -61,7 +69,7 @@ def start_worker(
     ) -> AsyncIterator[Scheduler]:
         scheduler = Scheduler(
             SchedulerSettings("relay.here.example", owner, ready_messages=ready_messages),
-            SchedulerStores(store, store, directory, lambda: store.trouble, suspensions),
+            SchedulerStores(store, store, directory, lambda: store.trouble, suspensions, orders),
             SchedulerMeans(far.courier_for, IdGenerator(7).next_id, time_of_day, lambda: 0.5),
         )
         running = asyncio.create_task(scheduler.run())

@@ -7,6 +7,7 @@ from contextlib import suppress
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.support.ordering import SimulatedOrders
 from tests.support.queueing import HOP, make_message, make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 from tests.support.suspending import SimulatedSuspensions
@@ -85,6 +86,7 @@ class Service(RuleBasedStateMachine):
                     self.directory,
                     lambda: self.store.trouble,
                     SimulatedSuspensions(self.store),
+                    SimulatedOrders(),
                 ),
                 SchedulerMeans(
                     self.far.courier_for, IdGenerator(self.owners).next_id, wall, lambda: 0.5

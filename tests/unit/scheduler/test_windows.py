@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from tests.support.ordering import SimulatedOrders
 from tests.support.queueing import HOP, make_message, make_tenant
 from tests.support.simulation import FarSide, SimulatedDirectory, SimulatedStore, wall
 from tests.support.suspending import SimulatedSuspensions
@@ -40,6 +41,7 @@ class House:
                 self.directory,
                 lambda: self.store.trouble,
                 SimulatedSuspensions(self.store),
+                SimulatedOrders(),
             ),
             SchedulerMeans(
                 self.far.courier_for, IdGenerator(self.owners).next_id, wall, lambda: 0.5

@@ -34,6 +34,7 @@ from pillarbox.scheduler.scheduler import Scheduler
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store import queue, schema
 from pillarbox.store.database import Database
+from pillarbox.store.hop_orders import HopOrders
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.spool import Spool
 from pillarbox.store.suspensions import Suspensions
@@ -59,6 +60,7 @@ class Worker:
                 self.directory,
                 lambda: database.trouble,
                 Suspensions(database),
+                HopOrders(database),
             ),
             SchedulerMeans(couriers.courier_for, new_id),
         )

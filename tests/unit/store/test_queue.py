@@ -114,7 +114,7 @@ async def test_the_queue_is_counted_by_hop_and_state(queue: Queue) -> None:
 
     counts = queue.database.read_now(lambda c: count_queue(c, now=now_ms() + 1))
 
-    assert counts[0] == QueueCount(HOP, RecipientState.QUEUED, 3, 2, now - HOUR)
+    assert counts[0] == QueueCount(HOP, RecipientState.QUEUED, 3, 2, now - HOUR, counts[0].next_at)
     assert (counts[1].hop, counts[1].state, counts[1].due) == (OTHER_HOP, RecipientState.HELD, 0)
 
 

@@ -5,7 +5,8 @@ paste: a line of a log, a non-delivery report, an error of a token endpoint.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.explain.failures import explain as explain_kind
@@ -107,7 +108,7 @@ def explain_reply(reply: Reply, context: ReplyContext = NOWHERE) -> Explanation 
         # Some servers say 451 5.7.3: a code that is left in the text as its class does not agree.
         enhanced, _ = split_enhanced(reply.lines[0])
     has_tokens = context.way is not Way.SMTP
-    return _explanation(
+    found = _explanation(
         TABLE.find(
             Question(
                 text=text,
@@ -120,6 +121,7 @@ def explain_reply(reply: Reply, context: ReplyContext = NOWHERE) -> Explanation 
             )
         )
     )
+    return _doubted(found, {reply.code}, text)
 
 
 def bounce_of(reply: Reply, context: ReplyContext = NOWHERE) -> Bounce:
@@ -128,28 +130,32 @@ def bounce_of(reply: Reply, context: ReplyContext = NOWHERE) -> Bounce:
     found = explain_reply(reply, context) or explain_text(str(reply))
     if found is None:
         return Bounce.SOFT if reply.code < 500 else Bounce.OTHER
-    if found.bounce is Bounce.HARD and not _is_of_the_address(reply):
-        return Bounce.POLICY
     return found.bounce
 
 
-def _is_of_the_address(reply: Reply) -> bool:
-    """Whether nothing else than the address can be meant: who has a wrong doubt sends once more,
-    and who has none where one is due suppresses somebody who is there."""
-    text = _ADDRESS.sub("", " ".join(str(reply).lower().split()))
+def _doubted(
+    found: "Explanation | None", codes: Collection[int], words: str
+) -> "Explanation | None":
+    """The explanation, as policy where it says that nobody has the address and these words may mean
+    something else: who has a wrong doubt sends once more, and who has none where one is due
+    suppresses somebody who is there."""
+    if found is None or found.bounce is not Bounce.HARD:
+        return found
     # RFC 7504: the host takes no mail, which many say to those whom they block.
-    return reply.code != _HOST_TAKES_NO_MAIL and _OF_SOMETHING_ELSE.search(text) is None
+    is_doubtful = _HOST_TAKES_NO_MAIL in codes or _OF_SOMETHING_ELSE.search(_ADDRESS.sub("", words))
+    return replace(found, bounce=Bounce.POLICY) if is_doubtful else found
 
 
 def explain_text(text: str) -> Explanation | None:
     """The explanation of the best known reply somewhere in a text; None if there is none."""
     lines = text[:MAX_TEXT_CHARACTERS].lower()
     joined = " ".join(lines.split())
-    return _explanation(
+    codes = frozenset(int(code) for code in _CODE.findall(lines))
+    found = _explanation(
         TABLE.find(
             Question(
                 text=joined,
-                codes=frozenset(int(code) for code in _CODE.findall(lines)),
+                codes=codes,
                 enhanced=frozenset(_ENHANCED.findall(joined)),
                 tokens=_tokens(joined),
                 provider=TABLE.provider_of("", joined),
@@ -157,6 +163,20 @@ def explain_text(text: str) -> Explanation | None:
             )
         )
     )
+    return _doubted(found, codes, _replies_in(lines) or joined)
+
+
+def _replies_in(lines: str) -> str:
+    """Of a report or a log what replies say: lines with a code, and those that continue them."""
+    kept: list[str] = []
+    is_reply = False
+    for line in lines.splitlines():
+        is_reply = bool(_CODE.search(line) or _ENHANCED.search(line)) or (
+            is_reply and line[:1].isspace()
+        )
+        if is_reply:
+            kept.append(line.strip())
+    return " ".join(kept)
 
 
 def explain_failure(failure: Failure, *, host: str, port: int) -> Explanation:

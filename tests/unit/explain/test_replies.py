@@ -305,7 +305,10 @@ def test_a_failure_has_its_kind(text: str, bounce: Bounce) -> None:
 def test_what_may_be_about_the_sender_is_not_counted_as_hard(text: str) -> None:
     """An address that is there would be suppressed for what was said of who sends, of how much, or
     of what is in the message."""
+    explanation = explain_text(text)
+
     assert bounce_of(_of_server(text)) is not Bounce.HARD
+    assert explanation is None or explanation.bounce is not Bounce.HARD
 
 
 @pytest.mark.parametrize(
@@ -320,5 +323,13 @@ def test_what_may_be_about_the_sender_is_not_counted_as_hard(text: str) -> None:
     ],
 )
 def test_what_nobody_has_is_counted_as_hard(text: str) -> None:
-    """Whatever the address looks like."""
+    """Whatever the address looks like, and whatever else stands in a report around it."""
+    report = (
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; spam-filter.example\n"
+        f"Diagnostic-Code: smtp; {text}\nX-Note: the policy of this host is told later\n"
+    )
+
+    explanations = [explain_text(text), explain_text(report)]
+
     assert bounce_of(_of_server(text)) is Bounce.HARD
+    assert [found and found.bounce for found in explanations] == [Bounce.HARD] * 2

@@ -1,5 +1,6 @@
 """What a next hop allows: connections, messages in each, and how much in a time. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -70,6 +71,15 @@ class CapsOrder:
         if self.messages_per_minute is not None:
             caps = caps.limited(Counted.MESSAGES, MINUTE_SECONDS, self.messages_per_minute)
         return caps
+
+
+def strictest(several: Collection[HopCaps]) -> HopCaps:
+    """The least connections and messages in each of several caps, one at least; their windows are
+    not looked at."""
+    return HopCaps(
+        connections=min(caps.connections for caps in several),
+        messages_per_connection=min(caps.messages_per_connection for caps in several),
+    )
 
 
 USUAL_CAPS = HopCaps()

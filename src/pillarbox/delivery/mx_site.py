@@ -17,7 +17,7 @@ from pillarbox.delivery.hop_state import ConnectionsState, SiteState, WallOf
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.explain.failures import Failure, explain
-from pillarbox.hop_caps import HopCaps
+from pillarbox.hop_caps import HopCaps, strictest
 from pillarbox.observe.log import log
 
 Wake: TypeAlias = Callable[[], None]
@@ -25,6 +25,9 @@ Wake: TypeAlias = Callable[[], None]
 MAX_SITES = 5_000
 MAX_HOPS = 20_000
 """More are not remembered, unless they are in use."""
+
+ROUTE_SECONDS = 600.0
+"""The caps of a route hold for so long after its last session was borrowed."""
 
 _COARSE_SECONDS = 0.001
 
@@ -96,6 +99,7 @@ class Site:
     def __init__(self, name: str, caps: HopCaps, tools: SiteTools) -> None:
         """`name` is what people read of it."""
         self.name = name
+        self._caps: dict[HopCaps, float] = {caps: tools.monotonic()}
         self.concurrency = Concurrency(caps.connections)
         self.gate = Gate()
         self.trouble: Unopened | None = None
@@ -138,10 +142,19 @@ class Site:
         """Whether nobody uses it. What is known of how it answers may go: lanes know, too."""
         return not (self._lent or self._idle or self._waiting)
 
-    def set_caps(self, caps: HopCaps) -> None:
-        """Obey these caps from now on."""
-        self.concurrency.set_cap(caps.connections)
-        self._most_messages = caps.messages_per_connection
+    def ask_for(self, caps: HopCaps) -> None:
+        """A route with these caps is used. The strictest of those that were lately hold, whichever
+        was first."""
+        now = self._tools.monotonic()
+        is_new = caps not in self._caps
+        self._caps[caps] = now
+        old = [one for one, at in self._caps.items() if now - at > ROUTE_SECONDS]
+        for one in old:
+            del self._caps[one]
+        if is_new or old:
+            hold = strictest(self._caps)
+            self.concurrency.set_cap(hold.connections)
+            self._most_messages = hold.messages_per_connection
 
     # Sessions.
 
@@ -304,8 +317,8 @@ class Sites:
         self._by_hop: dict[str, Site] = {}
 
     def get(self, key: object, name: str, hop: str, caps: HopCaps) -> Site:
-        """The site of these hosts, for a domain with this name as a next hop; of several routes
-        with different caps the last one counts."""
+        """The site of these hosts, for a domain with this name as a next hop. `caps` are those of
+        the route."""
         site = self._site(key, name, caps)
         if hop not in self._by_hop and len(self._by_hop) >= MAX_HOPS:
             self._by_hop = {h: s for h, s in self._by_hop.items() if not s.is_quiet}
@@ -328,7 +341,7 @@ class Sites:
                 self._sites = {k: s for k, s in self._sites.items() if not s.is_quiet}
             site = self._sites[key] = Site(name, caps, self._tools)
         else:
-            site.set_caps(caps)
+            site.ask_for(caps)
         return site
 
     async def close(self) -> None:

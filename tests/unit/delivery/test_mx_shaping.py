@@ -10,7 +10,7 @@ from tests.support.smtp_peer import Peer, Script
 
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.mx_courier import MxCourier
-from pillarbox.delivery.mx_site import Site
+from pillarbox.delivery.mx_site import ROUTE_SECONDS, Site, Sites, SiteTools
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import HopCaps
 
@@ -141,3 +141,23 @@ async def test_hosts_that_do_not_answer_get_less(world: MxWorld) -> None:
     site = _site(world)
     assert site.concurrency.limit == 1
     assert site.concurrency.paused_until > asyncio.get_running_loop().time()
+
+
+def test_the_strictest_of_the_routes_in_use_holds() -> None:
+    """In whichever order they come; one that is not used any more holds for ten minutes."""
+    now = [0.0]
+    tools = SiteTools(monotonic=lambda: now[0], rand=lambda: 0.5, idle_seconds=5, idle_sessions=10)
+    wide, narrow = HopCaps(8, 50), HopCaps(3, 100)
+
+    def cap(*routes: HopCaps) -> int:
+        sites = Sites(tools)
+        for caps in routes:
+            site = sites.get("hosts", "mx.host.example", "mx:one.example", caps)
+        return site.concurrency.cap
+
+    assert [cap(wide, narrow), cap(narrow, wide), cap(narrow, wide, narrow)] == [3, 3, 3]
+    sites = Sites(tools)
+    for caps in (narrow, wide):
+        sites.get("hosts", "mx.host.example", "mx:one.example", caps)
+    now[0] += ROUTE_SECONDS + 1
+    assert sites.get("hosts", "mx.host.example", "mx:one.example", wide).concurrency.cap == 8

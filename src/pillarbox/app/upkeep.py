@@ -23,6 +23,7 @@ from pillarbox.store.suppressions import Suppressions, suppress_bounced
 INSTANCE_LEASE_MS = 60_000
 """The number of a dead process is free again after this time at latest."""
 RENEW_SECONDS = 15.0
+RENEWALS_AN_HOUR = 240
 REFRESH_SECONDS = 1.0
 """A change of the directory holds everywhere after this time."""
 PRUNE_SECONDS = 900.0
@@ -116,11 +117,14 @@ class Upkeep:
             self.give_up("a write to the spool failed")
 
     async def keep_number(self) -> None:
-        """Renew the lease of the number that is part of every id, as long as it is ours."""
+        """Renew the lease of the number that is part of every id, as long as it is ours; and forget
+        each hour which lanes have rows."""
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            if not await self.renew():
-                return
+            for _ in range(RENEWALS_AN_HOUR):
+                await asyncio.sleep(RENEW_SECONDS)
+                if not await self.renew():
+                    return
+            self.spool.forget_lanes()
 
     async def renew(self) -> bool:
         """Renew it once; whether it is ours as far as we know. A lost one ends the worker: another

@@ -1,18 +1,40 @@
 """Lanes and who owns them. A lane is leased to one process; the lease is renewed by heartbeat and
 can be taken over when it has ended. Owners are named by a token that a process makes for itself.
+
+`lease_until` of a lane that was given back says when it was. Rows of lanes that nobody has owned
+for long go; a process that puts mail into one of these makes it again. It remembers a row
+for an hour (app.upkeep), and on PostgreSQL who makes rows waits for who removes some.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, exists, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.route import lane_id as id_of_lane
 from pillarbox.store.clock import database_now
 from pillarbox.store.database import Database
-from pillarbox.store.schema import lane, recipient
+from pillarbox.store.schema import lane, recipient, suspension
+from pillarbox.store.statements import ROWS_LOCK
 from pillarbox.store.upsert import insert_or_update
+
+UNUSED_MS = 30 * 86_400_000
+"""So long a lane is kept that nobody has owned."""
+
+DROPPED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +115,30 @@ class Lanes:
 
 def insert_lane(connection: Connection, lane_id: int, hop: str, number: int = 0) -> None:
     """Make the row of a lane if there is none."""
-    row = {"id": lane_id, "hop": hop, "number": number, "owner": "", "lease_until": 0}
-    connection.execute(insert_or_update(connection, lane).values(row).on_conflict_do_nothing())
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(func.pg_advisory_xact_lock_shared(ROWS_LOCK)))
+    row = {"id": lane_id, "hop": hop, "number": number, "owner": ""}
+    values = row | {"lease_until": database_now(connection)}
+    connection.execute(insert_or_update(connection, lane).values(values).on_conflict_do_nothing())
+
+
+def drop_lanes(connection: Connection, *, now: Timestamp, before: Timestamp) -> int:
+    """Lanes that nobody has owned for long and that no mail waits in. Those of next hops with
+    windows stay, since these may be long; and as long as the trace may name them."""
+    if connection.dialect.name != "sqlite":
+        # Who has put mail in a lane that it found has committed then, so that it is seen.
+        connection.execute(select(func.pg_advisory_xact_lock(ROWS_LOCK)))
+    limit = database_now(connection) - max(UNUSED_MS, now - before)
+    is_over = and_(
+        lane.c.lease_until < limit,
+        lane.c.usage == "",
+        ~exists().where(recipient.c.lane_id == lane.c.id, recipient.c.next_attempt_at.is_not(None)),
+        # As a literal, so that the index of what is held serves.
+        ~exists().where(recipient.c.lane_id == lane.c.id, recipient.c.state == text("'held'")),
+        ~exists().where(suspension.c.lane_id == lane.c.id),
+    )
+    some = select(lane.c.id).where(is_over).limit(DROPPED_AT_ONCE)
+    return connection.execute(delete(lane).where(lane.c.id.in_(some), is_over)).rowcount
 
 
 def claim(connection: Connection, hop: str, number: int, *, owner: str, lease_ms: int) -> bool:
@@ -128,7 +172,8 @@ def renew(connection: Connection, *, owner: str, lease_ms: int) -> frozenset[int
 
 def release(connection: Connection, owner: str, *, lane_id: int | None = None) -> None:
     """See Lanes.release and Lanes.release_owner."""
-    statement = update(lane).where(lane.c.owner == owner).values(owner="", lease_until=0)
+    values = {"owner": "", "lease_until": database_now(connection)}
+    statement = update(lane).where(lane.c.owner == owner).values(values)
     if lane_id is not None:
         statement = statement.where(lane.c.id == lane_id)
     connection.execute(statement)

@@ -52,6 +52,13 @@ class Spool:
         self._last_route, self._last_lane = route, lane_id
         return lane_id
 
+    def forget_lanes(self) -> None:
+        """Do not rely any more on the rows that lanes had: they may be removed when nobody uses
+        them."""
+        self._lane_of.clear()
+        self._lane_ids.clear()
+        self._lanes.forget()
+
     def lane(self, hop: str, number: int = 0) -> int:
         """The id of a hop's lane. To be asked for each lane that a message is put into: the first
         message then makes the lane's row, so that somebody can own it."""

@@ -26,6 +26,10 @@ class NewLanes:
         if lane_id not in self._stored:
             self._rows[lane_id] = (lane_id, hop, number)
 
+    def forget(self) -> None:
+        """The next message for each lane that is known makes its row, or finds it."""
+        self._stored.clear()
+
     def rows(self, messages: Iterable[SpooledMessage]) -> list[Row]:
         """The rows that the recipients of these messages need first."""
         if not self._rows:

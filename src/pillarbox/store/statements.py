@@ -22,12 +22,14 @@ from sqlalchemy import (
     insert,
     literal_column,
     null,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from pillarbox.store import schema, schema_directory
+from pillarbox.store.clock import now_of
 
 Row: TypeAlias = tuple[Any, ...]
 """The parameters of a statement in the order that its member of `Do` tells."""
@@ -101,6 +103,10 @@ _SETTLED_COLUMNS = {
 }
 
 
+ROWS_LOCK = 0x70696C6C61726C61
+"""Of PostgreSQL: shared by those who make rows of lanes, alone for those who remove some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
     """The text of each statement by `Do`, and the mark of a parameter."""
@@ -155,12 +161,17 @@ def _insert(table: Table, *columns: str) -> _Compilable:
 
 
 def _insert_lane(dialect: Dialect) -> _Compilable:
+    """See store.lanes.insert_lane."""
     names = ["id", "hop", "number"]
-    maker = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
-    statement = maker(schema.lane).values(
-        {name: bindparam(name) for name in names}
-        | {"owner": literal_column("''"), "lease_until": literal_column("0")}
-    )
+    made = {"owner": literal_column("''"), "lease_until": now_of(dialect)}
+    if dialect.name == "sqlite":
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        values |= made
+        return sqlite.insert(schema.lane).values(values).on_conflict_do_nothing(), names
+    given = [bindparam(name, type_=schema.lane.c[name].type) for name in names]
+    turn = select(func.pg_advisory_xact_lock_shared(literal_column(str(ROWS_LOCK)))).subquery()
+    row = select(*given, *made.values()).select_from(turn)
+    statement = postgresql.insert(schema.lane).from_select([*names, *made], row)
     return statement.on_conflict_do_nothing(), names
 
 

@@ -10,6 +10,7 @@ from pillarbox.store.clock import database_now
 from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
 from pillarbox.store.hop_orders import drop_orders
+from pillarbox.store.lanes import drop_lanes
 from pillarbox.store.mta_sts import drop_policies
 from pillarbox.store.schema import content, draft, message, session, upload
 from pillarbox.store.schema import instance as instances
@@ -87,7 +88,7 @@ def drop_suppressions(connection: Connection, *, now: Timestamp, before: Timesta
 
 STEPS = (
     *(drop_content, drop_messages, drop_drafts, drop_sessions, drop_suppressions),
-    *(drop_policies, drop_tls_results, drop_orders),
+    *(drop_policies, drop_tls_results, drop_orders, drop_lanes),
 )
 
 

@@ -1,7 +1,9 @@
 """store.lanes: each lane has one owner at a time."""
 
 import asyncio
+import threading
 
+from sqlalchemy import Connection, insert, update
 from tests.support.storing import (
     HOP,
     LEASE_MS,
@@ -15,8 +17,19 @@ from tests.support.storing import (
 
 from pillarbox.route import lane_id
 from pillarbox.store.database import Database
-from pillarbox.store.lanes import LaneRecord, Lanes, UsageRecord
+from pillarbox.store.lanes import (
+    LaneRecord,
+    Lanes,
+    UsageRecord,
+    drop_lanes,
+    insert_lane,
+    list_hops,
+)
+from pillarbox.store.queue import Selection, hold
+from pillarbox.store.schema import lane as lanes_table
+from pillarbox.store.schema import recipient
 
+DAY = 86_400_000
 GONE = -1_000
 """A lease that has ended when it begins."""
 
@@ -144,3 +157,102 @@ async def test_only_the_owner_of_a_lane_writes_its_usage(database: Database) -> 
     assert 0 <= saved.age_ms < 60_000
     assert (await lanes.usage(lane_id(OTHER_HOP))).record.text == ""
     assert (await lanes.usage(4711)).record == UsageRecord(4711)
+
+
+def _age(database: Database, days: int) -> None:
+    """All lanes were used so many days ago."""
+    at = now_ms() - days * DAY
+    database.write_now(lambda c: c.execute(update(lanes_table).values(lease_until=at)))
+
+
+def _drop(database: Database, *, trace_days: int = 30) -> int:
+    now = now_ms()
+    limit = now - trace_days * DAY
+    return database.write_now(lambda c: drop_lanes(c, now=now, before=limit))
+
+
+async def test_lanes_that_nobody_used_for_long_go(queue: Queue) -> None:
+    """Not before the trace that may name them, and not those that mail waits in or is held in."""
+    database = queue.database
+    for hop in ("mx:one.example", "mx:two.example"):
+        await Lanes(database).claim(hop, owner=OWNER, lease_ms=LEASE_MS)
+    await Lanes(database).release_owner(OWNER)
+    held = make_message(lanes=[queue.spool.lane("mx:two.example")])
+    await queue.spool.put(held)
+    database.write_now(lambda c: hold(c, Selection(queue_ids=[held.queue_id])))
+    await queue.put()
+
+    assert _drop(database) == 0
+    _age(database, 31)
+    assert _drop(database, trace_days=60) == 0
+    assert _drop(database) == 1
+
+    assert set(database.read_now(list_hops)) == {HOP, "mx:two.example"}
+
+
+async def test_mail_for_a_lane_that_is_gone_makes_it_again(queue: Queue) -> None:
+    """Within the time for which its process relies on the row it is not removed."""
+    await Lanes(queue.database).release_owner(OWNER)
+    _age(queue.database, 31)
+    assert _drop(queue.database) == 1
+
+    queue.spool.forget_lanes()
+    queue.lane = queue.spool.lane(HOP)
+    await queue.put()
+
+    waiting = await Lanes(queue.database).waiting(now=now_ms())
+    assert [found.hop for found in waiting] == [HOP]
+    assert _drop(queue.database) == 0
+
+
+async def test_who_removes_lanes_waits_for_who_found_one(database_url: str) -> None:
+    """On PostgreSQL mail may be on its way into a lane whose row was there; it is seen then."""
+    one, other = open_database(database_url), open_database(database_url)
+    await Lanes(one).claim(HOP, owner=OWNER, lease_ms=LEASE_MS)
+    _age(one, 31)
+    found, dropped = threading.Event(), threading.Event()
+
+    def put_slowly(connection: Connection) -> None:
+        insert_lane(connection, lane_id(HOP), HOP)
+        found.set()
+        while not (dropped.is_set() or _waits(connection)):
+            dropped.wait(0.01)
+        message = make_message(lanes=[lane_id(HOP)])
+        row = {"message_id": message.queue_id, "number": 0, "lane_id": lane_id(HOP)}
+        connection.execute(insert(recipient).values(**_RECIPIENT, **row))
+
+    def drop() -> int:
+        count = _drop(other)
+        dropped.set()
+        return count
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(one.write(put_slowly))
+        await asyncio.to_thread(found.wait, 60)
+        removing = tasks.create_task(asyncio.to_thread(drop))
+
+    assert removing.result() == 0
+    assert one.read_now(list_hops) == [HOP]
+    await one.close()
+    await other.close()
+
+
+def _waits(connection: Connection) -> bool:
+    """Whether somebody waits for what this transaction has locked. SQLite has one writer: nobody
+    can get that far."""
+    if connection.dialect.name == "sqlite":
+        return True
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    return bool(connection.exec_driver_sql(query).scalar())
+
+
+_RECIPIENT = {
+    "address": "bob@far.example",
+    "notify": 0,
+    "orcpt": "",
+    "state": "queued",
+    "attempts": 0,
+    "next_attempt_at": 1,
+    "delay_notified": False,
+    "last_reply": "",
+}

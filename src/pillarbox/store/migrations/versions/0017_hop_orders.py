@@ -1,4 +1,5 @@
-"""Administrators pause next hops, cap them, and have them tried at once."""
+"""Administrators pause next hops, cap them, and have them tried at once; lanes know when they were
+used."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing is ordered."""
+    """Nothing is ordered. Lanes that are free count as used until now."""
+    if op.get_bind().dialect.name == "sqlite":
+        now = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    else:
+        now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    op.execute(f"UPDATE lane SET lease_until = {now} WHERE lease_until = 0")  # noqa: S608
     op.create_table(
         "hop_order",
         Column("hop", sa.Text(), nullable=False),

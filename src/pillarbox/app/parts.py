@@ -13,6 +13,7 @@ from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.mx_settings import MxSettings
+from pillarbox.delivery.receivers import Receiver, Receivers
 from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
@@ -39,7 +40,7 @@ from pillarbox.reception.intake import Intake
 from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
 from pillarbox.reception.sessions import SessionLog
-from pillarbox.route import TlsMode
+from pillarbox.route import LanePlan, TlsMode
 from pillarbox.scheduler.scheduler import Scheduler
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.store.account_usage import AccountUsage
@@ -121,7 +122,7 @@ async def build(
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
     tokens = _tokens(settings, order, database)
     counts = TlsCounts(clock.timestamp) if settings.tls_reports.contact else None
-    couriers = _couriers(settings, tokens, stores, counts)
+    couriers = _couriers(settings, order, tokens, stores, counts=counts)
     scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
@@ -258,7 +259,12 @@ def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> Token
 
 
 def _couriers(
-    settings: Settings, tokens: TokenSource, stores: Stores, counts: TlsCounts | None
+    settings: Settings,
+    order: WorkerOrder,
+    tokens: TokenSource,
+    stores: Stores,
+    *,
+    counts: TlsCounts | None,
 ) -> Couriers:
     delivery = settings.delivery
     helo_name = delivery.helo_name or settings.host_name
@@ -279,6 +285,7 @@ def _couriers(
             idle_sessions=max(delivery.connections // 2, 1),
             policies=StsPolicies(stores.database),
             counts=counts,
+            receivers=configured_receivers(delivery, order.plan),
         ),
     )
 
@@ -343,6 +350,11 @@ def _certificates(settings: Settings) -> dict[str, ServerCertificate]:
         for listener in settings.listeners
         if listener.tls is not TlsMode.NONE
     }
+
+
+def configured_receivers(delivery: Delivery, plan: LanePlan) -> Receivers:
+    """What MX hosts take, by the table and by what is configured."""
+    return Receivers(tuple(Receiver("", **row.model_dump()) for row in delivery.receivers), plan)
 
 
 def delivery_timeouts(delivery: Delivery) -> Timeouts:

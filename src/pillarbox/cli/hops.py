@@ -218,7 +218,7 @@ def _is_troubled(hop: Hop, moment: Timestamp) -> bool:
 
 
 def _is_lowered(state: ConnectionsState) -> bool:
-    return state.allowed < state.cap or state.paused_until is not None
+    return state.allowed < state.cap or bool(state.paused_until or state.slow_until)
 
 
 def _state(hop: Hop, moment: Timestamp) -> str:
@@ -260,7 +260,9 @@ def _lowered_text(state: ConnectionsState, moment: Timestamp) -> str:
     parts = [f"slowed down{why}"]
     if state.paused_until is not None:
         parts.append(f"goes on in {duration((state.paused_until - moment) / 1000)}")
-    if state.grows_after:
+    if state.slow_until is not None:
+        parts.append(f"one session for {duration((state.slow_until - moment) / 1000)}")
+    elif state.grows_after:
         parts.append(f"one more connection after {state.grows_after} messages that are taken")
     return "; ".join(parts)
 
@@ -294,6 +296,7 @@ def _connections_record(state: ConnectionsState | None) -> Json:
         "lowered_by": state.lowered_by or None,
         "grows_after_messages": state.grows_after or None,
         "paused_until": for_programs(state.paused_until),
+        "slow_until": for_programs(state.slow_until),
     }
 
 

@@ -131,6 +131,7 @@ def _add(one: ConnectionsState, other: ConnectionsState) -> ConnectionsState:
         lowered_by=one.lowered_by or other.lowered_by,
         grows_after=min(filter(None, (one.grows_after, other.grows_after)), default=0),
         paused_until=_latest(one.paused_until, other.paused_until),
+        slow_until=_latest(one.slow_until, other.slow_until),
     )
 
 

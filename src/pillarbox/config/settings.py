@@ -246,6 +246,23 @@ class Limits(_Section):
     """Content in memory, of all sessions together."""
 
 
+def _host_pattern(text: str) -> str:
+    """Check the name of an MX host, or a pattern like *.example.org."""
+    return "*." * text.startswith("*.") + _host_name(text.removeprefix("*."))
+
+
+HostPattern: TypeAlias = Annotated[str, AfterValidator(_host_pattern)]
+
+
+class ReceiverLimits(_Section):
+    """What MX hosts with these names take, in place of what is known (delivery.receivers)."""
+
+    mx: Annotated[tuple[HostPattern, ...], Field(min_length=1)]
+    connections: Count | None = None
+    messages_per_connection: Count | None = None
+    messages_per_minute: Count | None = None
+
+
 class Delivery(_Section):
     """How long a next hop may take (RFC 5321 4.5.3.2), how much is tried at once, and who we are
     to it."""
@@ -256,6 +273,9 @@ class Delivery(_Section):
     mx_private_networks: tuple[Network, ...] = ()
     """MX hosts in these networks may be connected to, like "10.1.0.0/16"; else none that is not
     public."""
+
+    receivers: tuple[ReceiverLimits, ...] = ()
+    """The first whose names fit counts."""
 
     connect_timeout_seconds: Seconds = 30
     handshake_timeout_seconds: Seconds = 30

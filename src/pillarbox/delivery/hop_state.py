@@ -16,7 +16,8 @@ REPLY_LENGTH = 300
 @dataclass(frozen=True, slots=True)
 class ConnectionsState:
     """`lowered_by` is the reply by which there may be fewer than `cap`, or a pause; after
-    `grows_after` messages that are taken there may be one more."""
+    `grows_after` messages that are taken there may be one more. `slow_until`: the receiver asked
+    for less in words that count for so long."""
 
     open: int = 0
     allowed: int = 0
@@ -24,6 +25,7 @@ class ConnectionsState:
     lowered_by: str = ""
     grows_after: int = 0
     paused_until: Timestamp | None = None
+    slow_until: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def means_for(
     )
     security = MxSecurity(dns, _sts(settings, dns, contexts, monotonic))
     results = None if settings.counts is None else TlsResults(settings.counts)
-    return MxMeans(dns, security, Sites(tools), results)
+    return MxMeans(dns, security, Sites(tools, settings.receivers), results)
 
 
 def _sts(
@@ -149,7 +149,10 @@ class MxCourier:
             self._give_back()
             raise site.busy()
         if site is not None and self.is_open and self._way.wish is wish:
-            return site
+            if site.go_on():
+                return site
+            self._give_back()
+            raise site.busy()
         self._give_back()
         try:
             # The file may be gone by now.
@@ -190,6 +193,7 @@ class MxCourier:
             pending = left
         result = attempt.result
         is_down = result.hop_failure is not None
+        site.heed(each.reply for each in result.outcomes if each.reply.code >= 400)
         site.went_through(throttled=result.throttled or is_down, wish=result.wish)
         return result
 

@@ -8,16 +8,19 @@ under way, and wait for one another where there is none left.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.hop_state import ConnectionsState, SiteState, WallOf
+from pillarbox.delivery.mx_pace import MxPace
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
+from pillarbox.delivery.receivers import Receiver, Receivers
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.explain.failures import Failure, explain
 from pillarbox.hop_caps import HopCaps, strictest
+from pillarbox.mail.reply import Reply
 from pillarbox.observe.log import log
 
 Wake: TypeAlias = Callable[[], None]
@@ -96,10 +99,12 @@ class SiteTools:
 class Site:
     """One set of MX hosts."""
 
-    def __init__(self, name: str, caps: HopCaps, tools: SiteTools) -> None:
+    def __init__(self, name: str, caps: HopCaps, tools: SiteTools, receiver: Receiver) -> None:
         """`name` is what people read of it."""
         self.name = name
         self._caps: dict[HopCaps, float] = {caps: tools.monotonic()}
+        self.pace = MxPace(receiver)
+        caps = receiver.on(caps)
         self.concurrency = Concurrency(caps.connections)
         self.gate = Gate()
         self.trouble: Unopened | None = None
@@ -121,11 +126,14 @@ class Site:
             hops=hops,
             connections=ConnectionsState(
                 open=self._lent + len(self._idle),
-                allowed=1 if gate.state(now) is not GateState.OPEN else self.concurrency.limit,
+                allowed=self._most(now),
                 cap=self.concurrency.cap,
-                lowered_by=self.concurrency.lowered_by,
+                lowered_by=self.pace.slowed_by
+                if self.pace.is_slow(now)
+                else self.concurrency.lowered_by,
                 grows_after=self.concurrency.grows_after,
                 paused_until=wall(self.concurrency.paused_until),
+                slow_until=wall(self.pace.slow_until),
             ),
             closed_until=wall(gate.closed_until) if gate.state(now) is GateState.CLOSED else None,
             failure="" if self.trouble is None else self.trouble.text,
@@ -152,7 +160,7 @@ class Site:
         for one in old:
             del self._caps[one]
         if is_new or old:
-            hold = strictest(self._caps)
+            hold = self.pace.receiver.on(strictest(self._caps))
             self.concurrency.set_cap(hold.connections)
             self._most_messages = hold.messages_per_connection
 
@@ -169,6 +177,7 @@ class Site:
         if not self._has_one_to_lend():
             raise self.busy()
         self._lent += 1
+        self.pace.begin(self._tools.monotonic())
         while self._idle:
             # The one that rested least.
             session, _ = self._idle.pop()
@@ -181,16 +190,29 @@ class Site:
 
     def _has_one_to_lend(self) -> bool:
         now = self._tools.monotonic()
-        concurrency = self.concurrency
+        return now >= self._begin_at(now) and self._lent < self._most(now)
+
+    def _most(self, now: float) -> int:
+        """So many sessions there may be."""
         is_shaky = self.gate.state(now) is not GateState.OPEN
-        most = 1 if is_shaky else concurrency.limit
-        return now >= concurrency.paused_until and self._lent < most
+        return 1 if is_shaky or self.pace.is_slow(now) else self.concurrency.limit
+
+    def _begin_at(self, now: float) -> float:
+        return max(self.concurrency.paused_until, self.pace.next_at(now))
+
+    def go_on(self) -> bool:
+        """Whether who has a session may begin one more message in it."""
+        now = self._tools.monotonic()
+        if now < self._begin_at(now) or (self._lent > 1 and self.pace.is_slow(now)):
+            return False
+        self.pace.begin(now)
+        return True
 
     def busy(self) -> HopBusy:
         """What is raised where others have all sessions, or the hosts get a pause."""
-        until = self.concurrency.paused_until
-        is_paused = self._tools.monotonic() < until
-        return HopBusy(until if is_paused else float("inf"), self._call_when_free)
+        now = self._tools.monotonic()
+        until = self._begin_at(now)
+        return HopBusy(until if now < until else float("inf"), self._call_when_free)
 
     def opened(self, session: MxSession) -> None:
         """Who borrowed opened a session."""
@@ -225,6 +247,7 @@ class Site:
     def failed(self, trouble: Unopened) -> None:
         """No session could be opened. Raises HopBusy where others stand: then it wants no more."""
         tools = self._tools
+        self.heed(() if trouble.failure.said is None else (trouble.failure.said,))
         if self._used:
             self.concurrency.refuse_more_than(len(self._used), reason=trouble.text)
             allowed, cap = self.concurrency.limit, self.concurrency.cap
@@ -254,9 +277,23 @@ class Site:
         if was_closed:
             self._wake_all()
 
+    def heed(self, replies: Iterable[Reply]) -> None:
+        """Slow down for long where one of these asks for it in the words of this receiver."""
+        now = self._tools.monotonic()
+        for reply in replies:
+            if self.pace.heed(reply, now):
+                log.warning(
+                    "delivery.mx_slowed",
+                    hosts=self.name,
+                    receiver=self.pace.receiver.name,
+                    reply=str(reply),
+                    seconds=round(self.pace.slow_until - now),
+                )
+
     def let_go(self) -> None:
         """An administrator wants it tried at once, whatever pause there is."""
         self.concurrency.paused_until = 0.0
+        self.pace.let_go()
         if self.gate.state(self._tools.monotonic()) is GateState.CLOSED:
             self.gate.ask_for_probe()
         self._wake_all()
@@ -311,8 +348,9 @@ class Site:
 class Sites:
     """All sites of a worker, by what makes two domains share."""
 
-    def __init__(self, tools: SiteTools) -> None:
+    def __init__(self, tools: SiteTools, receivers: Receivers) -> None:
         self._tools = tools
+        self._receivers = receivers
         self._sites: dict[object, Site] = {}
         self._by_hop: dict[str, Site] = {}
 
@@ -339,7 +377,8 @@ class Sites:
         if site is None:
             if len(self._sites) >= MAX_SITES:
                 self._sites = {k: s for k, s in self._sites.items() if not s.is_quiet}
-            site = self._sites[key] = Site(name, caps, self._tools)
+            receiver = self._receivers.of(name.split())
+            site = self._sites[key] = Site(name, caps, self._tools, receiver)
         else:
             site.ask_for(caps)
         return site

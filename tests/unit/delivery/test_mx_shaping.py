@@ -11,6 +11,7 @@ from tests.support.smtp_peer import Peer, Script
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.mx_courier import MxCourier
 from pillarbox.delivery.mx_site import ROUTE_SECONDS, Site, Sites, SiteTools
+from pillarbox.delivery.receivers import Receivers
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import HopCaps
 
@@ -150,13 +151,13 @@ def test_the_strictest_of_the_routes_in_use_holds() -> None:
     wide, narrow = HopCaps(8, 50), HopCaps(3, 100)
 
     def cap(*routes: HopCaps) -> int:
-        sites = Sites(tools)
+        sites = Sites(tools, Receivers())
         for caps in routes:
             site = sites.get("hosts", "mx.host.example", "mx:one.example", caps)
         return site.concurrency.cap
 
     assert [cap(wide, narrow), cap(narrow, wide), cap(narrow, wide, narrow)] == [3, 3, 3]
-    sites = Sites(tools)
+    sites = Sites(tools, Receivers())
     for caps in (narrow, wide):
         sites.get("hosts", "mx.host.example", "mx:one.example", caps)
     now[0] += ROUTE_SECONDS + 1

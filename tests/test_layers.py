@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "pillarbox"
 LAYERS = (
     ("errors", "values"),
     ("mail",),
-    ("explain", "oauth", "hop_caps", "mta_sts", "tlsrpt"),
+    ("explain", "oauth", "hop_caps", "mta_sts", "tlsrpt", "sources"),
     ("smtp", "route", "retry", "publish"),
     ("discovery", "microsoft365_caps"),
     ("diagnosis",),
@@ -36,7 +36,7 @@ LAYERS = (
 PURE = {
     *("errors", "values", "mail", "explain", "oauth", "smtp", "route", "retry", "publish"),
     *("discovery", "diagnosis"),
-    *("microsoft365_caps", "hop_caps", "mta_sts", "tlsrpt"),
+    *("microsoft365_caps", "hop_caps", "mta_sts", "tlsrpt", "sources"),
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "ssl"),

@@ -24,6 +24,7 @@ from pillarbox.hop_caps import Window as Window
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, SignIn
+from pillarbox.sources import Source, pool_name
 
 
 class TlsMode(StrEnum):
@@ -178,13 +179,15 @@ class MxHosts:
 
     A route has no `domain`: it gets that of the recipient, and its `caps` for what all domains with
     the same hosts get together. `port` and `ca_file` (PEM, further trusted roots) are
-    for tests and closed networks.
+    for tests and closed networks. Mail comes from one of `sources`; without any as the machine
+    chooses.
     """
 
     domain: str = ""
     port: int = SMTP_PORT
     ca_file: str = ""
     caps: HopCaps = USUAL_CAPS
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +301,9 @@ def hop_key(next_hop: NextHop) -> str:
             return f"smarthost:{login}{host.lower()}:{port}:{tls.value}"
         case Microsoft365(mailbox=mailbox):
             return f"microsoft365:{mailbox.lower()}@{next_hop.name}"
-        case MxHosts(domain=domain, port=port):
-            return f"mx:{domain}" if port == SMTP_PORT else f"mx:{domain}:{port}"
+        case MxHosts(domain=domain, port=port, sources=sources):
+            name = f"mx:{domain}" if port == SMTP_PORT else f"mx:{domain}:{port}"
+            return f"{name}@{pool_name(sources)}" if sources else name
         case Capture():
             return "capture"
         case Reject():

@@ -64,6 +64,8 @@ class NextHop:
         self._open = 0
         self.most_connections = 0
         """So many were open at the same time."""
+        self.clients: set[str] = set()
+        """Addresses that connections came from."""
         self.begun: list[float] = []
         """When each mail transaction began, in seconds."""
 
@@ -116,9 +118,10 @@ class NextHop:
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, peer = listener.accept()
             except OSError:
                 return
+            self.clients.add(peer[0])
             self._connections.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

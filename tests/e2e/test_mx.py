@@ -175,6 +175,33 @@ def test_the_state_of_mx_hosts_can_be_read(
     late.shut()
 
 
+def test_mail_comes_from_the_address_of_its_route(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """What is known of the address counts: its name, and how much it may send today."""
+    dns.world.dns("sourced.example", "MX", "10 b.hosts.example.")
+    words = ("--name", "one.pillarbox.example", "--warm-up", "2,5")
+    service.admin("source", "add", "127.0.0.31", *words)
+    port = str(hosts["b"].port)
+    options = ("--mx", "--mx-port", port, "--source", "127.0.0.31=3")
+    service.admin("route", "add", "--to", "sourced.example", *options)
+
+    for number in range(3):
+        _send(service, f"Sourced {number}", "x@sourced.example")
+
+    def waiting() -> list[dict[str, Any]]:
+        entries = service.admin_json("queue", "list", "--domain", "sourced.example")
+        return [entry for entry in entries if "warmed up" in (entry["last_reply"] or "")]
+
+    wait_until(waiting, SECONDS, "the third message to wait")
+    assert hosts["b"].copies(b"Sourced") == 2
+    assert "127.0.0.31" in hosts["b"].clients
+    [source] = service.admin_json("source", "list")
+    assert (source["allowed_today"], source["sent_today"]) == (2, 2)
+    [site] = service.admin_json("queue", "hops", "--domain", "sourced.example")["mx_hosts"]
+    assert (site["hosts"], site["source"]) == (["b.hosts.example"], "127.0.0.31")
+
+
 def test_a_postfix_takes_mail_under_tls(
     service: Pillarbox,
     dns: DnsServer,

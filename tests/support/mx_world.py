@@ -22,6 +22,7 @@ from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import MX_CAPS, HopCaps
 from pillarbox.net.tls import ClientContexts
 from pillarbox.route import MxHosts
+from pillarbox.sources import Source
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 OWN_NAME = "out.example"
@@ -105,10 +106,10 @@ class MxWorld:
             self._means = means_for(self.settings, CONTEXTS, clock)
         return self._means
 
-    def courier(self, domain: str, caps: HopCaps = MX_CAPS) -> MxCourier:
+    def courier(self, domain: str, caps: HopCaps = MX_CAPS, *sources: Source) -> MxCourier:
         """A courier to the hosts of a domain."""
         session = SessionSettings(OWN_NAME, CONTEXTS, self.timeouts, returns=self.returns)
-        hop = MxHosts(domain, self.port, self.ca_file, caps)
+        hop = MxHosts(domain, self.port, self.ca_file, caps, sources)
         courier = MxCourier(hop, session, self.means)
         self._stack.push_async_callback(courier.close)
         return courier

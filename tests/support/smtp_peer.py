@@ -23,6 +23,11 @@ class Peer:
         self.commands: list[str] = []
         self.contents: list[bytes] = []
 
+    @property
+    def client(self) -> str:
+        """The address that the connection comes from."""
+        return str(self._writer.get_extra_info("peername")[0])
+
     def send(self, *lines: str) -> None:
         """Write reply lines in one piece."""
         self.send_raw("".join(f"{line}\r\n" for line in lines).encode())

@@ -1,6 +1,6 @@
 """Builds a worker out of its parts: the only place that knows all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,9 +19,11 @@ from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.delivery.tls_counts import TlsCounts
 from pillarbox.mail.identifier import IdGenerator
+from pillarbox.net.binding import why_not_bound
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
+from pillarbox.observe.log import log
 from pillarbox.outcome.bounce_watch import BounceWatch
 from pillarbox.outcome.unknown_watch import UnknownWatch
 from pillarbox.outcome.watches import Watches
@@ -57,6 +59,7 @@ from pillarbox.store.return_key import ensure_return_key
 from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
+from pillarbox.store.sources import Sources, list_sources
 from pillarbox.store.spool import Spool
 from pillarbox.store.suppressions import Suppressions
 from pillarbox.store.suspensions import Suspensions
@@ -167,6 +170,7 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
         await instances.release(token)
     instance = await instances.claim(token=order.token, lease_ms=INSTANCE_LEASE_MS)
     await directory.refresh()
+    _tell_lost_sources(await database.read(list_sources))
     ids = IdGenerator(instance)
     spool = Spool(database, order.plan)
     suppressions = Suppressions(database)
@@ -184,6 +188,15 @@ async def _open_stores(order: WorkerOrder, settings: Settings, database: Databas
         scram_key=scram_key,
         return_key=await database.write(ensure_return_key),
     )
+
+
+def _tell_lost_sources(sources: Iterable[str]) -> None:
+    """Say which addresses mail can not come from: it waits then."""
+    for address in sources:
+        cause = why_not_bound(address)
+        if cause:
+            hint = "give this machine the address, or take it out of its routes"
+            log.error("delivery.source_unusable", address=address, cause=cause, hint=hint)
 
 
 def _services(
@@ -285,6 +298,7 @@ def _couriers(
             idle_sessions=max(delivery.connections // 2, 1),
             policies=StsPolicies(stores.database),
             counts=counts,
+            sources=Sources(stores.database),
             receivers=configured_receivers(delivery, order.plan),
         ),
     )

@@ -19,6 +19,7 @@ from pillarbox.diagnosis.service_facts import ServiceFacts
 from pillarbox.diagnosis.target import Target
 from pillarbox.doctor import Tools, examine
 from pillarbox.doctor.progress import Progress
+from pillarbox.mail.envelope import RecipientState
 from pillarbox.net.tls import client_context
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def look_at_service(cli: Cli) -> Facts:
     """All facts. Raises Failure, ConfigError and SpoolUnavailable where there is nothing to see."""
     settings = cli.settings()
     with cli.database() as database:
-        service = _queue(database)
+        service = replace(_queue(database), sources=_sources(database, settings))
     silence, problems = _readiness(settings)
     sync_milliseconds, trouble = _sync(settings.data_directory)
     service = replace(
@@ -69,7 +70,7 @@ def _queue(database: "Database") -> ServiceFacts:
     waiting = [
         line
         for line in database.read_now(lambda c: queue.count_queue(c, now=moment))
-        if line.state == "waiting"
+        if line.state is not RecipientState.HELD
     ]
     oldest = min(waiting, key=lambda line: line.oldest_at, default=None)
     suspended = database.read_now(list_suspensions)
@@ -79,6 +80,28 @@ def _queue(database: "Database") -> ServiceFacts:
         oldest_hop=oldest.hop if oldest else "",
         suspended=tuple((hop, found.cause.rstrip(".")) for hop, found in suspended.items()),
     )
+
+
+def _sources(database: "Database", settings: "Settings") -> tuple[tuple[str, str], ...]:
+    """What is wrong with each address that mail comes from."""
+    from pillarbox.cli.source_checks import name_problem
+    from pillarbox.net.binding import why_not_bound
+    from pillarbox.store.sources import list_sources
+
+    usual = settings.delivery.helo_name or settings.host_name
+
+    async def problems() -> list[tuple[str, str]]:
+        found = database.read_now(list_sources)
+        return [
+            (
+                address,
+                why_not_bound(address)
+                or await name_problem(address, facts.name or usual, settings.dns_servers),
+            )
+            for address, facts in found.items()
+        ]
+
+    return tuple((address, problem) for address, problem in asyncio.run(problems()) if problem)
 
 
 def _sync(folder: Path) -> tuple[int | None, str]:

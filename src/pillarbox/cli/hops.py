@@ -154,7 +154,9 @@ def _read(
 def _hops_of(database: Database, domain: str) -> set[str]:
     """What mail for a domain waits for, and its MX hosts."""
     mx = f"mx:{domain}"
-    hosts = {hop for hop in database.read_now(list_hops) if f"{hop}:".startswith(f"{mx}:")}
+    ends = (mx, f"{mx}:", f"{mx}@")
+    known = database.read_now(list_hops)
+    hosts = {hop for hop in known if hop == mx or hop.startswith(ends[1:])}
     return database.read_now(lambda c: queue.hops_for(c, domain)) | hosts | {mx}
 
 
@@ -335,7 +337,8 @@ def _record(hop: Hop, moment: Timestamp) -> Json:
 
 def _site_record(site: SiteState) -> Json:
     return {
-        "hosts": site.hosts.split(),
+        "hosts": [word for word in site.hosts.split() if not word.startswith("@")],
+        "source": next((w[1:] for w in site.hosts.split() if w.startswith("@")), None),
         "domains": site.hops,
         "connections": _connections_record(site.connections),
         "closed_until": for_programs(site.closed_until),

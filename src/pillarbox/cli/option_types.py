@@ -8,6 +8,7 @@ import click
 from pillarbox.cli.times import parse_moment
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.route import Counted
+from pillarbox.sources import WARM_UP, Source, read_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,61 @@ class WindowType(click.ParamType[WindowLimit]):
         )
 
 
+class SourceType(click.ParamType["Source | None"]):
+    """`192.0.2.1`, `192.0.2.1=3`, `2001:db8::1=2`; `none`: no address."""
+
+    name = "address[=weight]"
+
+    def convert(
+        self, value: "str | Source", param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Source | None":
+        """Read the text."""
+        if isinstance(value, Source) or value == "none":
+            return value if isinstance(value, Source) else None
+        address, _, weight = value.partition("=")
+        try:
+            found = Source(read_address(address), int(weight or "1"))
+        except ValueError:
+            found = Source("", 0)
+        if not 1 <= found.weight <= MOST_WEIGHT:
+            self.fail(
+                f"{value!r} is no address with a weight: write 192.0.2.1=3, or 2001:db8::1",
+                param,
+                ctx,
+            )
+        return found
+
+
+class WarmUpType(click.ParamType[tuple[int, ...]]):
+    """`50,100,200`: messages on each day; `default` for a ready table, `none` for no limit."""
+
+    name = "number,…|default|none"
+
+    def convert(
+        self,
+        value: str | tuple[int, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, ...]:
+        """Read the text."""
+        if isinstance(value, tuple):
+            return value
+        if value in ("default", "none"):
+            return WARM_UP if value == "default" else ()
+        words = value.split(",")
+        if not all(word.isascii() and word.isdigit() and int(word) for word in words):
+            self.fail(
+                f"{value!r} is no schedule: write messages for each day, like 50,100,200",
+                param,
+                ctx,
+            )
+        return tuple(map(int, words))
+
+
+MOST_WEIGHT = 1000
+
+SOURCE = SourceType()
+WARM_UP_TABLE = WarmUpType()
 LIMIT = LimitType()
 MOMENT = MomentType()
 HOST_PORT = HostPortType()

@@ -22,6 +22,7 @@ NOUNS = {
     "issuer": ("issuer", "Whose OAuth2 tokens log in accounts of a tenant."),
     "send-as": ("send_as", "Further sender addresses of an account."),
     "route": ("route", "Where mail goes from here: smart host, Microsoft 365, capture or reject."),
+    "source": ("source", "Addresses of this machine that mail to MX hosts comes from."),
     "m365": ("m365", "Microsoft 365 as the way out: set it up, and check it."),
     "key": ("key", "The master key that seals passwords at rest, and its change."),
     "tls-report": ("tls_report", "How TLS with others' mail hosts goes, and reports on it."),

@@ -7,7 +7,15 @@ from typing import Self, TypeVar
 
 import click
 
-from pillarbox.cli.option_types import HOST_PORT, LIMIT, WINDOW, HostPort, Limit, WindowLimit
+from pillarbox.cli.option_types import (
+    HOST_PORT,
+    LIMIT,
+    SOURCE,
+    WINDOW,
+    HostPort,
+    Limit,
+    WindowLimit,
+)
 from pillarbox.cli.person import ask_person
 from pillarbox.cli.secret_input import read_secret
 from pillarbox.cli.sign_in_options import SIGN_IN_OPTIONS, SignInOptions
@@ -25,6 +33,7 @@ from pillarbox.route import (
     SmartHost,
     TlsMode,
 )
+from pillarbox.sources import Source
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -37,6 +46,14 @@ _OPTIONS = (
     click.option("--mx", is_flag=True, help="Hand mail to the MX hosts of each recipient."),
     click.option(
         "--mx-port", type=click.IntRange(1, 65_535), help="Their port, for tests; default: 25."
+    ),
+    click.option(
+        "--source",
+        "sources",
+        type=SOURCE,
+        multiple=True,
+        metavar="ADDRESS[=WEIGHT]",
+        help="With --mx: an address that mail comes from (see: pillarbox source); none: as usual.",
     ),
     click.option("--capture", is_flag=True, help="Keep the mail here to be looked at."),
     click.option("--reject", metavar="TEXT", help="Refuse the mail; the sender reads TEXT."),
@@ -88,6 +105,7 @@ class RouteOptions:
     smarthost: HostPort | None
     mx: bool
     mx_port: int | None
+    sources: tuple[Source | None, ...]
     capture: bool
     reject: str | None
     tls: str | None
@@ -145,8 +163,8 @@ class RouteOptions:
             if not self.sign_in.is_given:
                 return (self._mx(old if isinstance(old, MxHosts) else MxHosts()),)
             old = None
-        if self.mx_port is not None:
-            raise click.UsageError("--mx-port belongs to --mx")
+        if self.mx_port is not None or self.sources:
+            raise click.UsageError("--mx-port and --source belong to --mx")
         if self.sign_in.microsoft365 is not None or isinstance(old, Microsoft365):
             if self.smarthost is None:
                 return self._microsoft365([hop for hop in before if isinstance(hop, Microsoft365)])
@@ -164,6 +182,8 @@ class RouteOptions:
             raise click.UsageError("encryption follows from the domain with --mx; nobody logs in")
         if self.mx_port is not None:
             hop = replace(hop, port=self.mx_port)
+        if self.sources:
+            hop = replace(hop, sources=tuple(each for each in self.sources if each is not None))
         if self.ca_file is not None:
             hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
         return hop

@@ -23,6 +23,7 @@ from pillarbox.route import (
     SmartHost,
     hop_key,
 )
+from pillarbox.sources import Source
 from pillarbox.store.admin.routes import RouteInfo
 from pillarbox.store.grants import GrantFacts
 from pillarbox.store.suspensions import Suspension
@@ -39,12 +40,18 @@ def shown_hop(route: Route) -> str:
         case Microsoft365() as hop:
             way = f", {hop.way.value}" if hop.way.is_graph else ""
             return f"Microsoft 365 by {', '.join(mailboxes_of(route))} ({hop.cloud.value}{way})"
-        case MxHosts(port=port):
-            return "MX hosts of the recipient" + ("" if port == SMTP_PORT else f" (port {port})")
+        case MxHosts(port=port, sources=sources):
+            from_ = f" from {', '.join(map(_source_text, sources))}" if sources else ""
+            at = "" if port == SMTP_PORT else f" (port {port})"
+            return f"MX hosts of the recipient{at}{from_}"
         case Capture():
             return "capture"
         case Reject(text=text):
             return f"reject: {text}"
+
+
+def _source_text(source: Source) -> str:
+    return source.address if source.weight == 1 else f"{source.address} (weight {source.weight})"
 
 
 def mailboxes_of(route: Route) -> list[str]:
@@ -122,8 +129,9 @@ def _hop_record(route: Route) -> dict[str, Json]:
                 "ca_file": hop.ca_file or None,
                 "sign_in": _access_record(hop.access),
             }
-        case MxHosts(port=port, ca_file=ca_file):
-            return {"kind": "mx", "port": port, "ca_file": ca_file or None}
+        case MxHosts(port=port, ca_file=ca_file, sources=sources):
+            pool: list[Json] = [{"address": one.address, "weight": one.weight} for one in sources]
+            return {"kind": "mx", "port": port, "ca_file": ca_file or None, "sources": pool}
         case Capture():
             return {"kind": "capture"}
         case Reject(text=text):

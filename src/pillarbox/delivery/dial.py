@@ -22,8 +22,11 @@ class Dialed:
     left: tuple[Address, ...]
 
 
-async def dial(addresses: tuple[Address, ...], port: int, timeouts: Timeouts) -> Dialed | Failure:
-    """A connection to the first address that answers. Each has a head start before the next."""
+async def dial(
+    addresses: tuple[Address, ...], port: int, timeouts: Timeouts, source: str = ""
+) -> Dialed | Failure:
+    """A connection to the first address that answers, from `source` where that is given. Each has a
+    head start before the next."""
     waiting = deque(addresses)
     tasks: dict[asyncio.Task[SmtpConnection | Failure], Address] = {}
     outcome: SmtpConnection | Failure = Failure(FailureKind.UNREACHABLE, "no address")
@@ -31,7 +34,7 @@ async def dial(addresses: tuple[Address, ...], port: int, timeouts: Timeouts) ->
         while not isinstance(outcome, SmtpConnection) and (waiting or tasks):
             if waiting:
                 address = waiting.popleft()
-                task = asyncio.ensure_future(connect_to(address, port, timeouts))
+                task = asyncio.ensure_future(connect_to(address, port, timeouts, source))
                 tasks[task] = address
             seconds = HEAD_START_SECONDS if waiting else None
             done, _ = await asyncio.wait(

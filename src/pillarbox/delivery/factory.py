@@ -32,14 +32,13 @@ class Couriers:
 
     def let_go(self, hop: str) -> None:
         """Have the MX hosts of a domain tried at once; `hop` is its name as a next hop."""
-        site = None if self._mx is None else self._mx.sites.of(hop)
-        if site is not None:
+        for site in () if self._mx is None else self._mx.sites.of(hop):
             site.let_go()
 
     def site_of(self, hop: str) -> str:
         """The MX hosts of a domain, as far as they are known; else ""."""
-        site = None if self._mx is None else self._mx.sites.of(hop)
-        return "" if site is None else site.name
+        sites = [] if self._mx is None else self._mx.sites.of(hop)
+        return sites[-1].name if sites else ""
 
     def site_states(self, wall: WallOf) -> list[SiteState]:
         """All that is known of MX hosts, for people to read."""

@@ -23,6 +23,7 @@ from pillarbox.errors import DnsFailure
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.dns import DnsResolver, name_text
 from pillarbox.net.reach import is_public
+from pillarbox.sources import is_ipv6
 
 MAX_HOSTS = 20
 """More MX hosts of a domain are not looked at."""
@@ -128,6 +129,13 @@ class MxDns:
                 return
             for each in found:
                 yield each
+
+    async def has_ipv6(self, domain: str, mx: MxSet) -> frozenset[bool]:
+        """For each kind of addresses that the hosts have whether it is that of IPv6."""
+        looks = (self._look(host.name, is_implicit=host.name == domain) for host in mx.hosts)
+        found = await asyncio.gather(*looks)
+        targets = (each for each in found if isinstance(each, Target))
+        return frozenset(is_ipv6(address) for each in targets for address in each.addresses)
 
     async def _look(self, host: str, *, is_implicit: bool) -> Target | Failure:
         both = await asyncio.gather(

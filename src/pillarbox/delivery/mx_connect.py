@@ -21,6 +21,7 @@ from pillarbox.mta_sts import StsMode, StsPolicy
 from pillarbox.observe.log import log
 from pillarbox.route import SmartHost, TlsMode
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
+from pillarbox.sources import is_ipv6
 
 MAX_CONNECTIONS = 8
 """So many connections are made for one session, over all hosts."""
@@ -77,6 +78,7 @@ class MxOpener:
         self._way = way
         self._hop = way.hop
         self._settings = settings
+        self._helo_name = way.helo_name or settings.helo_name
         self._dns = dns
         self._security = security
         self._results = results
@@ -102,11 +104,11 @@ class MxOpener:
         if isinstance(demand, Failure):
             self._note(Seen(self._way, None, target.host), demand)
             return Unopened(demand)
-        left = tuple(map(_address, target.addresses))
+        left = tuple(map(_address, self._reached(target.addresses)))
         outcome = Unopened(Failure(FailureKind.MX_WITHOUT_ADDRESS))
         while left and self._connections_left:
             self._connections_left -= 1
-            dialed = await dial(left, self._hop.port, self._settings.timeouts)
+            dialed = await dial(left, self._hop.port, self._settings.timeouts, self._way.source)
             if isinstance(dialed, Failure):
                 return _not_reached(target, dialed)
             left = dialed.left
@@ -120,6 +122,13 @@ class MxOpener:
                 return Unopened(Failure(FailureKind.REQUIRETLS_NOT_OFFERED), target.host)
             outcome = self._unopened(target, demand, opened)
         return outcome
+
+    def _reached(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that can be reached from the source."""
+        source = self._way.source
+        if not source:
+            return addresses
+        return tuple(each for each in addresses if is_ipv6(each) == is_ipv6(source))
 
     def _lacks_requiretls(self, opened: SmtpConnection) -> bool:
         """RFC 8689 section 2: "the SMTP server MUST advertise in the subsequent EHLO response that
@@ -187,7 +196,8 @@ class MxOpener:
             self._results.opened(seen, is_encrypted=bool(opened.core.tls))
 
     async def _again(self, address: Address) -> SmtpConnection | Failure:
-        return await connect_to(address, self._hop.port, self._settings.timeouts)
+        timeouts, source = self._settings.timeouts, self._way.source
+        return await connect_to(address, self._hop.port, timeouts, source)
 
     async def _test(
         self, target: Target, policy: StsPolicy, connection: SmtpConnection, seen: Seen
@@ -209,11 +219,11 @@ class MxOpener:
     ) -> SmtpConnection | Failure:
         settings = self._settings
         if demand is _IN_CLEAR:
-            core = ClientProtocol(ClientSettings(settings.helo_name))
+            core = ClientProtocol(ClientSettings(self._helo_name))
             host = SmartHost(target.host, self._hop.port, TlsMode.NONE)
             return await greet(host, connection, core, context=None)
         is_optional = demand.level is Level.OPPORTUNISTIC
-        wanted = ClientSettings(settings.helo_name, starttls=True, opportunistic=is_optional)
+        wanted = ClientSettings(self._helo_name, starttls=True, opportunistic=is_optional)
         verify = demand.level is Level.VERIFIED
         ca_file = self._hop.ca_file if verify else ""
         context = settings.contexts.get(verify=verify, ca_file=ca_file)

@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
+from pillarbox.delivery.courier import AttemptResult, ContentSource, HopBusy, HopReason
 from pillarbox.delivery.mx import MxDns, MxSet
 from pillarbox.delivery.mx_connect import MxOpener
 from pillarbox.delivery.mx_security import MxSecurity, MxWay
 from pillarbox.delivery.mx_settings import MxSettings
-from pillarbox.delivery.mx_site import MxSession, Site, Sites, SiteTools, Unopened
+from pillarbox.delivery.mx_site import MxSession, Site, Sites, Unopened
+from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
+from pillarbox.delivery.mx_sources import SourceBook
 from pillarbox.delivery.smtp_attempt import SmtpAttempt
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.sts import StsMeans, StsSource
@@ -23,6 +25,7 @@ from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
 from pillarbox.net.tls import ClientContexts
 from pillarbox.route import MxHosts, hop_key
+from pillarbox.sources import ordered
 
 TURN_MESSAGES = 20
 """A domain whose session others wait for gives way after so many messages."""
@@ -35,11 +38,13 @@ class MxMeans:
     dns: MxDns
     security: MxSecurity
     sites: Sites
+    sources: SourceBook
     results: TlsResults | None = None
 
     async def close(self) -> None:
         """End all idle sessions."""
         await self.sites.close()
+        await self.sources.close()
 
 
 def means_for(
@@ -61,7 +66,8 @@ def means_for(
     )
     security = MxSecurity(dns, _sts(settings, dns, contexts, monotonic))
     results = None if settings.counts is None else TlsResults(settings.counts)
-    return MxMeans(dns, security, Sites(tools, settings.receivers), results)
+    sources = SourceBook(settings.sources, monotonic=monotonic, wall=settings.wall)
+    return MxMeans(dns, security, Sites(tools, settings.receivers), sources, results)
 
 
 def _sts(
@@ -95,7 +101,9 @@ class MxCourier:
         self._way = MxWay(hop, MxSet(()))
         self._site: Site | None = None
         self._session: MxSession | None = None
+        self._last_site: Site | None = None
         self._made = 0
+        """Messages that were sent to the last site in turn."""
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +133,7 @@ class MxCourier:
         wish: TlsWish,
     ) -> AttemptResult:
         numbered = [each.recipient for each in recipients]
-        site = await self._site_for_one_more(wish)
+        site = await self._site_for_one_more(message.queue_id, wish)
         if isinstance(site, Unopened):
             return self._without_session(numbered, site, wish)
         attempt = SmtpAttempt(
@@ -142,13 +150,15 @@ class MxCourier:
             self._drop()
             raise
 
-    async def _site_for_one_more(self, wish: TlsWish) -> Site | Unopened:
+    async def _site_for_one_more(self, queue_id: int, wish: TlsWish) -> Site | Unopened:
         """The site, with a session of it or the right to open one. Raises HopBusy."""
         site = self._site
         if site is not None and self._made >= TURN_MESSAGES and site.is_wanted:
+            self._last_site = None
             self._give_back()
             raise site.busy()
-        if site is not None and self.is_open and self._way.wish is wish:
+        is_same = self._way.wish is wish and not self._hop.sources
+        if site is not None and self.is_open and is_same:
             if site.go_on():
                 return site
             self._give_back()
@@ -163,7 +173,34 @@ class MxCourier:
         if isinstance(found, Failure):
             return Unopened(found)
         policy = await self._means.security.policy(self._hop)
-        return self._borrow(MxWay(self._hop, found, policy, wish))
+        way = MxWay(self._hop, found, policy, wish)
+        return await self._by_source(way, queue_id) if self._hop.sources else self._borrow(way)
+
+    async def _by_source(self, way: MxWay, queue_id: int) -> Site | Unopened:
+        """Take part in the site of the address that the message takes; where that has to wait, of
+        the next one. Raises HopBusy."""
+        book, kinds = self._means.sources, await self._means.dns.has_ipv6(way.hop.domain, way.mx)
+        busy: HopBusy | None = None
+        trouble = Unopened(Failure(FailureKind.NO_SOURCE, _kinds(kinds)))
+        for source in ordered(queue_id, way.hop.sources):
+            if kinds and source.is_ipv6 not in kinds:
+                continue
+            if not await book.take(source.address):
+                trouble = Unopened(Failure(FailureKind.SOURCE_WARMING_UP, source.address))
+                continue
+            name = (await book.facts(source.address)).name
+            try:
+                site = self._borrow(replace(way, source=source.address, helo_name=name))
+            except HopBusy as error:
+                busy = busy or error
+            else:
+                if isinstance(site, Site):
+                    return site
+                trouble = site
+            book.untake(source.address)
+        if busy is not None:
+            raise busy
+        return trouble
 
     def _borrow(self, way: MxWay) -> Site | Unopened:
         """Take part in the site of these hosts. Raises HopBusy."""
@@ -172,14 +209,17 @@ class MxCourier:
         # With REQUIRETLS it depends on the domain, too, whether anybody vouches for the host.
         is_strict = way.wish is TlsWish.REQUIRED
         demanded = way.policy.mx if way.policy and (way.is_enforced or is_strict) else None
-        key = (way.mx, hop.port, hop.ca_file, demanded, way.wish, hop.domain if is_strict else "")
-        name = " ".join(host.name for host in way.mx.hosts)
+        strict_for = hop.domain if is_strict else ""
+        key = (way.mx, hop.port, hop.ca_file, demanded, way.wish, strict_for, way.source)
+        name = SiteName(tuple(host.name for host in way.mx.hosts), way.source)
         site = self._means.sites.get(key, name, hop_key(hop), hop.caps)
         closed_by = site.closed_by()
         if closed_by is not None:
             return closed_by
         self._session = site.borrow()
-        self._site, self._way, self._made = site, way, 0
+        if site is not self._last_site:
+            self._last_site, self._made = site, 0
+        self._site, self._way = site, way
         return site
 
     async def _transact(
@@ -229,6 +269,8 @@ class MxCourier:
         if attempt.result.outcomes:
             attempt.give_up(pending, trouble.failure)
             return attempt.result
+        if self._way.source:
+            self._means.sources.untake(self._way.source)
         if not _is_permanent(trouble.failure):
             site.failed(trouble)
         return self._without_session(pending, trouble, self._way.wish)
@@ -272,6 +314,10 @@ class MxCourier:
             session.connection.abort()
             self._session = None
         self._give_back()
+
+
+def _kinds(kinds: frozenset[bool]) -> str:
+    return " and ".join("IPv6" if kind else "IPv4" for kind in sorted(kinds))
 
 
 def _is_permanent(failure: Failure) -> bool:

@@ -61,12 +61,15 @@ class Demand:
 @dataclass(frozen=True, slots=True)
 class MxWay:
     """To where, and what is known of it: the hosts of the domain, its MTA-STS policy, and what the
-    sender of the message wants."""
+    sender of the message wants. From `source`, with this name in EHLO; "": as the machine chooses,
+    and as is set."""
 
     hop: MxHosts
     mx: MxSet
     policy: StsPolicy | None = None
     wish: TlsWish = TlsWish.NONE
+    source: str = ""
+    helo_name: str = ""
 
     @property
     def is_enforced(self) -> bool:

@@ -8,13 +8,14 @@ under way, and wait for one another where there is none left.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.hop_state import ConnectionsState, SiteState, WallOf
 from pillarbox.delivery.mx_pace import MxPace
+from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
 from pillarbox.delivery.receivers import Receiver, Receivers
 from pillarbox.delivery.smtp_connection import SmtpConnection
@@ -68,40 +69,13 @@ class Unopened:
         return str(explain(self.failure, hop=self.host or "its hosts").reply)
 
 
-class SiteTools:
-    """What all sites of a worker share. `idle_sessions` may be kept open together."""
-
-    def __init__(
-        self,
-        *,
-        monotonic: Callable[[], float],
-        rand: Callable[[], float],
-        idle_seconds: float,
-        idle_sessions: int,
-    ) -> None:
-        self.monotonic = monotonic
-        self.rand = rand
-        self.idle_seconds = idle_seconds
-        self.idle_room = idle_sessions
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something end by itself."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def finish(self) -> None:
-        """Wait for all of that."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
 class Site:
-    """One set of MX hosts."""
+    """One set of MX hosts, by one address of this machine."""
 
-    def __init__(self, name: str, caps: HopCaps, tools: SiteTools, receiver: Receiver) -> None:
+    def __init__(self, name: SiteName, caps: HopCaps, tools: SiteTools, receiver: Receiver) -> None:
         """`name` is what people read of it."""
-        self.name = name
+        self.name = str(name)
+        self._source = name.source
         self._caps: dict[HopCaps, float] = {caps: tools.monotonic()}
         self.pace = MxPace(receiver)
         caps = receiver.on(caps)
@@ -352,32 +326,34 @@ class Sites:
         self._tools = tools
         self._receivers = receivers
         self._sites: dict[object, Site] = {}
-        self._by_hop: dict[str, Site] = {}
+        self._by_hop: dict[str, dict[str, Site]] = {}
 
-    def get(self, key: object, name: str, hop: str, caps: HopCaps) -> Site:
+    def get(self, key: object, name: SiteName, hop: str, caps: HopCaps) -> Site:
         """The site of these hosts, for a domain with this name as a next hop. `caps` are those of
         the route."""
         site = self._site(key, name, caps)
         if hop not in self._by_hop and len(self._by_hop) >= MAX_HOPS:
-            self._by_hop = {h: s for h, s in self._by_hop.items() if not s.is_quiet}
-        self._by_hop[hop] = site
+            self._by_hop = {h: s for h, s in self._by_hop.items() if not _are_quiet(s)}
+        sites = self._by_hop.setdefault(hop, {})
+        sites.pop(name.source, None)
+        sites[name.source] = site
         return site
 
-    def of(self, hop: str) -> Site | None:
-        """The site that a domain took part in last."""
-        return self._by_hop.get(hop)
+    def of(self, hop: str) -> list[Site]:
+        """The sites that a domain took part in, the last one at the end."""
+        return list(self._by_hop.get(hop, {}).values())
 
     def states(self, wall: WallOf) -> list[SiteState]:
         """All of them, for people to read."""
-        hops = Counter(map(id, self._by_hop.values()))
+        hops = Counter(id(site) for sites in self._by_hop.values() for site in sites.values())
         return [site.state(hops[id(site)], wall) for site in self._sites.values()]
 
-    def _site(self, key: object, name: str, caps: HopCaps) -> Site:
+    def _site(self, key: object, name: SiteName, caps: HopCaps) -> Site:
         site = self._sites.get(key)
         if site is None:
             if len(self._sites) >= MAX_SITES:
                 self._sites = {k: s for k, s in self._sites.items() if not s.is_quiet}
-            receiver = self._receivers.of(name.split())
+            receiver = self._receivers.of(name.hosts)
             site = self._sites[key] = Site(name, caps, self._tools, receiver)
         else:
             site.ask_for(caps)
@@ -388,3 +364,7 @@ class Sites:
         for site in self._sites.values():
             site.close()
         await self._tools.finish()
+
+
+def _are_quiet(sites: dict[str, Site]) -> bool:
+    return all(site.is_quiet for site in sites.values())

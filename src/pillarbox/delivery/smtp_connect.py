@@ -4,6 +4,7 @@ RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TL
 """
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import ssl
@@ -166,16 +167,21 @@ async def _open_at(
     return await greet(hop, connection, core, context=context)
 
 
-async def connect_to(address: Address, port: int, timeouts: Timeouts) -> SmtpConnection | Failure:
-    """A connection to one address; nothing is said yet."""
+async def connect_to(
+    address: Address, port: int, timeouts: Timeouts, source: str = ""
+) -> SmtpConnection | Failure:
+    """A connection to one address, from `source` where that is given; nothing is said yet."""
     family, host = address
+    local = (source, 0) if source else None
     connection = SmtpConnection(timeouts)
     try:
         async with asyncio.timeout(timeouts.connect):
             await asyncio.get_running_loop().create_connection(
-                lambda: connection, host, port, family=family
+                lambda: connection, host, port, family=family, local_addr=local
             )
     except OSError as exc:
+        if source and exc.errno == errno.EADDRNOTAVAIL:
+            return Failure(FailureKind.SOURCE_UNUSABLE, source)
         return connect_failure(exc)
     return connection
 

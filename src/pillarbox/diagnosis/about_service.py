@@ -35,6 +35,8 @@ def about_service(facts: Facts) -> Iterable[Finding]:
         yield found("SELF-QUEUE-OLD", where, hop=seen.oldest_hop, age=in_words(seen.oldest_seconds))
     for hop, why in seen.suspended:
         yield found("SELF-HOP-SUSPENDED", where, hop=hop, why=why)
+    for address, why in seen.sources:
+        yield found("SELF-SOURCE", address, address=address, why=why)
 
 
 def _about_disk(seen: ServiceFacts, where: str) -> Iterable[Finding]:

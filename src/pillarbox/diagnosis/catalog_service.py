@@ -43,6 +43,11 @@ SERVICE_CHECKS: tuple[Check, ...] = (
     warn(
         "SELF-HOP-SUSPENDED",
         "the next hop {hop} takes no mail now: {why}",
-        "see cause and fix: pillarbox queue count",
+        "see cause and fix: pillarbox queue hops",
+    ),
+    warn(
+        "SELF-SOURCE",
+        "mail that comes from {address} will be refused, or can not be sent: {why}",
+        "see what each source is set to: pillarbox source list",
     ),
 )

@@ -8,7 +8,8 @@ class ServiceFacts:
     """`problems` are those of /readyz, `silence` is why it could not be asked. Listeners are by
     their ports. `sync_milliseconds` is what one write took to reach the disk, None where it failed
     with `sync_trouble`. `damage` is what the database says of itself. `oldest_seconds` is how long
-    the oldest mail has been waiting for a next hop; `suspended` are hops that take nothing now."""
+    the oldest mail has been waiting for a next hop; `suspended` are hops that take nothing now.
+    `sources` are addresses that mail comes from with what is wrong with each."""
 
     silence: str = ""
     problems: tuple[str, ...] = ()
@@ -21,3 +22,4 @@ class ServiceFacts:
     oldest_seconds: float = 0.0
     oldest_hop: str = ""
     suspended: tuple[tuple[str, str], ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()

@@ -85,3 +85,24 @@ REQUIRETLS_NOT_VERIFIED = _t(
     "The operator of that domain has to publish an MTA-STS policy or sign its zone, and to mend"
     " the certificates; or send the message without REQUIRETLS",
 )
+SOURCE_UNUSABLE = _t(
+    "451 4.3.5",
+    "No connection to {hop} can come from the address {detail}",
+    "This machine does not have the address, so nothing can be sent from it.",
+    "Give the machine that address, or take it out of the route: pillarbox route change ID --source"
+    " ADDRESS",
+)
+NO_SOURCE = _t(
+    "451 4.3.5",
+    "None of the source addresses of the route reaches {hop}, which has {detail} only",
+    "Mail to IPv4 addresses has to come from one of IPv4, and to IPv6 from one of IPv6.",
+    "Add such an address to the route: pillarbox source add ADDRESS, then pillarbox route change ID"
+    " --source ADDRESS --source ADDRESS",
+)
+SOURCE_WARMING_UP = _t(
+    "451 4.5.0",
+    "The source addresses for {hop} have sent today what they may while they are warmed up"
+    " ({detail})",
+    "A new address sends more on each day, so that receivers get to know it.",
+    "Nothing to change here: mail goes on tomorrow (UTC); see pillarbox source list",
+)

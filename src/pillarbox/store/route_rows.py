@@ -25,6 +25,7 @@ from pillarbox.route import (
     TlsMode,
     Window,
 )
+from pillarbox.sources import pool_of, pool_text
 from pillarbox.store import sign_in_rows
 from pillarbox.store.seal import Seal
 from pillarbox.store.sign_in_rows import sign_in_of, sign_in_values
@@ -77,7 +78,9 @@ def _next_hops(row: RowMapping | Mapping[str, Any], seal: Seal | None) -> list[N
         case "microsoft365":
             return _mailboxes(row, seal)
         case "mx":
-            return [MxHosts(port=row["port"] or SMTP_PORT, ca_file=row["ca_file"] or "")]
+            sources = pool_of(row["sources"] or "")
+            port, ca_file = row["port"] or SMTP_PORT, row["ca_file"] or ""
+            return [MxHosts(port=port, ca_file=ca_file, sources=sources)]
         case _:
             return [_smart_host(row, seal)]
 
@@ -128,6 +131,7 @@ EMPTY = {
         ("host", "port", "tls", "verify", "ca_file", "username", "password_sealed", "reject_text")
     ),
     **dict.fromkeys(("cloud", "way", "mailboxes", "senders", "other_from", "graph_url")),
+    "sources": None,
     **sign_in_rows.EMPTY,
     "return_path": False,
 }
@@ -163,8 +167,9 @@ def values_of(route: Route, seal: Seal, route_id: int) -> dict[str, Value]:
                 "graph_url": hop.graph_url or None,
                 **sign_in_values(hop.sign_in, seal, route_id),
             }
-        case MxHosts(port=port, ca_file=ca_file):
+        case MxHosts(port=port, ca_file=ca_file, sources=sources):
             values |= {"kind": "mx", "port": port, "ca_file": ca_file or None}
+            values["sources"] = pool_text(sources) or None
         case Capture():
             values["kind"] = "capture"
         case Reject(text=text):

@@ -243,6 +243,9 @@ route = Table(
     Column("graph_url", Text),
     # A smart host gets the return path of the sender's domain as reverse-path.
     Column("return_path", Boolean, nullable=False, server_default=false()),
+    # MX hosts: the addresses that mail comes from with their weights, like "192.0.2.1=3", blank
+    # separated; NULL: as the machine chooses.
+    Column("sources", Text),
     UniqueConstraint("tenant_id", "sender_domain", "recipient_domain"),
 )
 
@@ -265,4 +268,25 @@ oauth_grant = Table(
     # The token of the process that is using it up, "" when none is.
     Column("owner", Text, nullable=False, server_default=text("''")),
     time_column("lease_until", nullable=False),
+)
+
+source = Table(
+    "source",
+    metadata,
+    # An address of this machine that mail to MX hosts may come from.
+    Column("address", Text, primary_key=True),
+    # What it says in EHLO, "" for what the configuration says.
+    Column("name", Text, nullable=False),
+    # Messages a day, comma separated, from the day of `warm_since` on; "": it is warm.
+    Column("warm_up", Text, nullable=False),
+    time_column("warm_since"),
+)
+
+source_usage = Table(
+    "source_usage",
+    metadata,
+    # What was leased of a day (YYYY-MM-DD in UTC) while it is warmed up.
+    Column("address", Text, primary_key=True),
+    Column("day", Text, nullable=False),
+    Column("messages", Integer, nullable=False),
 )

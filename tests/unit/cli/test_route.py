@@ -278,7 +278,7 @@ def test_mx_route(office: Service) -> None:
 
     assert "from all to all: MX hosts of the recipient." in said
     [route] = office.json("route", "list")
-    assert route["next_hop"] == {"kind": "mx", "port": 25, "ca_file": None}
+    assert route["next_hop"] == {"kind": "mx", "port": 25, "ca_file": None, "sources": []}
     assert (route["connections"], route["messages_per_connection"]) == (10, 100)
 
 
@@ -288,7 +288,12 @@ def test_mx_route_is_changed_and_becomes_another(office: Service) -> None:
     route_id = office.json("route", "list")[0]["id"]
     office.do("route", "change", route_id, "--mx-port", "2525", "--ca-file", "/x/ca.pem")
     [route] = office.json("route", "list")
-    assert route["next_hop"] == {"kind": "mx", "port": 2525, "ca_file": "/x/ca.pem"}
+    assert route["next_hop"] == {
+        "kind": "mx",
+        "port": 2525,
+        "ca_file": "/x/ca.pem",
+        "sources": [],
+    }
     assert route["connections"] == 3
 
     office.do("route", "change", route_id, "--smarthost", "relay.example:587")

@@ -10,13 +10,15 @@ from tests.support.smtp_peer import Peer, Script
 
 from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.mx_courier import MxCourier
-from pillarbox.delivery.mx_site import ROUTE_SECONDS, Site, Sites, SiteTools
+from pillarbox.delivery.mx_site import ROUTE_SECONDS, Site, Sites
+from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
 from pillarbox.delivery.receivers import Receivers
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.hop_caps import HopCaps
 
 CAPS = HopCaps(connections=8)
 HOST = "127.0.0.11"
+NAME = SiteName(("mx.host.example",))
 
 
 @pytest.fixture
@@ -153,12 +155,12 @@ def test_the_strictest_of_the_routes_in_use_holds() -> None:
     def cap(*routes: HopCaps) -> int:
         sites = Sites(tools, Receivers())
         for caps in routes:
-            site = sites.get("hosts", "mx.host.example", "mx:one.example", caps)
+            site = sites.get("hosts", NAME, "mx:one.example", caps)
         return site.concurrency.cap
 
     assert [cap(wide, narrow), cap(narrow, wide), cap(narrow, wide, narrow)] == [3, 3, 3]
     sites = Sites(tools, Receivers())
     for caps in (narrow, wide):
-        sites.get("hosts", "mx.host.example", "mx:one.example", caps)
+        sites.get("hosts", NAME, "mx:one.example", caps)
     now[0] += ROUTE_SECONDS + 1
-    assert sites.get("hosts", "mx.host.example", "mx:one.example", wide).concurrency.cap == 8
+    assert sites.get("hosts", NAME, "mx:one.example", wide).concurrency.cap == 8

@@ -31,6 +31,7 @@ def test_service_that_is_well_has_no_findings() -> None:
     ("change", "first"),
     [
         ({"silence": "refused"}, "SELF-NOT-RUNNING"),
+        ({"sources": (("192.0.2.1", "no PTR"),)}, "SELF-SOURCE"),
         ({"problems": ("the disk is full",)}, "SELF-NOT-READY"),
         ({"listeners": (587, 465)}, "SELF-LISTENER-DOWN"),
         ({"free_octets": 10**7}, "SELF-DISK-FULL"),

@@ -37,8 +37,10 @@ def check_route(route: Route) -> None:
         case Reject(text=text):
             if not text.strip() or not text.isascii() or not text.isprintable():
                 raise DirectoryError("say in plain ASCII why the mail is refused; senders read it")
-        case MxHosts(port=port):
+        case MxHosts(port=port, sources=sources):
             _check_port(port)
+            if len({source.address for source in sources}) < len(sources):
+                raise DirectoryError("an address stands twice in the pool")
         case Capture():
             pass
 

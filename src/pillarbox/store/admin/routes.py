@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
-from pillarbox.route import Microsoft365, Route, SmartHost, hop_key
+from pillarbox.route import Microsoft365, MxHosts, Route, SmartHost, hop_key
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.admin.route_rules import check_route
 from pillarbox.store.admin.tenants import find_tenant_id, read_domain
@@ -20,6 +20,7 @@ from pillarbox.store.grants import GrantFacts, grant_facts, put_grant
 from pillarbox.store.route_rows import caps_values, route_of, values_of
 from pillarbox.store.schema_directory import route, tenant
 from pillarbox.store.seal import Seal
+from pillarbox.store.sources import check_known
 
 _WILD = "*."
 
@@ -69,6 +70,7 @@ def add_route(
         "created_at": now,
     }
     check_route(new)
+    _check_sources(connection, new)
     check_limits(new, routes_sharing(connection, new))
     row |= values_of(new, seal, route_id)
     connection.execute(insert(route).values(row))
@@ -91,6 +93,7 @@ def change_route(
     route_id = new.route_id
     before = show_route(connection, route_id).route
     check_route(new)
+    _check_sources(connection, new)
     followers = _followers(list_routes(connection), before, new)
     theirs = {info.route.route_id for info in followers}
     others = routes_sharing(connection, new)
@@ -150,6 +153,11 @@ def check_limits(new: Route, others: Sequence[RouteInfo]) -> None:
                 f"no limits here to have the same, or change those first (pillarbox route change "
                 f"{id_})"
             )
+
+
+def _check_sources(connection: Connection, new: Route) -> None:
+    if isinstance(new.next_hop, MxHosts):
+        check_known(connection, [source.address for source in new.next_hop.sources])
 
 
 def remove_route(connection: Connection, route_id: int) -> None:

@@ -1,5 +1,5 @@
 """Administrators pause next hops, cap them, and have them tried at once; lanes know when they were
-used."""
+used; mail to MX hosts comes from chosen addresses."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,4 +29,20 @@ def upgrade() -> None:
         Column("messages_per_minute", sa.Integer()),
         Column("tried_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("hop", name="pk_hop_order"),
+    )
+    op.add_column("route", Column("sources", sa.Text()))
+    op.create_table(
+        "source",
+        Column("address", sa.Text(), nullable=False),
+        Column("name", sa.Text(), nullable=False),
+        Column("warm_up", sa.Text(), nullable=False),
+        Column("warm_since", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("address", name="pk_source"),
+    )
+    op.create_table(
+        "source_usage",
+        Column("address", sa.Text(), nullable=False),
+        Column("day", sa.Text(), nullable=False),
+        Column("messages", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("address", name="pk_source_usage"),
     )

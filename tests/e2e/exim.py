@@ -63,9 +63,46 @@ xoauth2:
 """
 
 
+_BOUNCING = """\
+keep_environment =
+primary_hostname = exim.example
+spool_directory = {folder}/spool
+log_file_path = {folder}/spool/%slog
+pid_file_path = {folder}/pid
+exim_path = {program}
+local_interfaces = {address}
+daemon_smtp_ports = {port}
+acl_smtp_rcpt = accept
+host_lookup =
+rfc1413_hosts =
+disable_ipv6
+deliver_drop_privilege
+begin routers
+back:
+  driver = manualroute
+  domains = {back_domain}
+  transport = back
+  route_list = * 127.0.0.1
+  self = send
+nobody:
+  driver = redirect
+  data = :fail: Nobody of this name lives here
+  allow_fail
+begin transports
+back:
+  driver = smtp
+  port = {back_port}
+  hosts_try_fastopen =
+  tls_verify_certificates =
+  tls_try_verify_hosts =
+"""
+"""Takes mail for everybody, and finds out later that nobody is there."""
+
+
 class Exim:
     """One instance with one user, who has a password and a token; `start` it."""
 
+    address = "127.0.0.1"
     username = "app@exim.example"
     password = "exim-password"
     token = "exim-token"
@@ -90,16 +127,7 @@ class Exim:
     def start(self) -> None:
         """Start and wait until it greets."""
         config = self._folder / "exim.conf"
-        config.write_text(
-            _CONFIG.format(
-                folder=self._folder,
-                starttls_port=self.starttls_port,
-                tls_port=self.tls_port,
-                username=self.username,
-                password=self.password,
-                token=self.token,
-            )
-        )
+        config.write_text(self._configuration())
         with (self._folder / "stderr").open("wb") as stderr:
             self._process = subprocess.Popen(
                 [self._program, "-C", config, "-bdf"],
@@ -117,6 +145,16 @@ class Exim:
             end_group(self._process.pid)
             self._process.wait(END_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _configuration(self) -> str:
+        return _CONFIG.format(
+            folder=self._folder,
+            starttls_port=self.starttls_port,
+            tls_port=self.tls_port,
+            username=self.username,
+            password=self.password,
+            token=self.token,
+        )
 
     def body_for(self, recipient: str) -> bytes:
         """The body of the message in the queue for a recipient, b"" while there is none."""
@@ -147,11 +185,42 @@ class Exim:
         assert self._process is not None
         assert self._process.poll() is None, self._said()
         try:
-            with socket.create_connection(("127.0.0.1", self.starttls_port), 5) as connection:
+            with socket.create_connection((self.address, self.starttls_port), 5) as connection:
                 return connection.recv(4) == b"220 "
         except OSError:
             return False
 
     def _said(self) -> str:
         files = [self._folder / "stderr", *(self._folder / "spool").glob("*log")]
-        return "\n".join(file.read_text(errors="replace") for file in files)
+        return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+
+class EximBouncing(Exim):
+    """One at `address` and port `starttls_port` that takes mail from everybody and bounces it: what
+    goes back to `back_domain` goes to a port of this machine."""
+
+    back_domain = ""
+    back_port = 0
+
+    @property
+    def log(self) -> str:
+        """What it said and logged so far."""
+        return self._said()
+
+    def _configuration(self) -> str:
+        # It starts itself for each delivery, in an environment that it has emptied, and as nobody:
+        # the loader preloads nothing into a program that then becomes root again.
+        copy = Path(shutil.copyfile(self._program, self._folder / "exim"))
+        copy.chmod(0o755)
+        again = self._folder / "again"
+        names = " ".join(f"{name}={value}" for name, value in self._users().items())
+        again.write_text(f'#!/bin/sh\nexec env {names} {copy} "$@"\n')
+        again.chmod(0o755)
+        return _BOUNCING.format(
+            folder=self._folder,
+            program=again,
+            address=self.address,
+            port=self.starttls_port,
+            back_domain=self.back_domain,
+            back_port=self.back_port,
+        )

@@ -239,3 +239,23 @@ class PostfixClient(Postfix):
     def start_client(self) -> None:
         """Start and wait until its ports greet."""
         self.start(list(self.port_for.values()))
+
+
+class PostfixBouncing(Postfix):
+    """Takes mail from everybody and hands it to a server within, which may refuse it. What goes
+    back to `back_domain` goes to another port of this machine."""
+
+    def __init__(self, name: str, *, inner_port: int, back_domain: str, back_port: int) -> None:
+        super().__init__(name)
+        back = f"inline:{{ {{ {back_domain} = smtp:[127.0.0.1]:{back_port} }} }}"
+        self.main += [
+            f"default_transport = smtp:[127.0.0.1]:{inner_port}",
+            f"transport_maps = {back}",
+            "smtp_tls_security_level = may",
+            "smtpd_recipient_restrictions = permit_mynetworks, reject",
+        ]
+
+    def start_bouncing(self, port: int) -> None:
+        """Start at this port and wait until it greets."""
+        self.master += [f"127.0.0.1:{port} inet n - n - - smtpd"]
+        self.start([port])

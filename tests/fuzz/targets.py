@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import content, delivery, diagnosis, discovery, logins, mx, reception, words
+from tests.fuzz import (
+    content,
+    delivery,
+    diagnosis,
+    discovery,
+    logins,
+    mx,
+    reception,
+    returned,
+    words,
+)
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "server": reception.server,
@@ -29,4 +39,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "letter": diagnosis.letter,
     "mta_sts": mx.mta_sts,
     "dane": mx.dane,
+    "returned": returned.returned,
 }

@@ -16,6 +16,8 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.net.certificates import CertificateFiles
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.tls import ServerCertificate
+from pillarbox.outcome.report import Reporter
+from pillarbox.outcome.returns import ReturnDesk, ReturnMeans
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock, timestamp
 from pillarbox.policy.issuer_keys import IssuerKeys
@@ -40,6 +42,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.passwords import match_password
 from pillarbox.store.records import SessionRecord
+from pillarbox.store.returns import Returns
 from pillarbox.store.seal import Seal, new_master_key
 from pillarbox.store.sessions import Sessions, failed_sessions
 from pillarbox.store.spool import Spool
@@ -49,6 +52,7 @@ PATIENCE_SECONDS = 60
 HOST_NAME = "mx.test"
 USER = "u1@t1.test"
 SCRAM_KEY = b"k" * 32
+RETURN_KEY = b"r" * 32
 SEAL = Seal(new_master_key())
 MESSAGE = b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n"
 
@@ -123,6 +127,7 @@ LISTENERS = (
     Listener(address="127.0.0.1", port=0, tls=TlsMode.STARTTLS, name="submission"),
     Listener(address="127.0.0.1", port=0, tls=TlsMode.TLS, name="submissions"),
     Listener(address="127.0.0.1", port=0, tls=TlsMode.NONE, network_login=True, name="devices"),
+    Listener(address="127.0.0.1", port=0, purpose="returns", name="returns"),
 )
 
 
@@ -217,6 +222,18 @@ def _build(
         budget=MemoryBudget(limits.content_memory_octets),
         ids=ids,
         clock=clock,
+        returns=ReturnDesk(
+            ReturnMeans(
+                RETURN_KEY,
+                Returns(database, spool),
+                Reporter(HOST_NAME, next_id=ids.next_id, lane_of=spool.lane_of),
+                tenant_of=directory.tenant,
+                next_id=ids.next_id,
+                offer=accepted.append,
+                wall=clock.timestamp,
+                most_received=limits.received_fields,
+            )
+        ),
     )
     certificates = {
         listener.name: ServerCertificate(files.certificate, files.key)

@@ -5,7 +5,7 @@ Asks everything at once; what is wrong is told by publish.domain_records.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -52,7 +52,7 @@ class Key:
 class Subject:
     """The domain, and what is known of it here. `token`: "" or the proof that is due or was given;
     `services` are pairs of an SRV label and a port; `return_path` is "" or the domain to which its
-    mail comes back."""
+    mail comes back, to a listener of this host where it `takes_returns`."""
 
     domain: str
     host_name: str
@@ -66,6 +66,7 @@ class Subject:
     published: tuple[Record, ...] = ()
     """Those by which clients find the documents that are served here."""
     return_path: str = ""
+    takes_returns: bool = True
 
     def sender_domain(self, way: WayOut) -> str:
         """The domain that SPF is asked about: that of the reverse-path."""
@@ -219,7 +220,11 @@ async def _return_path(resolver: Resolver, subject: Subject) -> list[Judged]:
     record = Record("return-path", path, f"10 {subject.host_name.lower()}.", is_used, "MX")
     found = await or_none(resolver.records(path, MX))
     values = None if found is None else [one.to_text().lower() for one in found]
-    return [records.judge_mx(record, values)]
+    judged = records.judge_mx(record, values)
+    if judged.state is State.RIGHT and not subject.takes_returns:
+        note = 'no listener takes what comes back: add one with purpose = "returns"'
+        return [replace(judged, state=State.WRONG, note=note)]
+    return [judged]
 
 
 def _judge_spf(purpose: str, domain: str, texts: Texts, ways: Sequence[_SpfOfWay]) -> list[Judged]:

@@ -25,6 +25,8 @@ from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ClientContexts, ServerCertificate
 from pillarbox.observe.log import log
 from pillarbox.outcome.bounce_watch import BounceWatch
+from pillarbox.outcome.report import Reporter
+from pillarbox.outcome.returns import ReturnDesk, ReturnMeans
 from pillarbox.outcome.unknown_watch import UnknownWatch
 from pillarbox.outcome.watches import Watches
 from pillarbox.policy.authenticate import Authenticator
@@ -56,6 +58,7 @@ from pillarbox.store.lanes import Lanes
 from pillarbox.store.mta_sts import StsPolicies
 from pillarbox.store.passwords import match_password
 from pillarbox.store.return_key import ensure_return_key
+from pillarbox.store.returns import Returns
 from pillarbox.store.scram import ensure_scram_key
 from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
@@ -220,6 +223,7 @@ def _services(
             limits, lambda tenant_id, m: stores.suppressions.holds(tenant_id, m, clock.timestamp())
         )
         return Services(
+            returns=_return_desk(settings, stores, scheduler, limits),
             limits=limits,
             rules=rules,
             sending=sending,
@@ -238,6 +242,26 @@ def _services(
         )
 
     return services_for
+
+
+def _return_desk(
+    settings: Settings, stores: _Stores, scheduler: Scheduler, limits: Limits
+) -> ReturnDesk | None:
+    """What takes bounces that come later, where a listener takes them."""
+    if not any(listener.takes_returns for listener in settings.listeners):
+        return None
+    spool, next_id = stores.spool, stores.ids.next_id
+    means = ReturnMeans(
+        stores.return_key,
+        Returns(stores.database, spool),
+        Reporter(settings.host_name, next_id=next_id, lane_of=spool.lane_of),
+        tenant_of=stores.directory.tenant,
+        next_id=next_id,
+        offer=scheduler.offer,
+        wall=Clock().timestamp,
+        most_received=limits.received_fields,
+    )
+    return ReturnDesk(means)
 
 
 def _reception(settings: Settings, services: Services) -> Reception:

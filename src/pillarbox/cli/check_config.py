@@ -30,7 +30,12 @@ def command(cli: Cli) -> None:
                 "host_name": settings.host_name,
                 "data_directory": str(settings.data_directory),
                 "listeners": [
-                    {"name": listener.name, "port": listener.port, "tls": listener.tls.value}
+                    {
+                        "name": listener.name,
+                        "port": listener.port,
+                        "tls": listener.tls.value,
+                        "purpose": listener.purpose,
+                    }
                     for listener in settings.listeners
                 ],
             }
@@ -48,5 +53,7 @@ def command(cli: Cli) -> None:
 
 
 def _listener(listener: Listener) -> str:
-    network = ", network login" if listener.network_login else ""
-    return f"{listener.address} port {listener.port}, {listener.tls.value}{network}"
+    more = ", network login" if listener.network_login else ""
+    if listener.takes_returns:
+        more = ", only what comes back"
+    return f"{listener.address} port {listener.port}, {listener.tls.value}{more}"

@@ -23,7 +23,7 @@ from pillarbox.mail.envelope import RecipientState
 from pillarbox.net.tls import client_context
 
 if TYPE_CHECKING:
-    from pillarbox.config import Settings
+    from pillarbox.config import Listener, Settings
     from pillarbox.store.database import Database
 
 _LOOPBACK = "127.0.0.1"
@@ -40,7 +40,7 @@ def look_at_service(cli: Cli) -> Facts:
         service,
         silence=silence,
         problems=problems,
-        listeners=tuple(one.port for one in settings.listeners if one.tls != "none"),
+        listeners=tuple(one.port for one in _submission(settings)),
         free_octets=shutil.disk_usage(settings.data_directory).free,
         reserve_octets=settings.disk_reserve_octets,
         sync_milliseconds=sync_milliseconds,
@@ -48,6 +48,11 @@ def look_at_service(cli: Cli) -> Facts:
     )
     with progress_line("looking at this service") as progress:
         return replace(asyncio.run(_listeners(settings, progress)), service=service)
+
+
+def _submission(settings: "Settings") -> list["Listener"]:
+    """Where clients log in."""
+    return [one for one in settings.listeners if one.tls != "none" and not one.takes_returns]
 
 
 def _readiness(settings: "Settings") -> tuple[str, tuple[str, ...]]:
@@ -122,7 +127,7 @@ async def _listeners(settings: "Settings", progress: Progress) -> Facts:
     from pillarbox.config.client import own_ca
 
     ca_file = own_ca(settings)
-    addresses = {one.port: one.address for one in settings.listeners if one.tls != "none"}
+    addresses = {one.port: one.address for one in _submission(settings)}
 
     async def lookup(_: str) -> list[str]:
         return [_LOOPBACK]

@@ -95,7 +95,11 @@ async def _look(
         host_name=settings.host_name,
         addresses=found,
     )
-    listeners = {listener.tls: listener.port for listener in reversed(settings.listeners)}
+    listeners = {
+        listener.tls: listener.port
+        for listener in reversed(settings.listeners)
+        if not listener.takes_returns
+    }
     subject = Subject(
         domain=entry.name,
         host_name=settings.host_name,
@@ -109,6 +113,7 @@ async def _look(
         version=datetime.now(UTC).strftime("%Y%m%d%H%M%S"),
         published=tuple(_published(settings, database, entry.name)),
         return_path=_return_path(database, entry),
+        takes_returns=any(listener.takes_returns for listener in settings.listeners),
     )
     return await look(resolver, subject)
 

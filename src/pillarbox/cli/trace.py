@@ -8,6 +8,7 @@ from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.cli.waiting import why_waiting
+from pillarbox.explain.replies import Explanation
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id, parse_id
 from pillarbox.store.database import Database
@@ -15,6 +16,7 @@ from pillarbox.store.trace import (
     AttemptTrace,
     MessageTrace,
     RecipientTrace,
+    ReturnTrace,
     Span,
     trace_address,
     trace_header_id,
@@ -80,7 +82,7 @@ def _list(messages: list[MessageTrace]) -> None:
             "Received": lambda row: for_people(row[0].received_at),
             "From": lambda row: row[0].reverse_path or "<>",
             "To": lambda row: row[1].address,
-            "State": lambda row: row[1].state.value,
+            "State": lambda row: ", ".join((row[1].state.value, *_later(row[1]))),
             "Last reply": lambda row: row[1].last_reply,
         },
         empty="",
@@ -114,6 +116,11 @@ def _show(message: MessageTrace) -> None:
                 told = found.id
                 counted = f"[{found.id}, {found.bounce.value}]"
                 click.echo(f"    cause: {found.cause}\n    fix: {found.fix} {counted}")
+        for one in recipient.returned:
+            _show_returned(one)
+    for one in message.returned:
+        click.echo("\nTo one of them:")
+        _show_returned(one)
 
 
 def _state(recipient: RecipientTrace, moment: Timestamp) -> str:
@@ -126,6 +133,39 @@ def _state(recipient: RecipientTrace, moment: Timestamp) -> str:
         now=moment,
     )
     return f"{recipient.state.value}: {why}"
+
+
+_LATER = {
+    "failed": "bounced later",
+    "delayed": "reported late",
+    "delivered": "reported delivered",
+    "complaint": "complained",
+    "auto-reply": "answered automatically",
+    "other": "something came back",
+}
+
+
+def _later(recipient: RecipientTrace) -> list[str]:
+    """What came back, in short."""
+    return [_LATER.get(one.kind, one.kind) for one in recipient.returned]
+
+
+def _show_returned(one: ReturnTrace) -> None:
+    where = f" [{one.remote_host}]" if one.remote_host else ""
+    said = f": {one.reply}" if one.reply else ""
+    told = f", told by {format_id(one.report_id)}" if one.report_id else ""
+    when = f"{for_people(one.received_at)}, session {format_id(one.session_id)}{told}"
+    click.echo(f"  {printable(f'{_LATER.get(one.kind, one.kind)}, {when}{said}{where}')}")
+    found = _explained(one)
+    if found is not None:
+        click.echo(f"    cause: {found.cause}")
+        click.echo(f"    fix: {found.fix} [{found.id}, {found.bounce.value}]")
+
+
+def _explained(one: ReturnTrace) -> Explanation | None:
+    if one.kind not in {"failed", "delayed"}:
+        return None
+    return explain_answer(one.reply, remote_host=one.remote_host)
 
 
 def _attempt(attempt: AttemptTrace) -> str:
@@ -148,6 +188,19 @@ def _record(message: MessageTrace) -> Json:
         "reverse_path": message.reverse_path,
         "size_octets": message.size_octets,
         "recipients": [_recipient_record(recipient) for recipient in message.recipients],
+        "returned": [_returned_record(one) for one in message.returned],
+    }
+
+
+def _returned_record(one: ReturnTrace) -> Json:
+    return {
+        "kind": one.kind,
+        "received_at": for_programs(one.received_at),
+        "reply": one.reply or None,
+        "explanation": explanation_record(_explained(one)),
+        "remote_host": one.remote_host or None,
+        "session_id": format_id(one.session_id),
+        "report_id": format_id(one.report_id) if one.report_id else None,
     }
 
 
@@ -160,6 +213,7 @@ def _recipient_record(recipient: RecipientTrace) -> Json:
         "next_attempt_at": for_programs(recipient.next_attempt_at),
         "finished_at": for_programs(recipient.finished_at),
         "last_reply": recipient.last_reply or None,
+        "returned": [_returned_record(one) for one in recipient.returned],
         "attempts": [
             {
                 "number": attempt.number,

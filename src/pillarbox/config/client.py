@@ -18,7 +18,11 @@ def client_settings(settings: Settings, username: str, *, password: str = "") ->
     Where all listeners with TLS are on one address of this host, that is the server, else the
     host name is.
     """
-    doors = [listener for listener in settings.listeners if listener.tls is not TlsMode.NONE]
+    doors = [
+        listener
+        for listener in settings.listeners
+        if listener.tls is not TlsMode.NONE and not listener.takes_returns
+    ]
     ca_file = own_ca(settings)
     return ClientSettings(
         server=_server(settings.host_name, doors),

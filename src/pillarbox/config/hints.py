@@ -14,6 +14,7 @@ _HINTS = {
     "port": "a number from 1 to 65535, like 587",
     "tls": '"starttls" (587), "tls" (465) or "none"',
     "network_login": "true or false",
+    "purpose": '"submission", or "returns" for the port that takes what comes back',
     "certificate": "a PEM file with the certificate and its chain",
     "key": "a PEM file with the private key",
     "level": '"debug", "info", "warning" or "error"',
@@ -60,6 +61,8 @@ def hint_for(path: str, details: ErrorDetails) -> str:
     limits = details.get("ctx", {})
     last = path.rpartition(".")[2].partition("[")[0]
     if last == "listeners" and path.endswith("]") and details["type"] == "value_error":
+        if "bring what comes back" in str(limits["error"]):
+            return 'tls = "starttls" and no network_login'
         return 'tls = "starttls", or network_login = true'
     if details["type"] == "tuple_type":
         return _HINTS.get(last, "[…]")

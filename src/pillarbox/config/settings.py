@@ -156,7 +156,7 @@ class _Section(BaseModel):
 
 
 class Listener(_Section):
-    """One port that takes submissions.
+    """One port that takes submissions, or what comes back (`purpose` is `returns`, port 25).
 
     `tls` is `starttls` (587), `tls` (from the first octet, 465) or `none`, where nobody can log
     in: AUTH is never possible before TLS. `network_login` lets accounts with a network credential
@@ -167,7 +167,13 @@ class Listener(_Section):
     port: Port
     tls: TlsMode = TlsMode.STARTTLS
     network_login: bool = False
+    purpose: Literal["submission", "returns"] = "submission"
     name: str = ""
+
+    @property
+    def takes_returns(self) -> bool:
+        """Whether it takes reports about mail that was sent, and nothing else."""
+        return self.purpose == "returns"
 
     @model_validator(mode="before")
     @classmethod
@@ -179,7 +185,12 @@ class Listener(_Section):
 
     @model_validator(mode="after")
     def _someone_can_send(self) -> Self:
-        if self.tls is TlsMode.NONE and not self.network_login:
+        if self.takes_returns:
+            if self.network_login or self.tls is TlsMode.TLS:
+                raise ValueError(
+                    "mail servers bring what comes back: they begin without TLS, nobody logs in"
+                )
+        elif self.tls is TlsMode.NONE and not self.network_login:
             raise ValueError("nobody can send on a listener without TLS and without network_login")
         return self
 

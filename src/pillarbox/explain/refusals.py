@@ -10,6 +10,7 @@ Codes: RFC 5321 4.2, RFC 3463, RFC 4954 6, RFC 6531 3.5, RFC 7504.
 from enum import Enum, unique
 from typing import TypeAlias
 
+from pillarbox.explain import return_refusals as returns
 from pillarbox.explain import unspoken_refusals as unspoken
 from pillarbox.explain.refusal_text import refusal_text as _t
 from pillarbox.mail.reply import Reply
@@ -203,6 +204,10 @@ class Refusal(Enum):
         "The message is running in circles: it passed too many servers already",
         "Too many Received fields. A route of this service leads back to it.",
     )
+
+    # A port that takes reports (purpose = "returns").
+    NO_RETURN_ADDRESS = returns.NO_RETURN_ADDRESS
+    NO_REPORT = returns.NO_REPORT
 
     # The state of the service.
     SPOOL_FULL = _t(

@@ -36,6 +36,7 @@ class ReportedRecipient:
     `remote_host` is the host that gave `reply`, "" where the reply stands for something on our
     side. `is_expired`: it failed because the time was over. `retry_until` is for a delay. `cause`
     and `fix` explain the reply where more is known of it than it says, the fix to administrators.
+    `was_taken`: the next server had taken the message before this was reported.
     """
 
     recipient: Recipient
@@ -47,6 +48,7 @@ class ReportedRecipient:
     is_expired: bool = False
     cause: str = ""
     fix: str = ""
+    was_taken: bool = False
 
 
 _CHECK_ADDRESS = (
@@ -154,6 +156,8 @@ def _recipient_lines(entry: ReportedRecipient) -> list[str]:
     address = plain_text(entry.recipient.forward_path.address, utf8=True)
     answer = plain_text(str(entry.reply))
     said = f"{plain_text(entry.remote_host)} answered:" if entry.remote_host else "What happened:"
+    if entry.was_taken:
+        said = f"{plain_text(entry.remote_host) or 'The next server'} took it and reported later:"
     lines = [f"<{address}>", f"    {said}", *_indented(answer)]
     if entry.cause:
         lines += ["    What is behind it:", *_indented(plain_text(entry.cause))]

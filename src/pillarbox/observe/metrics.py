@@ -124,6 +124,12 @@ FAILURES = _counter(
 )
 DSNS = _counter("outcome_dsns_total", "DSNs made: failed, expired, delayed, delivered.", "kind")
 DSNS_BY_KIND = {kind: DSNS.labels(kind) for kind in ("failed", "expired", "delayed", "delivered")}
+RETURNED = _counter(
+    "outcome_returned_total",
+    "What came back by return paths: failed, delayed, delivered, complaint, auto-reply, other;"
+    " repeated: the same once more.",
+    "kind",
+)
 
 # The process
 DRAINING = _gauge("app_draining", "1 after SIGTERM, while running attempts end.")

@@ -5,10 +5,11 @@ the sender's domain. Where there is none, it is captured, so that it is not lost
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pillarbox.mail.dsn import MAX_HEADER_OCTETS, Report, compose, wants_full
 from pillarbox.mail.dsn_words import Action
-from pillarbox.mail.envelope import Notify, Recipient, Timestamp
+from pillarbox.mail.envelope import Envelope, Notify, Recipient, Timestamp
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.outcome.settle import Judgement, Tried
 from pillarbox.route import CAPTURE_ROUTE, Reject, Route, route_domain
@@ -28,6 +29,17 @@ def report_kind(judgement: Judgement) -> str:
         is_expired = all(entry.is_expired for entry in judgement.reported)
         return "expired" if is_expired else "failed"
     return "delayed" if Action.DELAYED in actions else "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a sender gets; its reverse-path is null."""
+
+    queue_id: int
+    envelope: Envelope
+    prefix: bytes
+    content: bytes
+    header_id: str
 
 
 class Reporter:
@@ -70,23 +82,34 @@ class Reporter:
                 is_complete=len(original) >= message.size_octets,
             )
         )
+        letter = Letter(dsn_id, composed.envelope, b"", composed.content, composed.header_id)
+        return self.to_sender(tried, letter)
+
+    def to_sender(self, tried: Tried, letter: Letter) -> SpooledMessage:
+        """A message of the same tenant to the sender of the one that was tried."""
+        message = tried.message
+        to = message.envelope.reverse_path
+        if to is None:
+            raise ValueError("a message with a null reverse-path has nobody to be told")
         # RFC 3461 section 6.1: no DSN about a DSN, so NOTIFY is NEVER where it is given at all.
         recipient = Recipient(0, to, Notify.NEVER)
-        lane_id = self._lane_of(_route_of(tried, route_domain(to)).member(dsn_id, None))
+        now = tried.finished_at
+        route = _route_of(tried, route_domain(to)).member(letter.queue_id, None)
+        lane_id = self._lane_of(route)
         return SpooledMessage(
-            queue_id=dsn_id,
+            queue_id=letter.queue_id,
             tenant_id=message.tenant_id,
             account_id=None,
             credential_id=None,
             session_id=None,
             received_at=now,
-            envelope=composed.envelope,
-            prefix=b"",
-            size_octets=len(composed.content),
+            envelope=letter.envelope,
+            prefix=letter.prefix,
+            size_octets=len(letter.prefix) + len(letter.content),
             chunks=0,
-            content=composed.content,
+            content=letter.content,
             recipients=[SpooledRecipient(recipient, lane_id, now)],
-            header_id=composed.header_id,
+            header_id=letter.header_id,
         )
 
 

@@ -206,7 +206,7 @@ def _reported(
             if not wants_report(notify, Notify.DELAY):
                 return None
             action = Action.DELAYED
-    cause, fix = _explained(record.reply)
+    cause, fix = explained(record.reply)
     return ReportedRecipient(
         recipient=spooled.recipient,
         action=action,
@@ -224,7 +224,7 @@ def _retry_until(tried: Tried) -> Timestamp:
     return give_up_at(tried.tenant.retry, tried.message.received_at)
 
 
-def _explained(reply: Reply) -> tuple[str, str]:
+def explained(reply: Reply) -> tuple[str, str]:
     """Cause and fix, where more is known of a reply than what its code means at every server: the
     report has words of its own for that."""
     found = explain_text(str(reply))

@@ -22,6 +22,7 @@ from pillarbox.reception.dialogue import Dialogue
 from pillarbox.reception.encryption import Encryption
 from pillarbox.reception.handshake import HandshakeError, agreed
 from pillarbox.reception.registry import Admission, Registry
+from pillarbox.reception.returns_dialogue import ReturnsDialogue, dialogue_for
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.reception.wrong_port import WrongPorts
@@ -67,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._wrong_ports = wrong_ports
         self._transport: asyncio.Transport | None = None
         self._core: ServerProtocol | None = None
-        self._dialogue: Dialogue | None = None
+        self._dialogue: Dialogue | ReturnsDialogue | None = None
         self._early = b""
         self._handshake: Encryption | None = None
         self._has_more = self._in_round = self._is_closing = self._is_ended = False
@@ -225,7 +226,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, tls: str) -> None:
         door = self._door
         self._core = core = ServerProtocol(door.settings, session_id=self._story.text_id, tls=tls)
-        self._dialogue = Dialogue(door, core, self._story, self)
+        self._dialogue = dialogue_for(door, core, self._story, self)
         self._deadline.begin()
         refusal = self._registry.refusal(self)
         if refusal is not None:
@@ -286,7 +287,7 @@ class Connection(asyncio.Protocol):
         else:
             deadline = self._deadline
             if out or deadline.octets >= BLOCK_OCTETS:
-                deadline.move(in_content=core.in_content, is_known=core.login != "")
+                deadline.move(in_content=core.in_content, is_known=core.is_known)
             if self._is_paused or self._write_paused or self._has_more or dialogue.is_blocked:
                 self._update_reading()
 

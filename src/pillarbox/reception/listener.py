@@ -29,6 +29,9 @@ BACKLOG = 4096
 SWEEP_SECONDS = 1.0
 """Deadlines are looked at this often: none of them needs to be more exact."""
 
+RETURNS_RECIPIENTS = 100
+"""Of a message that comes back, which has one: RFC 5321 4.5.3.1.8 wants that many."""
+
 REFRESH_SWEEPS = 5
 """The files of the certificates are looked at each so many sweeps."""
 
@@ -177,15 +180,17 @@ def server_settings(
 ) -> ServerSettings:
     """What the protocol core has to know of a listener."""
     encrypts = listener.tls is not TlsMode.NONE
+    takes_logins = encrypts and not listener.takes_returns
     return ServerSettings(
         host_name=host_name,
         size_limit_octets=limits.message_octets,
-        recipient_limit=limits.recipients,
+        recipient_limit=RETURNS_RECIPIENTS if listener.takes_returns else limits.recipients,
         mail_limit=limits.transactions_per_session,
         starttls=listener.tls is TlsMode.STARTTLS,
-        require_tls=encrypts and not listener.network_login,
+        require_tls=takes_logins and not listener.network_login,
         error_limit=limits.errors_per_session,
         idle_limit=limits.idle_commands_per_session,
-        login_mechanisms=(*PASSWORD_MECHANISMS, *further_logins) if encrypts else (),
-        requiretls=encrypts,
+        login_mechanisms=(*PASSWORD_MECHANISMS, *further_logins) if takes_logins else (),
+        is_open=listener.takes_returns,
+        requiretls=takes_logins,
     )

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pillarbox.config import Limits, Listener
 from pillarbox.errors import SpoolTrouble
 from pillarbox.mail.identifier import IdGenerator
 from pillarbox.net.tls import ServerCertificate
+from pillarbox.outcome.returns import ReturnDesk
 from pillarbox.policy.authenticate import Authenticator
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.networks import NetworkLogins
@@ -32,9 +33,17 @@ class Health(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class ReturnsRoom:
+    """Counts the messages that come back in this moment, in all sessions of a process."""
+
+    taken: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that all connections of a process share. `scram` is None where it is off."""
+    """The services that all connections of a process share. `scram` is None where it is off,
+    `returns` where no listener takes what comes back."""
 
     limits: Limits
     rules: Submission
@@ -51,6 +60,8 @@ class Services:
     budget: MemoryBudget
     ids: IdGenerator
     clock: Clock
+    returns: ReturnDesk | None = None
+    returns_room: ReturnsRoom = field(default_factory=ReturnsRoom)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,13 @@ class ServerProtocol:
         return self._session.login
 
     @property
+    def is_known(self) -> bool:
+        """Whether what the client has to say is wanted: it has logged in, or names somebody whose
+        mail is taken from everybody."""
+        session = self._session
+        return bool(session.login) or (session.settings.is_open and bool(session.recipients))
+
+    @property
     def authenticated(self) -> bool:
         """Whether an AUTH succeeded."""
         return self._session.authenticated

@@ -143,10 +143,10 @@ def _ehlo_reply(
         "PIPELINING",
         f"SIZE {size_limit_octets}",
         "8BITMIME",
-        "BINARYMIME",
+        *(() if settings.is_open else ("BINARYMIME",)),
         "CHUNKING",
         "SMTPUTF8",
-        "DSN",
+        *(() if settings.is_open else ("DSN",)),
         "ENHANCEDSTATUSCODES",
         f"LIMITS{mails} RCPTMAX={recipient_limit}",
     ]
@@ -229,7 +229,7 @@ def _mail(session: Session, argument: str) -> None:
     settings = session.settings
     if settings.require_tls and not session.tls:
         raise CommandError(Refusal.AUTH_NEEDS_ENCRYPTION)
-    if not (session.authenticated or session.trusted):
+    if not (session.authenticated or session.trusted or settings.is_open):
         # RFC 6409 4.3: "The MSA MUST by default issue an error response to the MAIL command if
         # the session has not been authenticated".
         raise CommandError(Refusal.AUTH_REQUIRED)

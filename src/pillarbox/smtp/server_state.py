@@ -35,7 +35,9 @@ class ServerSettings:
     had on this port. `require_tls`: MAIL is refused before TLS (AUTH always is). `error_limit`
     and `idle_limit` say after how many errors, and after how many commands that lead nowhere
     (NOOP, RSET, VRFY …) since the last message, the session ends with 421. `requiretls`: it is
-    offered under TLS, since messages are kept to it on their way (RFC 8689).
+    offered under TLS, since messages are kept to it on their way (RFC 8689). `is_open`: MAIL needs
+    no login, and it is the recipients that are judged; what comes in is not passed on, so that
+    neither DSN nor BINARYMIME is offered.
     """
 
     host_name: str
@@ -51,6 +53,7 @@ class ServerSettings:
     idle_limit: int = 100
     login_mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     requiretls: bool = False
+    is_open: bool = False
 
 
 class State(StrEnum):

@@ -96,7 +96,8 @@ suppression = Table(
     # comes back again is suppressed for longer.
     Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False),
     Column("address_key", Text, nullable=False),
-    # "bounce" or "administrator", and the reply or the words of the administrator.
+    # "bounce", "complaint" or "administrator", and the reply, what the complaint says of itself or
+    # the words of the administrator.
     Column("origin", Text, nullable=False),
     Column("reason", Text, nullable=False),
     # How often it came back, each time after it had expired.

@@ -71,6 +71,10 @@ class Spool:
             self._lanes.know(lane_id, hop, number)
         return lane_id
 
+    def new_lanes(self, message: SpooledMessage) -> list[Row]:
+        """Id, hop and number of the lanes of its recipients that may have no row yet."""
+        return self._lanes.rows((message,))
+
     def put(self, message: SpooledMessage) -> "asyncio.Future[None]":
         """Take a message; it is durable once the future is done.
 

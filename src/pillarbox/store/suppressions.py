@@ -1,4 +1,5 @@
-"""Addresses that a tenant does not send to: they came back as unknown, or somebody said so.
+"""Addresses that a tenant does not send to: they came back as unknown, complained, or somebody
+said so.
 
 Each process has them in memory, so a recipient costs no query; it reads what has changed once a
 second. Nothing is deleted before it has been over for long: who reads has to see the change, and
@@ -32,7 +33,7 @@ _MOST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Bounced:
-    """A recipient that nobody has. `most_days` is what its tenant allows."""
+    """A recipient that nobody has, or that complained. `most_days` is what its tenant allows."""
 
     tenant_id: int
     address_key: str
@@ -129,6 +130,15 @@ def suppress_bounced(
         _put(connection, one.tenant_id, one.address_key, now, now + days * DAY_MS, values)
         new.append(one)
     return new
+
+
+def suppress_complaint(
+    connection: Connection, complained: Sequence[Bounced], *, now: Timestamp
+) -> None:
+    """Send nothing more to those who do not want it, until an administrator says otherwise."""
+    for one in complained:
+        values = {"origin": "complaint", "reason": one.reason, "bounces": 0}
+        _put(connection, one.tenant_id, one.address_key, now, None, values)
 
 
 def add_suppression(

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.store.due import first_id
-from pillarbox.store.schema import attempt, lane, message, recipient
+from pillarbox.store.returns import NOBODY
+from pillarbox.store.schema import attempt, lane, message, recipient, returned
 from pillarbox.store.schema_directory import account, tenant
 
 FOUND = 100
@@ -40,6 +41,20 @@ class AttemptTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnTrace:
+    """What came back later. `kind` is of mail.returned; `reply` says what a failure or delay was,
+    or the type of a complaint; `report_id` is the message by which the sender was told, None: he
+    was not."""
+
+    kind: str
+    received_at: Timestamp
+    reply: str
+    remote_host: str
+    session_id: int
+    report_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecipientTrace:
     """A recipient and all that was tried. `hop` is the name of the next hop (route.hop_key)."""
 
@@ -51,12 +66,14 @@ class RecipientTrace:
     finished_at: Timestamp | None
     last_reply: str
     attempts: tuple[AttemptTrace, ...]
+    returned: tuple[ReturnTrace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MessageTrace:
     """A message and what became of it. `tenant` and `account` are "" if they were removed;
-    `reverse_path` is "" for the null reverse-path."""
+    `reverse_path` is "" for the null reverse-path. `returned`: what came back about nobody knows
+    which recipient."""
 
     queue_id: int
     tenant: str
@@ -69,6 +86,7 @@ class MessageTrace:
     finished_at: Timestamp | None
     content_until: Timestamp | None
     recipients: tuple[RecipientTrace, ...]
+    returned: tuple[ReturnTrace, ...] = ()
 
 
 def trace_message(connection: Connection, queue_id: int) -> MessageTrace | None:
@@ -124,6 +142,7 @@ def _load(connection: Connection, queue_ids: Sequence[int]) -> list[MessageTrace
         count, started_at, duration_ms, state, *words = rest
         one = AttemptTrace(count, started_at, duration_ms, RecipientState(state), *words)
         attempts.setdefault((queue_id, number), []).append(one)
+    came_back = _returned(connection, queue_ids)
     recipients: dict[int, list[RecipientTrace]] = {}
     query = (
         select(recipient, lane.c.hop)
@@ -141,13 +160,31 @@ def _load(connection: Connection, queue_ids: Sequence[int]) -> list[MessageTrace
             finished_at=row.finished_at,
             last_reply=row.last_reply,
             attempts=tuple(attempts.get((row.message_id, row.number), ())),
+            returned=tuple(came_back.get((row.message_id, row.number), ())),
         )
         recipients.setdefault(row.message_id, []).append(found)
-    return _messages(connection, queue_ids, recipients)
+    return _messages(connection, queue_ids, recipients, came_back)
+
+
+def _returned(
+    connection: Connection, queue_ids: Sequence[int]
+) -> dict[tuple[int, int], list[ReturnTrace]]:
+    """What came back, by message and number of the recipient."""
+    found: dict[tuple[int, int], list[ReturnTrace]] = {}
+    query = select(returned).where(returned.c.message_id.in_(queue_ids))
+    for row in connection.execute(query.order_by(returned.c.received_at)):
+        one = ReturnTrace(
+            row.kind, row.received_at, row.reply, row.remote_host, row.session_id, row.report_id
+        )
+        found.setdefault((row.message_id, row.recipient_number), []).append(one)
+    return found
 
 
 def _messages(
-    connection: Connection, queue_ids: Sequence[int], recipients: dict[int, list[RecipientTrace]]
+    connection: Connection,
+    queue_ids: Sequence[int],
+    recipients: dict[int, list[RecipientTrace]],
+    came_back: dict[tuple[int, int], list[ReturnTrace]],
 ) -> list[MessageTrace]:
     query = (
         select(message, tenant.c.name, account.c.address)
@@ -169,6 +206,7 @@ def _messages(
             finished_at=row.finished_at,
             content_until=row.content_until,
             recipients=tuple(recipients.get(row.id, ())),
+            returned=tuple(came_back.get((row.id, NOBODY), ())),
         )
         for row in connection.execute(query)
     ]

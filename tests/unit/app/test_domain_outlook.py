@@ -380,3 +380,13 @@ async def test_a_return_path_elsewhere_is_not_aligned(zone: Zone) -> None:
     outlook = await look(zone, _with_return_path(zone))
 
     assert outlook.forecasts[0].dmarc is Dmarc.DKIM
+
+
+async def test_somebody_has_to_take_what_comes_back(zone: Zone) -> None:
+    """The record alone is not enough."""
+    subject = replace(_with_return_path(zone), takes_returns=False)
+
+    judged = _by_purpose(await look(zone, subject))["return-path"]
+
+    assert judged.state is State.WRONG
+    assert 'purpose = "returns"' in judged.note

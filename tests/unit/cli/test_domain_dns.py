@@ -126,7 +126,12 @@ async def test_the_return_path_has_its_records(office: Service, world: World) ->
     result = await asyncio.to_thread(office.run, "domain", "dns", "sub.example.org", "--zone")
     _publish(world, result.stdout)
 
+    text = office.config_file.read_text()
+    listeners = '[[listeners]]\nport = 587\n[[listeners]]\nport = 25\npurpose = "returns"\n'
+    office.config_file.write_text(f"{text}\n{listeners}")
+
     _, records, _ = await _json(office)
 
     assert records["return-path"]["value"] == "10 mail.example.org."
+    assert records["submission"]["value"].endswith(" 587 mail.example.org.")
     assert records["return-path"]["dns"] == records["return-path-spf"]["dns"] == "right"

@@ -47,3 +47,12 @@ def test_our_own_authority_is_named(tmp_path: Path) -> None:
 
     assert ours.ca_file == str(tmp_path / "tls" / "ca.pem")
     assert theirs.ca_file == ""
+
+
+def test_a_port_for_what_comes_back_is_not_shown(tmp_path: Path) -> None:
+    """Nobody can send there."""
+    text = '[[listeners]]\nport = 587\n[[listeners]]\nport = 25\npurpose = "returns"\n'
+
+    card = client_settings(load(_load(tmp_path, text), {}), "app@example.org")
+
+    assert card.doors == (Door(587, Encryption.STARTTLS),)

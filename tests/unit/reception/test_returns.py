@@ -1,0 +1,336 @@
+"""A listener that takes only what comes back: what it takes, what follows, and what it refuses."""
+
+import asyncio
+from dataclasses import dataclass
+from email import message_from_bytes
+from typing import Any
+
+from sqlalchemy import delete
+from tests.support import bounces
+from tests.support.reception import RETURN_KEY, USER, Client, Site
+from tests.unit.reception.conftest import Connect
+
+from pillarbox.mail.identifier import parse_id
+from pillarbox.mail.return_path import ReturnTag, return_address
+from pillarbox.mail.returned import READ_OCTETS
+from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.reception.returns_dialogue import CONTENTS
+from pillarbox.store.schema_directory import suppression
+from pillarbox.store.suppressions import Suppression, list_suppressions
+from pillarbox.store.trace import MessageTrace, ReturnTrace, trace_message
+
+DOMAIN = "bounces.t1.test"
+CONTENT = b"From: u1@t1.test\r\nMessage-ID: <m1@t1.test>\r\nSubject: Bill 7\r\n\r\nbody\r\n"
+
+
+@dataclass
+class Sent:
+    """A message that was taken, and how its bounces come back."""
+
+    site: Site
+    queue_id: int
+    client: Client
+
+    def address(self, number: int = 0, *, shared: bool = False, domain: str = DOMAIN) -> str:
+        """The return address of a recipient."""
+        tag = ReturnTag(self.queue_id, number, is_shared=shared)
+        return return_address(RETURN_KEY, domain, tag).address
+
+    async def back(
+        self, content: bytes, to: str = "", *, sender: str = "", client: Client | None = None
+    ) -> str:
+        """Bring something back; the reply."""
+        content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        return await (client or self.client).message(content, to or self.address(), sender=sender)
+
+    async def trace(self) -> MessageTrace:
+        """What is known of the message."""
+        found = await self.site.database.read(lambda c: trace_message(c, self.queue_id))
+        assert found is not None
+        return found
+
+    async def returned(self, number: int = 0) -> list[ReturnTrace]:
+        """What came back about a recipient."""
+        return list((await self.trace()).recipients[number].returned)
+
+    async def told(self) -> list[tuple[SpooledMessage, bytes]]:
+        """What the sender got, with its content from the store."""
+        site = self.site
+        messages = [m for m in site.accepted if m.queue_id != self.queue_id]
+        assert all(m.envelope.reverse_path is None for m in messages)
+        return [(m, await site.content(m)) for m in messages]
+
+    async def suppressed(self) -> list[Suppression]:
+        """Whom the tenant does not send to."""
+        now = self.site.services.clock.timestamp()
+        return await self.site.database.read(lambda c: list_suppressions(c, now=now))
+
+
+async def _sent(
+    site: Site, logged_in: Client, connect: Connect, *recipients: str, notify: str = ""
+) -> Sent:
+    await logged_in.command(f"MAIL FROM:<{USER}>")
+    for address in recipients or ("bob@far.example",):
+        await logged_in.command(f"RCPT TO:<{address}>{notify}")
+    await logged_in.command("DATA")
+    logged_in.send(CONTENT + b".\r\n")
+    reply = await logged_in.reply()
+    client = await connect("returns")
+    await client.command("EHLO mx.far.example")
+    return Sent(site, parse_id(reply.split()[-1]), client)
+
+
+async def test_a_bounce_is_taken_and_told(site: Site, logged_in: Client, connect: Connect) -> None:
+    """When the 250 comes the effects are in the store: trace, suppression, a report to the sender;
+    once, however often it is brought."""
+    sent = await _sent(site, logged_in, connect)
+    for _ in range(2):
+        assert (await sent.back(bounces.report(bounces.POSTFIX))).startswith("250 ")
+
+    (bounce,) = await sent.returned()
+    assert (bounce.kind, bounce.remote_host) == ("failed", "inner.far.example")
+    assert bounce.reply.startswith("550 5.1.1 <bob@inner.far.example>: Recipient")
+    ((report, content),) = await sent.told()
+    assert bounce.report_id == report.queue_id
+    assert [one.recipient.forward_path.address for one in report.recipients] == [USER]
+    text, status, header = _parts(content)
+    assert "inner.far.example took it and reported later:" in text
+    assert "Final-Recipient: rfc822;bob@far.example\r\nAction: failed\r\nStatus: 5.1.1" in status
+    assert "Subject: Bill 7" in header
+    assert [(one.address, one.origin) for one in await sent.suppressed()] == [
+        ("bob@far.example", "bounce")
+    ]
+
+
+def _parts(content: bytes) -> list[str]:
+    """The parts of a report."""
+    boundary = content.partition(b'boundary="')[2].partition(b'"')[0]
+    return [part.decode() for part in content.split(b"--" + boundary)[1:-1]]
+
+
+async def test_the_same_bounce_in_two_sessions_counts_once(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """At the same moment, too."""
+    sent = await _sent(site, logged_in, connect)
+    clients = [await connect("returns") for _ in range(4)]
+    for client in clients:
+        await client.command("EHLO mx.far.example")
+
+    replies = await asyncio.gather(
+        *(sent.back(bounces.report(bounces.POSTFIX), client=client) for client in clients)
+    )
+
+    assert {reply[:4] for reply in replies} == {"250 "}
+    assert len(await sent.told()) == 1
+
+
+async def test_nobody_else_is_taken(site: Site, logged_in: Client, connect: Connect) -> None:
+    """It can not be a relay: not for accounts, nor for return addresses of others or of nothing."""
+    sent = await _sent(site, logged_in, connect)
+    client = sent.client
+    other = ReturnTag(sent.queue_id + 1, 0, is_shared=False)
+    wrong = (
+        USER,
+        "postmaster",
+        "bob@far.example",
+        f"bob%far.example@{DOMAIN}",
+        f'"bob@far.example"@{DOMAIN}',
+        sent.address(domain="bounces.other.test").replace("bounces.other.test", DOMAIN),
+        sent.address().replace(DOMAIN, "other.test"),
+        return_address(RETURN_KEY, DOMAIN, other).address,
+        sent.address(5),
+    )
+    await client.command("MAIL FROM:<>")
+    for address in wrong:
+        reply = await client.command(f"RCPT TO:<{address}>")
+        assert reply.startswith("550 5.1.1 This port takes only reports"), address
+    assert (await client.command("DATA")).startswith("503 ")
+    assert (await client.command("AUTH PLAIN eA==")).startswith("502 ")
+
+    assert len(site.accepted) == 1
+
+
+async def test_what_is_offered(site: Site, connect: Connect) -> None:
+    """STARTTLS, but no login and nothing that would have to be passed on. Any sender is heard."""
+    client = await connect("returns")
+    offered = await client.command("EHLO x")
+    assert "STARTTLS" in offered
+    assert not {"AUTH", "DSN", "BINARYMIME"} & set(offered.replace("-", " ").split())
+
+    await client.starttls(site.client_context())
+    assert "STARTTLS" not in await client.command("EHLO x")
+    assert (await client.command("MAIL FROM:<mailer@far.example>")).startswith("250 ")
+
+
+async def test_a_shared_address_is_of_whom_the_report_names(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Who can read it may speak of those who went with it, and of nobody else."""
+    sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+    shared = sent.address(shared=True)
+    alone = sent.address(0)
+
+    stranger = bounces.report(bounces.POSTFIX.replace("bob@far.example", "eve@far.example"))
+    assert (await sent.back(bounces.report(bounces.POSTFIX), shared)).startswith("250 ")
+    assert (await sent.back(stranger, shared)).startswith("250 ")
+    assert (await sent.back(bounces.report(bounces.EXCHANGE), alone)).startswith("250 ")
+
+    assert [one.kind for one in await sent.returned(1)] == ["failed"]
+    assert [one.kind for one in (await sent.trace()).returned] == ["other"]
+    # Forwarded to somebody whom only the report names: it is about the owner of the address.
+    assert [one.reply[:10] for one in await sent.returned(0)] == ["550 5.1.10"]
+
+
+async def test_a_text_names_one_of_several(site: Site, logged_in: Client, connect: Connect) -> None:
+    """In its words, or in a field of Exim's."""
+    for content in (bounces.QMAIL, bounces.EXIM):
+        sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+
+        await sent.back(content, sent.address(shared=True))
+
+        assert [one.kind for one in await sent.returned(1)] == ["failed"]
+        assert not await sent.returned(0)
+        site.accepted.clear()
+        await site.change(_forget_suppressions)
+
+
+def _forget_suppressions(connection: Any) -> None:
+    connection.execute(delete(suppression))
+
+
+async def test_an_automatic_answer_goes_to_the_sender(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """As it would without a return path: unchanged, once of each recipient."""
+    sent = await _sent(site, logged_in, connect)
+    for _ in range(2):
+        reply = await sent.back(bounces.VACATION, sender="bob@far.example")
+        assert reply.startswith("250 ")
+
+    ((passed_on, content),) = await sent.told()
+    assert content == bounces.VACATION.replace(b"\n", b"\r\n")
+    assert passed_on.prefix.startswith(b"Received: from mx.far.example ([127.0.0.1])\r\n")
+    assert [one.recipient.forward_path.address for one in passed_on.recipients] == [USER]
+    assert [one.kind for one in await sent.returned()] == ["auto-reply"]
+
+
+async def test_what_is_no_report_is_refused(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Letters of people, what is too large for an answer, what runs in circles."""
+    sent = await _sent(site, logged_in, connect)
+    too_large = bounces.VACATION + b"x" * READ_OCTETS + b"\n"
+    in_circles = b"Received: by x\n" * 101 + bounces.VACATION
+
+    assert (await sent.back(bounces.HUMAN, sender="bob@far.example")).startswith("550 5.7.1 ")
+    assert (await sent.back(too_large)).startswith("550 5.7.1 ")
+    assert (await sent.back(in_circles)).startswith("554 5.4.6 ")
+
+    assert not await sent.told()
+    assert not await sent.returned()
+
+
+_DELIVERED = "Final-Recipient: rfc822; bob@far.example\nAction: delivered\nStatus: 2.0.0\n"
+_DELAYED = "Final-Recipient: rfc822; bob@far.example\nAction: delayed\nStatus: 4.4.1\n"
+
+
+async def test_the_sender_is_told_what_he_asked_for(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """RFC 3461 section 4.1, as if it had come at once. It is known here in any case."""
+    cases: tuple[tuple[str, str, list[str]], ...] = (
+        ("", _DELIVERED, []),
+        (" NOTIFY=SUCCESS", _DELIVERED, ["Your message was delivered"]),
+        ("", _DELAYED, ["Your message is late, it is still being tried"]),
+        (" NOTIFY=FAILURE", _DELAYED, []),
+        (" NOTIFY=FAILURE", bounces.POSTFIX, ["Your message could not be delivered"]),
+        (" NOTIFY=NEVER", bounces.POSTFIX, []),
+    )
+    for number, (notify, status, subjects) in enumerate(cases):
+        site.accepted.clear()
+        sent = await _sent(site, logged_in, connect, f"bob{number}@far.example", notify=notify)
+
+        await sent.back(bounces.report(status))
+
+        told = [message_from_bytes(content)["Subject"] for _, content in await sent.told()]
+        assert told == subjects
+        assert len(await sent.returned()) == 1
+
+
+async def test_a_delay_behind_a_failure_is_not_told(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Who was told the worst is told no more."""
+    sent = await _sent(site, logged_in, connect)
+    for status in (bounces.POSTFIX, _DELAYED):
+        await sent.back(bounces.report(status))
+
+    assert len(await sent.told()) == 1
+    assert [one.kind for one in await sent.returned()] == ["failed", "delayed"]
+
+
+async def test_a_complaint_ends_mail_to_that_recipient(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """For good, with a reason of its own; the sender gets nothing."""
+    sent = await _sent(site, logged_in, connect)
+
+    assert (await sent.back(bounces.complaint())).startswith("250 ")
+
+    (suppressed,) = await sent.suppressed()
+    assert (suppressed.origin, suppressed.expires_at) == ("complaint", None)
+    assert suppressed.reason == "complaint (abuse)"
+    assert not await sent.told()
+    (one,) = await sent.returned()
+    assert (one.kind, one.reply) == ("complaint", "abuse")
+
+
+async def test_other_feedback_suppresses_nobody(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """One says the contrary, the other says nothing of the recipient."""
+    for feedback in ("not-spam", "virus"):
+        site.accepted.clear()
+        sent = await _sent(site, logged_in, connect)
+
+        assert (await sent.back(bounces.complaint(feedback))).startswith("250 ")
+
+        assert not await sent.suppressed()
+        assert not await sent.told()
+
+
+async def test_a_report_on_a_report_has_nowhere_to_go(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """What we tell senders has no sender, so nothing of it comes back."""
+    sent = await _sent(site, logged_in, connect)
+    await sent.back(bounces.report(bounces.POSTFIX))
+    ((report, _),) = await sent.told()
+
+    tag = ReturnTag(report.queue_id, 0, is_shared=False)
+    reply = await sent.back(b"x", return_address(RETURN_KEY, DOMAIN, tag).address)
+
+    assert reply.startswith("550 5.1.1 ")
+
+
+async def test_memory_for_what_comes_back_is_bounded(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Who is too much is told to come again; a connection that breaks gives its place back."""
+    sent = await _sent(site, logged_in, connect)
+    room = site.services.returns_room
+    room.taken = CONTENTS
+    assert (await sent.back(bounces.report(bounces.POSTFIX))).startswith("452 4.3.1 ")
+    room.taken = 0
+
+    other = await connect("returns")
+    for command in ("EHLO x", "MAIL FROM:<>", f"RCPT TO:<{sent.address()}>", "DATA"):
+        await other.command(command)
+    assert room.taken == 1
+    await other.close()
+    await site.open_sessions(2)
+
+    assert room.taken == 0
+    assert (await sent.back(bounces.report(bounces.POSTFIX) + b"x\n" * 300_000)).startswith("250 ")
+    assert room.taken == 0

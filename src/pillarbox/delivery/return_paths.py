@@ -6,9 +6,8 @@ send the content as often. The hop sends them separate reports that name them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.return_path import ReturnTag, return_address
 from pillarbox.mail.spooled import SpooledMessage
@@ -36,5 +35,4 @@ class ReturnPaths:
     ) -> Envelope:
         """The envelope of the transaction for these recipients."""
         tag = ReturnTag(queue_id, batch[0].number, is_shared=len(batch) > 1)
-        path: Mailbox = return_address(self.key, domain, tag)
-        return Envelope(path, envelope.body, envelope.smtputf8, envelope.ret, envelope.envid)
+        return replace(envelope, reverse_path=return_address(self.key, domain, tag))

@@ -1,6 +1,7 @@
 """The reverse-path by which bounces come back: who gets one, and what it says."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.support.mx_world import CONTEXTS, MxWorld, open_mx_world, take_all
@@ -12,6 +13,7 @@ from pillarbox.delivery.smtp import SmtpCourier
 from pillarbox.delivery.smtp_connect import SessionSettings
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.envelope import Body, Envelope, Ret, TlsWish
 from pillarbox.mail.return_path import ReturnTag, read_return_address
 from pillarbox.route import RouteTable, SmartHost, TlsMode
 from pillarbox.store.records import Tenant
@@ -59,6 +61,18 @@ async def test_one_recipient_has_an_address_of_his_own(world: MxWorld) -> None:
         ReturnTag(single.queue_id, 0, is_shared=False),
         ReturnTag(several.queue_id, 1, is_shared=True),
     ]
+
+
+def test_all_else_of_the_envelope_stays() -> None:
+    """What the sender asked for, REQUIRETLS too, goes on with another reverse-path."""
+    given = Envelope(
+        parse_mailbox("u1@t1.test"), Body.EIGHT_BIT, True, Ret.FULL, "id", TlsWish.REQUIRED
+    )
+
+    made = ReturnPaths(KEY, _tenant).envelope(given, DOMAIN, 7, [message().recipients[0].recipient])
+
+    assert made.reverse_path != given.reverse_path
+    assert replace(made, reverse_path=given.reverse_path) == given
 
 
 async def test_who_has_no_return_path_keeps_his_own(world: MxWorld) -> None:

@@ -1,6 +1,7 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long soak fuzz crash crash-m365 bench bench-dkim instructions pyright
+.PHONY: help run test check fmt long world soak fuzz crash crash-m365 bench bench-dkim instructions \
+	pyright
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -9,6 +10,8 @@ help:
 	@echo "make fmt     format the code"
 	@echo "make pyright check the examples of the library with pyright, strict (it needs Node)"
 	@echo "make long    floods at full size, slow clients and limits in real time: an hour"
+	@echo "make world   mail to an Internet of its own: signed DNS, mail programs of others, DANE and"
+	@echo "             MTA-STS beside other judges; as root, in namespaces, three minutes"
 	@echo "make soak    mixed load for half an hour: nothing may grow, nothing be lost;"
 	@echo "             PILLARBOX_SOAK_MINUTES=3 for a look"
 	@echo "make instructions"
@@ -52,6 +55,11 @@ fmt:
 long:
 	@scripts/venv.sh dev
 	@.venv/bin/pytest -m long -p no:randomly --ignore=tests/soak
+
+world:
+	@scripts/venv.sh dev
+	@scripts/tools.sh world
+	@scripts/world.sh
 
 soak:
 	@scripts/venv.sh dev

@@ -92,3 +92,41 @@ if [ ! -e $exim/complete ]; then
     ! ldd $exim/usr/sbin/exim4 | grep 'not found' >&2 || fail "Exim lacks these libraries."
     : >$exim/complete
 fi
+
+# The DNS and the mail hosts of `make world`, unpacked with the libraries that they need: nothing of
+# them is to start by itself on this machine, now or after its next start.
+[ "${1:-}" = world ] || exit 0
+
+has ip || apt_install iproute2 || fail "ip is missing." "$(install_command iproute2)"
+world=.tools/world
+if [ ! -e $world/complete ]; then
+    say "pillarbox: fetching NSD, Unbound and OpenSMTPD for the tests"
+    packages="nsd unbound opensmtpd"
+    # shellcheck disable=SC2086
+    libraries=$(apt-cache depends --important $packages |
+        sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | sort -u | grep -v -x -e libc6 -e libpam0g)
+    mkdir -p $world/packages
+    # shellcheck disable=SC2086
+    (cd $world/packages && apt-get download -q $packages $libraries >&2) ||
+        fail "apt-get could not fetch them." "apt-get update, and again"
+    for package in $world/packages/*.deb; do
+        dpkg -x "$package" $world || fail "dpkg could not unpack $package."
+    done
+    ! LD_LIBRARY_PATH=$(echo $world/usr/lib/*-linux-gnu) \
+        ldd $world/usr/sbin/nsd $world/usr/sbin/unbound $world/usr/sbin/smtpd |
+        grep 'not found' >&2 || fail "The DNS or the mail hosts lack these libraries."
+    : >$world/complete
+fi
+
+# Programs that judge as well, apart from what Pillarbox itself needs.
+judges=.tools/judges
+state=$(cksum <tests/world/judges.txt)
+if [ ! -e $judges/complete ] || [ "$(cat $judges/complete)" != "$state" ]; then
+    say "pillarbox: installing judges of DANE and MTA-STS for the tests"
+    rm -rf $judges
+    .venv/bin/python -m venv $judges
+    install="$judges/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+-r tests/world/judges.txt"
+    $install || fail "pip could not install them." "$install"
+    printf '%s' "$state" >$judges/complete
+fi

@@ -16,7 +16,7 @@ from tests.e2e.programs import END_SECONDS, ROOT, end_group, free_port, needed_f
 from tests.e2e.waiting import wait_until
 
 START_SECONDS = 60.0
-_UNPACKED = ROOT / ".tools/exim"
+UNPACKED = ROOT / ".tools/exim"
 _REMEDY = "scripts/tools.sh"
 
 _CONFIG = """\
@@ -109,8 +109,8 @@ class Exim:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         assert os.geteuid() == 0, "Exim can only be started by root: run the tests as root"
-        self._program = needed_file(_UNPACKED / "usr/sbin/exim4", _REMEDY)
-        self._wrapper = next((_UNPACKED / "usr/lib").glob("*/libnss_wrapper.so"), None)
+        self._program = needed_file(UNPACKED / "usr/sbin/exim4", _REMEDY)
+        self._wrapper = next((UNPACKED / "usr/lib").glob("*/libnss_wrapper.so"), None)
         assert self._wrapper, f"libnss_wrapper is missing: {_REMEDY}"
         self.starttls_port, self.tls_port = free_port(), free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="exim-"))

@@ -88,6 +88,8 @@ class Postfix:
         self.name = name
         self.main: list[str] = []
         self.master: list[str] = []
+        self.launcher: list[str] = []
+        """What the program is started by: words before its own."""
         self._master_pid = 0
 
     @property
@@ -112,10 +114,10 @@ class Postfix:
         settings = run(["postconf", "-d", "-h", "command_directory", "daemon_directory"]).stdout
         commands, daemons = settings.decode().split()
         text = _MAIN.format(folder=self.folder, name=self.name, commands=commands, daemons=daemons)
-        (config / "main.cf").write_text(text + "\n".join(self.main) + "\n")
+        (config / "main.cf").write_text(_overridden(text.splitlines(), self.main))
         (config / "master.cf").write_text(_MASTER + "\n".join(self.master) + "\n")
         # The master process makes itself the leader of a new group.
-        run([self._program, "-c", config, "start"], seconds=START_SECONDS)
+        run([*self.launcher, self._program, "-c", config, "start"], seconds=START_SECONDS)
         self._master_pid = int((self.folder / "q/pid/master.pid").read_text())
         for port in ports:
             wait_until(partial(_greets, port), START_SECONDS, f"{self.name} starts")
@@ -127,6 +129,14 @@ class Postfix:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _overridden(usual: Sequence[str], more: Sequence[str]) -> str:
+    """Lines of main.cf; `more` count. A name that stands twice would be told to the log by each
+    process."""
+    ours = {line.partition("=")[0].strip() for line in more}
+    kept = [line for line in usual if line.partition("=")[0].strip() not in ours]
+    return "".join(f"{line}\n" for line in (*kept, *more))
+
+
 def _greets(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as connection:
@@ -135,7 +145,31 @@ def _greets(port: int) -> bool:
         return False
 
 
-class PostfixNextHop(Postfix):
+class KeepingPostfix(Postfix):
+    """Keeps what comes for everybody; a kind of it says on which ports."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._kept = self.owned_by("nobody", "kept")
+        script = self.folder / "keep.sh"
+        script.write_text('cat >"new.$$" && mv "new.$$" "$1,$2"\n')
+        self.main += ["default_transport = keep", "keep_destination_recipient_limit = 1"]
+        self.master += [
+            "keep unix - n n - 4 pipe",
+            f"  user=nobody directory={self._kept} null_sender=",
+            f"  argv=/bin/sh {script} ${{recipient}} ${{queue_id}}",
+        ]
+
+    def kept_for(self, recipient: str) -> list[Kept]:
+        """What came for a recipient so far."""
+        return [
+            Kept(recipient, file.read_bytes().replace(b"\n", b"\r\n"))
+            for file in sorted(self._kept.iterdir())
+            if file.name.partition(",")[0] == recipient
+        ]
+
+
+class PostfixNextHop(KeepingPostfix):
     """Takes mail for everybody on `port`, with neither TLS nor login, and keeps it.
 
     `starttls_port` and `tls_port` take it only encrypted and after a login. `refused@` any domain
@@ -145,13 +179,8 @@ class PostfixNextHop(Postfix):
     def __init__(self, name: str, certificate: Path, key: Path) -> None:
         super().__init__(name)
         self.port, self.starttls_port, self.tls_port = free_port(), free_port(), free_port()
-        self._kept = self.owned_by("nobody", "kept")
         self._logins = SaslServer(self.folder / "login", {SMART_HOST_USER: SMART_HOST_PASSWORD})
-        script = self.folder / "keep.sh"
-        script.write_text('cat >"new.$$" && mv "new.$$" "$1,$2"\n')
         self.main += [
-            "default_transport = keep",
-            "keep_destination_recipient_limit = 1",
             "smtpd_recipient_restrictions = check_recipient_access"
             " inline:{ { refused@ = 550 5.1.1 Nobody of this name lives here } },"
             " permit_mynetworks, reject",
@@ -173,9 +202,6 @@ class PostfixNextHop(Postfix):
             f"127.0.0.1:{self.tls_port} inet n - n - - smtpd",
             "  -o smtpd_tls_wrappermode=yes",
             *with_login,
-            "keep unix - n n - 4 pipe",
-            f"  user=nobody directory={self._kept} null_sender=",
-            f"  argv=/bin/sh {script} ${{recipient}} ${{queue_id}}",
         ]
 
     def start_hop(self) -> None:
@@ -190,14 +216,6 @@ class PostfixNextHop(Postfix):
     def allow_login(self, username: str, password: str) -> None:
         """From now on this login is right too."""
         self._logins.passwords[username] = password
-
-    def kept_for(self, recipient: str) -> list[Kept]:
-        """What came for a recipient so far."""
-        return [
-            Kept(recipient, file.read_bytes().replace(b"\n", b"\r\n"))
-            for file in sorted(self._kept.iterdir())
-            if file.name.partition(",")[0] == recipient
-        ]
 
     def wait_for(self, recipient: str, seconds: float = 15.0) -> Kept:
         """The one message for a recipient."""

@@ -245,7 +245,7 @@ def _services(
 
 
 def _return_desk(
-    settings: Settings, stores: _Stores, scheduler: Scheduler, limits: Limits
+    settings: Settings, stores: Stores, scheduler: Scheduler, limits: Limits
 ) -> ReturnDesk | None:
     """What takes bounces that come later, where a listener takes them."""
     if not any(listener.takes_returns for listener in settings.listeners):

@@ -2,10 +2,12 @@
 
 import warnings
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import NameOID
 
 from pillarbox.diagnosis.certificate import key_of
@@ -32,10 +34,27 @@ _KNOWN_EXTENSIONS = frozenset(
 )
 
 
+def readable(records: Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
+    """The usable records without those that have a whole certificate or key which is none: such a
+    one says no more than an unusable one (RFC 7671 section 4.1)."""
+    return tuple(each for each in records if each.matching != 0 or _is_readable(each))
+
+
+def _is_readable(record: TlsaRecord) -> bool:
+    try:
+        if record.selector == 0:
+            x509.load_der_x509_certificate(record.octets)
+        else:
+            load_der_public_key(record.octets)
+    except _NO_CERTIFICATE:
+        return False
+    return True
+
+
 def vouches(
     records: Sequence[TlsaRecord], chain: Sequence[bytes], *, names: Sequence[str], now: datetime
 ) -> bool:
-    """Whether one of the usable records vouches for a host that sent this chain (DER).
+    """Whether one of the readable records vouches for a host that sent this chain (DER).
 
     `names` are those by which the host may be known; they and the validity in time count for
     usage 2 alone (RFC 7672 section 3.1).
@@ -73,7 +92,29 @@ def _leads_to(
         for record in records
         if (record.selector, record.matching) == (0, 0)
     ]
+    trusted += [
+        _stand_in(record.octets, name, now)
+        for record in records
+        if (record.selector, record.matching) == (1, 0)
+        for name in {each.issuer for each in (leaf, *rest)}
+    ]
     return _is_named(leaf, names) and _climbs(leaf, rest, trusted, now)
+
+
+def _stand_in(key: bytes, name: x509.Name, now: datetime) -> x509.Certificate:
+    """A certificate for an authority of which the DNS has the key alone: then it may have any name
+    (RFC 7671 section 5.2.3). Who signed this one does not matter."""
+    day = timedelta(days=1)
+    builder = x509.CertificateBuilder(
+        name,
+        name,
+        load_der_public_key(key),  # type: ignore[arg-type] # TypeError for one that signs nothing
+        1,
+        now - day,
+        now + day,
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(Ed25519PrivateKey.from_private_bytes(bytes(32)), None)
 
 
 def _climbs(

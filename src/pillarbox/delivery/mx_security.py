@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from dns.rdtypes.ANY.TLSA import TLSA
 
-from pillarbox.delivery.dane import vouches
+from pillarbox.delivery.dane import readable, vouches
 from pillarbox.delivery.mx import MxDns, MxSet, Target
 from pillarbox.delivery.sts import StsSource
 from pillarbox.discovery.dane import TlsaRecord, usable
@@ -125,7 +125,7 @@ class MxSecurity:
                 return Failure(FailureKind.DANE_LOOKUP_FAILED, f"{base}: {exc}")
             if not answer.records or not answer.is_secure:
                 continue
-            records = usable([tlsa_record(each) for each in answer.records])
+            records = readable(usable([tlsa_record(each) for each in answer.records]))
             if not records:
                 return Demand(Level.ENCRYPTED, base)
             # Not the domain of the recipient: other domains may use the session after it.

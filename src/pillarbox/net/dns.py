@@ -46,6 +46,10 @@ LONGEST_KEPT_SECONDS = 86_400.0
 KEPT_ANSWERS = 20_000
 """Each takes 2 to 3 KiB; a domain that mail goes to has four."""
 
+# dnspython gives up the whole answer where a digest has a wrong length. That is one record that can
+# not be used; those beside it count (RFC 7672 section 2.2).
+TLSA._cert_length_by_mtype = {}  # noqa: SLF001
+
 Value = TypeVar("Value")
 Record = TypeVar("Record", bound=dns.rdata.Rdata)
 Record_co = TypeVar("Record_co", bound=dns.rdata.Rdata, covariant=True)

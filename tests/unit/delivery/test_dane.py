@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.dane_certificates import DAY, NOW, Made, make
 
-from pillarbox.delivery.dane import vouches
+from pillarbox.delivery.dane import readable, vouches
 from pillarbox.diagnosis.certificate import key_of
 from pillarbox.discovery.dane import TlsaRecord, usable
 
@@ -148,6 +148,33 @@ def test_better_digest_counts_alone() -> None:
     assert not _vouches(OTHER, weak, strong)
     assert _vouches(LEAF, weak, strong)
     assert _vouches(OTHER, OTHER.tlsa(3, 1, 0), strong)
+
+
+@pytest.mark.parametrize("selector", [0, 1])
+def test_whole_thing_that_can_not_be_read_does_not_count(selector: int) -> None:
+    """Beside it another record may be right."""
+    record = TlsaRecord(2, selector, 0, b"no certificate")
+
+    assert readable([record, ROOT.tlsa(2)]) == (ROOT.tlsa(2),)
+    assert readable([LEAF.tlsa(3, selector, 0)]) == (LEAF.tlsa(3, selector, 0),)
+
+
+def test_key_of_an_authority_that_is_not_in_the_chain() -> None:
+    """RFC 7671 section 5.2.3: it signed the topmost certificate; name and time count as ever."""
+    middle = make("middle", ROOT, is_authority=True)
+    leaf, other = make("x", middle, names=(HOST,)), make("x", middle, names=("other.example",))
+    over = make("x", middle, names=(HOST,), until=NOW - DAY)
+
+    def is_taken(made: Made, *, above: tuple[Made, ...], record: TlsaRecord) -> bool:
+        chain = [made.der, *(each.der for each in above)]
+        return vouches((record,), chain, names=(HOST,), now=NOW)
+
+    assert is_taken(leaf, above=(middle,), record=ROOT.tlsa(2, 1, 0))
+    assert is_taken(leaf, above=(), record=middle.tlsa(2, 1, 0))
+    assert not is_taken(leaf, above=(), record=ROOT.tlsa(2, 1, 0))
+    assert not is_taken(leaf, above=(middle,), record=OTHER.tlsa(2, 1, 0))
+    assert not is_taken(other, above=(middle,), record=ROOT.tlsa(2, 1, 0))
+    assert not is_taken(over, above=(middle,), record=ROOT.tlsa(2, 1, 0))
 
 
 def test_one_of_several_is_enough() -> None:

@@ -164,6 +164,15 @@ async def test_records_that_can_not_be_used_do_not_go_without_tls(world: DaneWor
     assert "tls missing" in await world.refused()
 
 
+async def test_a_record_of_a_wrong_length_does_not_hide_the_others(world: DaneWorld) -> None:
+    """It is one that can not be used; alone it demands TLS with whoever answers."""
+    await world.host(SELF_SIGNED)
+    right = SELF_SIGNED.tlsa(3)
+    world.tlsa(right._replace(octets=right.octets[:20]), right)
+
+    assert await world.is_delivered()
+
+
 @pytest.mark.parametrize("owner", [HOST, OTHER])
 async def test_records_of_an_alias_and_of_what_is_behind_it(world: DaneWorld, owner: str) -> None:
     """RFC 7672 section 2.2.2: first the name behind it, then the alias."""

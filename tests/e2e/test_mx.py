@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from tests.e2e.next_hop import NextHop
 from tests.e2e.postfix import PostfixNextHop
 from tests.e2e.service import Pillarbox, running
 from tests.e2e.waiting import wait_until
+
+from pillarbox.store.database import Database
+from pillarbox.store.tls_results import add_results
+from pillarbox.tlsrpt.results import NO_POLICY, Counted, TlsResult
 
 SECONDS = 60.0
 
@@ -33,6 +38,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterato
 [delivery]
 helo_name = "out.pillarbox.example"
 mx_private_networks = ["127.0.0.0/8"]
+
+[tls_reports]
+contact = "postmaster@sender.example"
 """
     with running(
         folder, more, first_lines=f'dns_servers = ["127.0.0.1:{dns.port}"]\n'
@@ -222,3 +230,35 @@ def test_a_postfix_takes_mail_under_tls(
     received = kept.octets.partition(b"\r\nReceived:")[0]
     assert b"from out.pillarbox.example" in received
     assert b"with ESMTPS" in received
+
+
+def test_a_report_on_tls_goes_out_when_its_day_is_over(
+    service: Pillarbox, dns: DnsServer, hosts: dict[str, NextHop]
+) -> None:
+    """A session of now is counted when the service ends; what workers counted the day before
+    yesterday is told at its next start, once, to the mailbox that the domain's record names."""
+    dns.world.dns("told.example", "MX", "10 b.hosts.example.")
+    dns.world.dns("_smtp._tls.told.example", "TXT", '"v=TLSRPTv1; rua=mailto:tls@told.example"')
+    day = time.time_ns() // 86_400_000_000_000 - 2
+    result = TlsResult(day, "told.example", NO_POLICY, "b.hosts.example")
+    _send(service, "Counted", "x@told.example")
+    assert hosts["b"].wait_for(b"Counted", SECONDS)
+    assert service.stop() == 0
+    database = Database.open(f"sqlite:///{service.folder / 'pillarbox.sqlite3'}", reserve_octets=0)
+    database.write_now(lambda c: add_results(c, [Counted(result, 42)]))
+    database.close_now()
+    service.start()
+
+    taken = hosts["b"].wait_for(b"TLS-Report-Domain: told.example", SECONDS)
+    assert taken.recipients == ["<tls@told.example>"]
+    assert hosts["b"].copies(b"TLS-Report-Domain: told.example") == 1
+
+    def sent() -> list[dict[str, Any]]:
+        found = service.admin_json("tls-report", "list", "told.example")
+        return [one for one in found if one["state"] == "sent"]
+
+    [report] = wait_until(sent, SECONDS, "the report to be sent")
+    assert report["detail"].startswith("mailto:tls@told.example")
+    (of_now,) = service.admin_json("tls-report", "show", "told.example")
+    assert (of_now["result"], of_now["mx_host"]) == ("starttls-not-supported", "b.hosts.example")
+    assert of_now["sessions"] == 1

@@ -87,9 +87,10 @@ def _authority() -> tuple[trustme.CA, ssl.SSLContext]:
 class World:
     """All hosts of one test.
 
-    `requests` are the lines that web servers were asked with, `queries` the questions to the DNS,
-    `connections` where was connected to. The DNS is silent about the names in `mute`, fails for
-    those in `broken` ("NAME", or "NAME KIND"), and is gone when it `is_dead`. It follows aliases,
+    `requests` are the lines that web servers were asked with, `posted` types and contents that they
+    were given, `queries` the questions to the DNS, `connections` where was connected to. The DNS is
+    silent about the names in `mute`, fails for those in `broken` ("NAME", or "NAME KIND"), and is
+    gone when it `is_dead`. It follows aliases,
     and says of names in `validated` that they are signed.
     """
 
@@ -108,6 +109,7 @@ class World:
         self.forged: list[str] = []
         self.is_dead = False
         self.requests: list[str] = []
+        self.posted: list[tuple[str, bytes]] = []
         self.queries: list[tuple[str, str]] = []
         self.connections: list[tuple[str, int]] = []
 
@@ -274,9 +276,14 @@ class World:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 line = (await reader.readline()).decode().strip()
-                while (await reader.readline()).strip():
-                    pass
+                fields: dict[str, str] = {}
+                while field := (await reader.readline()).decode().strip():
+                    name, _, value = field.partition(": ")
+                    fields[name.lower()] = value
                 self.requests.append(f"{host} {line}")
+                if line.startswith("POST "):
+                    body = await reader.readexactly(int(fields["content-length"]))
+                    self.posted.append((fields["content-type"], body))
                 path = line.split(" ")[1].partition("?")[0]
                 await pages.get(path, page("", status="404 Not Found"))(writer)
             except (ConnectionError, ssl.SSLError, asyncio.CancelledError):

@@ -150,8 +150,11 @@ class _Life:
 
     def _reports(self) -> list[Coroutine[None, None, None]]:
         """What is done for reports on TLS, where they are sent."""
-        counting = self.parts.counting
-        return [] if counting is None else [counting.run()]
+        if self.parts.tls_reports is None:
+            return []
+        counting, reporting = self.parts.tls_reports
+        is_first = self.order.number == 0
+        return [counting.run(), reporting.run()] if is_first else [counting.run()]
 
     def _once_a_machine(self, upkeep: Upkeep) -> list[Coroutine[None, None, None]]:
         """What its first worker does for all."""
@@ -209,8 +212,8 @@ class _Life:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self.parts.tokens.close()
                 await self.parts.sending.close()
-                if self.parts.counting is not None:
-                    await self.parts.counting.flush()
+                if self.parts.tls_reports is not None:
+                    await self.parts.tls_reports[0].flush()
                 await self.parts.stores.instances.release(self.order.token)
         except (SpoolUnavailable, TimeoutError):
             log.warning("instance.not_released", number=self.parts.stores.instance)

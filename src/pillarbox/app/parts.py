@@ -9,6 +9,7 @@ from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.publishing import Publisher
 from pillarbox.app.tls_counting import TlsCounting
+from pillarbox.app.tls_reporting import TlsReporting, reporting_for
 from pillarbox.app.upkeep import INSTANCE_LEASE_MS
 from pillarbox.config import Delivery, Limits, Settings, load
 from pillarbox.delivery.factory import Couriers
@@ -88,7 +89,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a worker consists of; `counting` is None where nobody makes reports on TLS."""
+    """What a worker consists of; `tls_reports` is None where nobody makes them."""
 
     stores: Stores
     authenticator: Authenticator
@@ -101,7 +102,7 @@ class Parts:
     offering: Offering
     publisher: Publisher | None
     services_for: Callable[[Limits], Services]
-    counting: TlsCounting | None
+    tls_reports: tuple[TlsCounting, TlsReporting] | None
     clock: Clock
 
 
@@ -149,7 +150,7 @@ async def build(
         offering=offering,
         publisher=Publisher(settings, database, clock) if settings.publishing.address else None,
         services_for=services_for,
-        counting=None if counts is None else TlsCounting(counts, TlsResultStore(database)),
+        tls_reports=_tls_reports(settings, stores, counts, scheduler),
         clock=clock,
     )
 
@@ -326,6 +327,23 @@ def _couriers(
             receivers=configured_receivers(delivery, order.plan),
         ),
     )
+
+
+def _tls_reports(
+    settings: Settings, stores: Stores, counts: TlsCounts | None, scheduler: Scheduler
+) -> tuple[TlsCounting, TlsReporting] | None:
+    if counts is None:
+        return None
+    database = stores.database
+    reporting = reporting_for(
+        settings,
+        database,
+        stores.directory,
+        spool=stores.spool,
+        ids=stores.ids,
+        offer=scheduler.offer,
+    )
+    return TlsCounting(counts, TlsResultStore(database)), reporting
 
 
 def _scheduler(

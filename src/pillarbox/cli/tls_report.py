@@ -6,10 +6,12 @@ import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.output import Json, print_json, print_list
-from pillarbox.cli.times import now
+from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import domain_key
 from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.identifier import format_id
+from pillarbox.store.tls_reports import ReportRecord, list_reports
 from pillarbox.store.tls_results import results_of
 from pillarbox.tlsrpt.results import DAY_MS, Counted, day_of
 
@@ -50,6 +52,42 @@ def show(cli: Cli, domain: str, day: datetime | None) -> None:
         },
         empty=f"Nothing was counted on {_date(number)}.{hint}",
     )
+
+
+@command.command("list")
+@click.argument("domain", default="")
+@click.pass_obj
+def list_(cli: Cli, domain: str) -> None:
+    """List the reports of the last days: when each is due, where it went, or why it did not."""
+    with cli.database() as database:
+        found = database.read_now(lambda c: list_reports(c, _key(domain)))
+    if cli.as_json:
+        print_json([_report(one) for one in found])
+        return
+    print_list(
+        found,
+        {
+            "Day": lambda one: _date(one.day),
+            "Domain": lambda one: one.domain,
+            "State": lambda one: one.state.value,
+            "Due": lambda one: for_people(one.due_at),
+            "Attempts": lambda one: one.attempts,
+            "To, or why not": lambda one: one.detail,
+        },
+        empty="There are no reports yet: they are made for days that are over.",
+    )
+
+
+def _report(one: ReportRecord) -> dict[str, Json]:
+    return {
+        "day": _date(one.day),
+        "domain": one.domain,
+        "state": one.state.value,
+        "due_at": for_programs(one.due_at),
+        "attempts": one.attempts,
+        "message_id": format_id(one.message_id),
+        "detail": one.detail or None,
+    }
 
 
 def _key(domain: str) -> str:

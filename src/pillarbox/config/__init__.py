@@ -9,8 +9,8 @@ from pillarbox.config.settings import (
     Metrics,
     Settings,
     Tls,
-    TlsReports,
 )
+from pillarbox.config.tls_reports import TlsReports
 
 __all__ = [
     "Delivery",

@@ -21,6 +21,7 @@ _HINTS = {
     "format": '"auto", "json" or "console"',
     "workers": '1 to 64, or "auto"',
     "contact": "an address, like postmaster@example.org",
+    "from_address": "an address, like tls-reports@example.org",
     "user": 'the name of a user of this host, like "pillarbox"',
 }
 """By the last part of the path."""

@@ -13,16 +13,16 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     model_validator,
 )
 
+from pillarbox.config.section import Section
+from pillarbox.config.tls_reports import TlsReports
 from pillarbox.errors import AddressError
-from pillarbox.mail.address import domain_key, parse_mailbox
+from pillarbox.mail.address import domain_key
 from pillarbox.route import TlsMode
 
 MASTER_KEY_OCTETS = 32
@@ -78,9 +78,6 @@ def _dns_server(value: object) -> object:
     return _ip(host.strip("[]")), int(port)
 
 
-Address: TypeAlias = Annotated[str, AfterValidator(lambda text: _address(text))]
-
-
 DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
 
 
@@ -93,17 +90,6 @@ def _host_name(text: str) -> str:
         domain_key(text)
     except AddressError:
         raise ValueError(f"{text!r} is no host name") from None
-    return text
-
-
-def _address(text: str) -> str:
-    """Check that a text is an address of ASCII, or empty."""
-    try:
-        is_good = not text or parse_mailbox(text).is_ascii
-    except AddressError:
-        is_good = False
-    if not is_good:
-        raise ValueError(f"{text!r} is no address like name@example.org")
     return text
 
 
@@ -149,13 +135,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class _Section(BaseModel):
-    """Frozen; a key that is not known is refused; secrets never show in errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Listener(_Section):
+class Listener(Section):
     """One port that takes submissions, or what comes back (`purpose` is `returns`, port 25).
 
     `tls` is `starttls` (587), `tls` (from the first octet, 465) or `none`, where nobody can log
@@ -195,14 +175,14 @@ class Listener(_Section):
         return self
 
 
-class Tls(_Section):
+class Tls(Section):
     """The certificate of this host: PEM files, the certificate with its chain."""
 
     certificate: ResolvedPath = Path()
     key: ResolvedPath = Path()
 
 
-class Limits(_Section):
+class Limits(Section):
     """What one client, one message and one process may use."""
 
     sessions: Count = 10_000
@@ -265,7 +245,7 @@ def _host_pattern(text: str) -> str:
 HostPattern: TypeAlias = Annotated[str, AfterValidator(_host_pattern)]
 
 
-class ReceiverLimits(_Section):
+class ReceiverLimits(Section):
     """What MX hosts with these names take, in place of what is known (delivery.receivers)."""
 
     mx: Annotated[tuple[HostPattern, ...], Field(min_length=1)]
@@ -274,7 +254,7 @@ class ReceiverLimits(_Section):
     messages_per_minute: Count | None = None
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """How long a next hop may take (RFC 5321 4.5.3.2), how much is tried at once, and who we are
     to it."""
 
@@ -308,21 +288,14 @@ class Delivery(_Section):
     """Messages of one lane in memory; the rest waits in the store."""
 
 
-class TlsReports(_Section):
-    """How TLS with the mail hosts of other domains goes (TLS-RPT, RFC 8460)."""
-
-    contact: Address = ""
-    """Whom others may write to about it; "": nothing is counted."""
-
-
-class Metrics(_Section):
+class Metrics(Section):
     """Where /metrics and /readyz are served; `address = ""` switches both off."""
 
     address: Annotated[str, AfterValidator(lambda text: _ip(text) if text else "")] = "127.0.0.1"
     port: Port = 9587
 
 
-class Publishing(_Section):
+class Publishing(Section):
     """Where the settings for clients are served over HTTPS; `address = ""`: nowhere.
 
     `certificate` and `key` are those of `[tls]` unless they are given. Without `tls` a web server
@@ -350,7 +323,7 @@ class Publishing(_Section):
         return self
 
 
-class Log(_Section):
+class Log(Section):
     """What is logged. `auto` is `console` on a terminal and `json` elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -378,7 +351,7 @@ def _distinct(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
     return listeners
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration; read it with `config.load`."""
 
     data_directory: ResolvedPath = Field(default=Path("data"), validate_default=True)

@@ -3,6 +3,8 @@ octets. HTTP/1.1 (RFC 9112) by h11; no cookies, no compression, nothing kept.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -45,13 +47,21 @@ async def fetch(url: str, reach: Reach, *, redirects: int = MAX_REDIRECTS) -> Fe
 
     A redirect may lead from HTTP to HTTPS and never back.
     """
-    try:
+    with in_words_of_fetching():
         async with asyncio.timeout(FETCH_SECONDS):
-            return await _follow(url, reach, redirects)
+            try:
+                return await _follow(url, reach, redirects)
+            except NoSuchHostError:
+                return None
+
+
+@contextmanager
+def in_words_of_fetching() -> Iterator[None]:
+    """What goes wrong inside is a FetchError."""
+    try:
+        yield
     except TimeoutError as exc:
         raise FetchError("it took too long") from exc
-    except NoSuchHostError:
-        return None
     except (ReachError, DnsFailure) as exc:
         raise FetchError(str(exc)) from exc
     except h11.ProtocolError as exc:
@@ -63,13 +73,13 @@ async def fetch(url: str, reach: Reach, *, redirects: int = MAX_REDIRECTS) -> Fe
 async def _follow(url: str, reach: Reach, redirects: int) -> Fetched | None:
     is_secure = True
     for _ in range(redirects + 1):
-        scheme, host, target = _split(url)
+        scheme, host, target = split_url(url)
         is_secure = is_secure and scheme == "https"
         async with reach.open(host, _PORTS[scheme]) as plain:
             stream: Stream = plain
             if scheme == "https":
                 stream = await reach.secure(plain, host)
-            head, content = await _get(stream, host, target)
+            head, content = await exchange(stream, "GET", host, target)
         status = head.status_code
         if status == 200:
             return Fetched(content, url, is_secure, _field(head, b"content-type"))
@@ -82,8 +92,8 @@ async def _follow(url: str, reach: Reach, redirects: int) -> Fetched | None:
     raise FetchError(f"it is redirected{' too often' if redirects else ', which is not followed'}")
 
 
-def _split(url: str) -> tuple[str, str, str]:
-    """Scheme, host and request target of a URL that may be fetched."""
+def split_url(url: str) -> tuple[str, str, str]:
+    """Scheme, host and request target of a URL that may be asked. Raises FetchError."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -108,19 +118,26 @@ def _next(url: str, location: str) -> str:
     return following
 
 
-async def _get(stream: Stream, host: str, target: str) -> tuple[h11.Response, bytes]:
-    """Head and content of one answer."""
+async def exchange(
+    stream: Stream, method: str, host: str, target: str, *, sent: bytes = b"", kind: str = ""
+) -> tuple[h11.Response, bytes]:
+    """Head and content of one answer; `sent` is content of this media type. Of an answer to such
+    only the head is waited for."""
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_OCTETS)
     headers = [("Host", host), ("User-Agent", "pillarbox"), ("Connection", "close")]
-    request = h11.Request(method="GET", target=target.encode(), headers=headers)
-    await stream.write(client.send(request) + client.send(h11.EndOfMessage()))
+    if sent:
+        headers += [("Content-Type", kind), ("Content-Length", str(len(sent)))]
+    octets = client.send(h11.Request(method=method, target=target.encode(), headers=headers)) or b""
+    if sent:
+        octets += client.send(h11.Data(data=sent)) or b""
+    await stream.write(octets + (client.send(h11.EndOfMessage()) or b""))
     head, content = h11.Response(status_code=200, headers=[]), bytearray()
     while True:
         match client.next_event():
             case h11.NEED_DATA:
                 client.receive_data(await stream.read())
             case h11.Response() as head:
-                if head.status_code != 200:
+                if head.status_code != 200 or sent:
                     return head, b""
             case h11.Data(data=data):
                 content += data

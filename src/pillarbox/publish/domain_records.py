@@ -2,7 +2,6 @@
 says of it. Pure: the answers of the DNS are arguments, None where there was no answer.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 from pillarbox.mta_sts import policy_id
 from pillarbox.publish.dmarc import Discovery, faults, records_of
 from pillarbox.publish.dns_records import InDns, compare_dkim, is_proved, txt_record
+from pillarbox.tlsrpt.record import destinations
 
 Texts = Sequence[str] | None
 
@@ -99,9 +99,6 @@ def judge_dmarc(record: Record, domain: str, discovery: Discovery | None, texts:
     return Judged(record, State.RIGHT, (), note)
 
 
-_TLS_REPORTS = re.compile(r"v=TLSRPTv1\s*;\s*rua=(mailto|https):\S+\s*;?\s*")
-
-
 def judge_mta_sts(record: Record, texts: Texts) -> Judged:
     """RFC 8461 3.1: any id is good; of several records none counts."""
     form = "the form is v=STSv1; id=…"
@@ -111,9 +108,7 @@ def judge_mta_sts(record: Record, texts: Texts) -> Judged:
 def judge_tls_reports(record: Record, texts: Texts) -> Judged:
     """RFC 8460 3: any address is good; of several records none counts."""
     form = "the form is v=TLSRPTv1; rua=mailto:…"
-    return _judge_form(
-        record, texts, "v=TLSRPTv1", lambda text: _TLS_REPORTS.fullmatch(text) is not None, form
-    )
+    return _judge_form(record, texts, "v=TLSRPTv1", lambda text: bool(destinations([text])), form)
 
 
 def _judge_form(

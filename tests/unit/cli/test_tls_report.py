@@ -3,8 +3,15 @@
 from tests.support.storing import now_ms
 from tests.unit.cli.conftest import Service
 
+from pillarbox.store.tls_reports import (
+    ReportState,
+    end_report,
+    list_reports,
+    plan_reports,
+)
 from pillarbox.store.tls_results import add_results
 from pillarbox.tlsrpt.results import (
+    DAY_MS,
     NO_POLICY,
     Counted,
     Policy,
@@ -15,6 +22,7 @@ from pillarbox.tlsrpt.results import (
 )
 
 EX_USAGE = 64
+HOUR_MS = 3_600_000
 STS = Policy(PolicyType.STS, ("version: STSv1", "mode: testing"), ("*.far.example",))
 
 
@@ -58,6 +66,25 @@ def test_another_day(service: Service) -> None:
     assert (old["domain"], old["day"]) == ("old.example", "2026-11-25")
     assert service.run("tls-report", "show", "--day", "yesterday").exit_code == EX_USAGE
     assert service.run("tls-report", "show", "no domain").exit_code == EX_USAGE
+
+
+def test_reports_and_what_became_of_them(service: Service) -> None:
+    """The newest day first; of one domain or of all."""
+    assert "days that are over" in service.do("tls-report", "list")
+    today = day_of(now_ms())
+    _count(service, today - 1)
+    database, due = service.database, (today + 1) * DAY_MS + HOUR_MS
+    planned = [(today - 1, name, due, 1 << 40) for name in ("far.example", "other.example")]
+    database.write_now(lambda c: plan_reports(c, planned))
+    report = database.read_now(lambda c: list_reports(c, "far.example"))[0]
+    database.write_now(lambda c: end_report(c, report, ReportState.SENT, "https://r.example/"))
+
+    table = service.do("tls-report", "list").splitlines()
+    assert [line.split()[1] for line in table[1:3]] == ["far.example", "other.example"]
+    assert table[1].endswith("https://r.example/")
+    (found,) = service.json("tls-report", "list", "other.example")
+    assert (found["state"], found["attempts"], found["detail"]) == ("waiting", 0, None)
+    assert found["due_at"].endswith("T01:00:00.000Z")
 
 
 def test_nothing_was_counted(service: Service) -> None:

@@ -1,30 +1,23 @@
 """Builds a worker out of its parts: the only place that knows all of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from pillarbox.app.descriptors import within_open_files
 from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
+from pillarbox.app.outgoing import make_couriers, make_scheduler, make_tokens
 from pillarbox.app.publishing import Publisher
+from pillarbox.app.stores import Stores, open_stores
 from pillarbox.app.tls_counting import TlsCounting
 from pillarbox.app.tls_reporting import TlsReporting, reporting_for
-from pillarbox.app.upkeep import INSTANCE_LEASE_MS
-from pillarbox.config import Delivery, Limits, Settings, load
+from pillarbox.config import Limits, Settings
 from pillarbox.delivery.factory import Couriers
-from pillarbox.delivery.mx_settings import MxSettings
-from pillarbox.delivery.receivers import Receiver, Receivers
-from pillarbox.delivery.return_paths import ReturnPaths
-from pillarbox.delivery.smtp_connect import SessionSettings
-from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.delivery.tls_counts import TlsCounts
-from pillarbox.mail.identifier import IdGenerator
-from pillarbox.net.binding import why_not_bound
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
-from pillarbox.net.tls import ClientContexts, ServerCertificate
-from pillarbox.observe.log import log
+from pillarbox.net.tls import ServerCertificate
 from pillarbox.outcome.bounce_watch import BounceWatch
 from pillarbox.outcome.report import Reporter
 from pillarbox.outcome.returns import ReturnDesk, ReturnMeans
@@ -45,46 +38,15 @@ from pillarbox.reception.intake import Intake
 from pillarbox.reception.listener import Reception
 from pillarbox.reception.services import Services
 from pillarbox.reception.sessions import SessionLog
-from pillarbox.route import LanePlan, TlsMode
+from pillarbox.route import TlsMode
 from pillarbox.scheduler.scheduler import Scheduler
-from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
+from pillarbox.scheduler.settings import SchedulerMeans
 from pillarbox.store.account_usage import AccountUsage
 from pillarbox.store.database import Database
-from pillarbox.store.directory import Directory
-from pillarbox.store.drafts import Drafts
-from pillarbox.store.grants import Grants
-from pillarbox.store.hop_orders import HopOrders
-from pillarbox.store.instances import Instances
-from pillarbox.store.lanes import Lanes
-from pillarbox.store.mta_sts import StsPolicies
 from pillarbox.store.passwords import match_password
-from pillarbox.store.return_key import ensure_return_key
 from pillarbox.store.returns import Returns
-from pillarbox.store.scram import ensure_scram_key
-from pillarbox.store.seal import Seal
 from pillarbox.store.sessions import Sessions
-from pillarbox.store.sources import Sources, list_sources
-from pillarbox.store.spool import Spool
-from pillarbox.store.suppressions import Suppressions
-from pillarbox.store.suspensions import Suspensions
 from pillarbox.store.tls_results import TlsResultStore
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What stands on the database, with the number of this worker (`instance`) and its ids.
-    `scram_key` is None where SCRAM is off."""
-
-    database: Database
-    directory: Directory
-    instances: Instances
-    lanes: Lanes
-    spool: Spool
-    suppressions: Suppressions
-    instance: int
-    ids: IdGenerator
-    scram_key: bytes | None
-    return_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +86,13 @@ async def build(
     """Claim a number and put everything together; nothing runs yet. Raises SpoolUnavailable,
     ConfigError (certificate), SecretError (master key)."""
     clock = Clock()
-    stores = await _open_stores(order, settings, database)
+    stores = await open_stores(order, settings, database)
     watches = _watches(settings, clock)
     means = partial(SchedulerMeans, wake_owner=wake_owner, watch=watches.note)
-    tokens = _tokens(settings, order, database)
+    tokens = make_tokens(settings, order, database)
     counts = TlsCounts(clock.timestamp) if settings.tls_reports.contact else None
-    couriers = _couriers(settings, order, tokens, stores, counts=counts)
-    scheduler = _scheduler(settings, order, stores, means=means, couriers=couriers)
+    couriers = make_couriers(settings, order, tokens, stores, counts=counts)
+    scheduler = make_scheduler(settings, order, stores, means=means, couriers=couriers)
     sending = SendingLimits(AccountUsage(database), clock)
     keys = IssuerKeys(Fetcher(), clock)
     logins = _logins(settings, stores, keys, clock)
@@ -158,49 +120,6 @@ async def build(
 def _watches(settings: Settings, clock: Clock) -> Watches:
     percent = settings.limits.unknown_recipients_percent
     return Watches(UnknownWatch(percent, clock.seconds), BounceWatch())
-
-
-def _seal(settings: Settings, order: WorkerOrder) -> Seal:
-    """Looks for other keys in the configuration when it meets one that it does not know."""
-    return Seal(settings.master_key, lambda: load(order.config_path).master_key)
-
-
-async def _open_stores(order: WorkerOrder, settings: Settings, database: Database) -> Stores:
-    """Give back what dead workers owned, then take a number."""
-    directory = Directory(database, _seal(settings, order))
-    instances, lanes = Instances(database), Lanes(database)
-    for token in order.dead_tokens:
-        await lanes.release_owner(token)
-        await instances.release(token)
-    instance = await instances.claim(token=order.token, lease_ms=INSTANCE_LEASE_MS)
-    await directory.refresh()
-    _tell_lost_sources(await database.read(list_sources))
-    ids = IdGenerator(instance)
-    spool = Spool(database, order.plan)
-    suppressions = Suppressions(database)
-    await suppressions.refresh(Clock().timestamp())
-    scram_key = await database.write(ensure_scram_key) if settings.scram_sha_256 else None
-    return Stores(
-        database=database,
-        directory=directory,
-        instances=instances,
-        lanes=lanes,
-        spool=spool,
-        suppressions=suppressions,
-        instance=instance,
-        ids=ids,
-        scram_key=scram_key,
-        return_key=await database.write(ensure_return_key),
-    )
-
-
-def _tell_lost_sources(sources: Iterable[str]) -> None:
-    """Say which addresses mail can not come from: it waits then."""
-    for address in sources:
-        cause = why_not_bound(address)
-        if cause:
-            hint = "give this machine the address, or take it out of its routes"
-            log.error("delivery.source_unusable", address=address, cause=cause, hint=hint)
 
 
 def _services(
@@ -285,50 +204,6 @@ def _intake(settings: Settings, stores: Stores, rules: Submission, scheduler: Sc
     )
 
 
-def _tokens(settings: Settings, order: WorkerOrder, database: Database) -> TokenSource:
-    clock = Clock()
-    return TokenSource(
-        Grants(database, _seal(settings, order)),
-        ClientContexts(),
-        owner=order.token,
-        monotonic=clock.seconds,
-        wall=clock.timestamp,
-    )
-
-
-def _couriers(
-    settings: Settings,
-    order: WorkerOrder,
-    tokens: TokenSource,
-    stores: Stores,
-    *,
-    counts: TlsCounts | None,
-) -> Couriers:
-    delivery = settings.delivery
-    helo_name = delivery.helo_name or settings.host_name
-    return Couriers(
-        SessionSettings(
-            helo_name,
-            ClientContexts(),
-            delivery_timeouts(delivery),
-            tokens=tokens,
-            drafts=Drafts(stores.database),
-            returns=ReturnPaths(stores.return_key, stores.directory.tenant),
-        ),
-        MxSettings(
-            own_names=frozenset({settings.host_name.lower(), helo_name.lower()}),
-            dns_servers=settings.dns_servers,
-            networks=delivery.mx_private_networks,
-            idle_seconds=delivery.idle_seconds,
-            idle_sessions=max(delivery.connections // 2, 1),
-            policies=StsPolicies(stores.database),
-            counts=counts,
-            sources=Sources(stores.database),
-            receivers=configured_receivers(delivery, order.plan),
-        ),
-    )
-
-
 def _tls_reports(
     settings: Settings, stores: Stores, counts: TlsCounts | None, scheduler: Scheduler
 ) -> tuple[TlsCounting, TlsReporting] | None:
@@ -344,37 +219,6 @@ def _tls_reports(
         offer=scheduler.offer,
     )
     return TlsCounting(counts, TlsResultStore(database)), reporting
-
-
-def _scheduler(
-    settings: Settings,
-    order: WorkerOrder,
-    stores: Stores,
-    *,
-    means: Callable[..., SchedulerMeans],
-    couriers: Couriers,
-) -> Scheduler:
-    database = stores.database
-    delivery = settings.delivery
-    return Scheduler(
-        SchedulerSettings(
-            settings.host_name,
-            order.token,
-            connections=delivery.connections,
-            idle_seconds=delivery.idle_seconds,
-            ready_messages=delivery.ready_messages_per_lane,
-            plan=order.plan,
-        ),
-        SchedulerStores(
-            stores.spool,
-            stores.lanes,
-            stores.directory,
-            lambda: database.trouble,
-            Suspensions(database),
-            HopOrders(database),
-        ),
-        means(couriers.courier_for, stores.ids.next_id, let_go=couriers.let_go),
-    )
 
 
 def _logins(settings: Settings, stores: Stores, keys: IssuerKeys, clock: Clock) -> _Logins:
@@ -406,22 +250,3 @@ def _certificates(settings: Settings) -> dict[str, ServerCertificate]:
         for listener in settings.listeners
         if listener.tls is not TlsMode.NONE
     }
-
-
-def configured_receivers(delivery: Delivery, plan: LanePlan) -> Receivers:
-    """What MX hosts take, by the table and by what is configured."""
-    return Receivers(tuple(Receiver("", **row.model_dump()) for row in delivery.receivers), plan)
-
-
-def delivery_timeouts(delivery: Delivery) -> Timeouts:
-    """The configured times for each step of a delivery."""
-    return Timeouts(
-        connect=delivery.connect_timeout_seconds,
-        handshake=delivery.handshake_timeout_seconds,
-        greeting=delivery.greeting_timeout_seconds,
-        command=delivery.command_timeout_seconds,
-        data=delivery.data_timeout_seconds,
-        block=delivery.block_timeout_seconds,
-        end=delivery.end_timeout_seconds,
-        quit=delivery.quit_timeout_seconds,
-    )

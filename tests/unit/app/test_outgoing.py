@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pillarbox.app.parts import configured_receivers, delivery_timeouts
+from pillarbox.app.outgoing import configured_receivers, delivery_timeouts
 from pillarbox.config import Delivery
 from pillarbox.route import LanePlan
 

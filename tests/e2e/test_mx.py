@@ -171,6 +171,9 @@ def test_the_state_of_mx_hosts_can_be_read(
     [site] = wait_until(closed, SECONDS, "the first attempt")
     assert site["hosts"] == ["gone.hosts.example"]
     assert "connection refused" in site["failure"]
+    shown = service.admin("queue", "hops", "--domain", "gone.example")
+    assert "tried again in" in shown
+    assert "MX HOSTS" in shown
     late = NextHop("127.0.0.24")
     late.port = hosts["a"].port
     late.open()

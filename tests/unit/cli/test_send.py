@@ -55,6 +55,15 @@ def send(*arguments: str, stdin: str | bytes = "") -> Result:
     return CliRunner().invoke(root, ["send", *arguments], input=stdin)
 
 
+def test_tls_for_the_whole_way_or_nothing(smtp_server: SmtpServer) -> None:
+    """This server does not promise it: it gets nothing, and the exit code is that of a policy."""
+    result = send(*TO, "--subject", "Secret", "--text", "x", "--require-tls")
+
+    assert result.exit_code == EX_NO_PERMISSION
+    assert "REQUIRETLS" in result.stderr
+    assert not smtp_server.messages
+
+
 def test_message_is_made_of_options(smtp_server: SmtpServer, tmp_path: Path) -> None:
     """Text, HTML, attachment, copies: all of it arrives, and Bcc is nowhere in it."""
     (tmp_path / "page.html").write_text("<p>well</p>")

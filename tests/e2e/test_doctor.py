@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 from tests.e2e.postfix import SMART_HOST_PASSWORD, SMART_HOST_USER, PostfixNextHop
 from tests.e2e.service import Pillarbox
+from tests.e2e.waiting import wait_until
+from tests.support.constants import environment_with
 from tests.support.emulated import app_token, client_context, emulating
 
 from pillarbox.cli.root import root
@@ -116,3 +120,33 @@ def test_service_that_does_not_run_is_told(tmp_path: Path) -> None:
 
     assert result.exit_code == FAILED
     assert json.loads(result.stdout)["findings"][0]["id"] == "SELF-NOT-RUNNING"
+
+
+def test_service_looks_at_itself_and_tells_what_is_new(tmp_path: Path) -> None:
+    """It logs and counts what it finds, once; the command tells it, and with --since what came
+    after it. A next start is no new day."""
+    reserve = shutil.disk_usage(tmp_path).free * 3 // 4
+    itself = Pillarbox(tmp_path)
+    said = itself.config.read_text()
+    little_room = re.sub(r"disk_reserve_octets = .*", f"disk_reserve_octets = {reserve}", said)
+    itself.config.write_text(little_room)
+    itself.environment = environment_with({"pillarbox.app.self_watch:FIRST_SECONDS": 1.0})
+    try:
+        itself.start()
+        wait_until(lambda: bool(itself.events("doctor.found")), 60, "the look")
+        metric = 'pillarbox_app_self_findings{severity="warn"} 1'
+        wait_until(lambda: metric in itself.get("/metrics")[1], 60, metric)
+        told = itself.admin_json("doctor", "--self")
+        new = itself.admin_json("doctor", "--self", "--since")
+        all_of_today = itself.admin_json("doctor", "--self", "--since", "2026-01-01")
+        itself.stop()
+        itself.start()
+        wait_until(lambda: len(itself.events("worker.serves")) == 2, 60, "the next start")
+    finally:
+        itself.stop()
+
+    [found] = itself.events("doctor.found")
+    assert (found["id"], found["level"]) == ("SELF-DISK-LOW", "warning")
+    assert "SELF-DISK-LOW" in [one["id"] for one in told["findings"]]
+    assert "SELF-DISK-LOW" not in [one["id"] for one in new["findings"]]
+    assert "SELF-DISK-LOW" in [one["id"] for one in all_of_today["findings"]]

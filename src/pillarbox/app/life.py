@@ -19,14 +19,17 @@ from pillarbox.app.key_watch import KeyWatch
 from pillarbox.app.order import READY, WorkerOrder
 from pillarbox.app.parts import Parts, build
 from pillarbox.app.reload import Reloading
+from pillarbox.app.self_watch import SelfWatch
 from pillarbox.app.upkeep import Upkeep
 from pillarbox.app.worker_line import HOPS, METRICS, READINESS, WorkerEnd
 from pillarbox.config import Settings
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
+from pillarbox.mail.envelope import Timestamp
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.observe.readiness import Readiness
 from pillarbox.store.database import Database
+from pillarbox.store.self_looks import SelfLook
 
 if TYPE_CHECKING:
     from pillarbox.net.dns import Resolver
@@ -36,6 +39,9 @@ LEAVE_SECONDS = 10.0
 
 FAREWELL_SECONDS = 2.0
 """MX hosts whose sessions are open without use are told QUIT for so long."""
+
+SELF_CHECK_OCTETS = 1_000_000_000
+"""A larger database is not read once a day to see whether it is whole; `doctor --self` does."""
 
 YOUNG_OBJECTS = 10_000
 """The collector of garbage looks after so many new objects: mail makes hardly any cycles."""
@@ -164,7 +170,22 @@ class _Life:
         keys = KeyWatch(parts.stores.database, self._make_resolver, parts.clock)
         domains = DomainWatch(parts.stores.database, self._make_resolver, parts.clock)
         endings = EndingWatch(parts.stores.database, parts.clock)
-        return [upkeep.prune(), keys.run(), domains.run(), endings.run()]
+        beside = [upkeep.prune(), keys.run(), domains.run(), endings.run()]
+        if self.settings.self_check.daily:
+            node = self.settings.host_name
+            beside.append(
+                SelfWatch(parts.stores.database, parts.clock, node, self._look_at_self).run()
+            )
+        return beside
+
+    async def _look_at_self(self, now: Timestamp) -> SelfLook:
+        """Loaded where it is used, once a day."""
+        from pillarbox.app.self_look import SelfLooker
+        from pillarbox.doctor.progress import Progress
+
+        database = self.parts.stores.database
+        looker = SelfLooker(self.settings, database, Progress(), SELF_CHECK_OCTETS)
+        return await looker.outcome(now)
 
     def _make_resolver(self) -> "Resolver":
         """Loaded where it is used: most services have nothing that waits for the DNS."""

@@ -106,15 +106,24 @@ def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: obje
 
 
 @command.command("self")
+@click.option(
+    "--since",
+    is_flag=False,
+    flag_value="last",
+    default="",
+    metavar="[TIME]",
+    help="Tell only what is new since TIME, or since the last look that the service made itself.",
+)
 @report_options
 @click.pass_obj
-def itself(cli: Cli, /, **options: object) -> None:
+def itself(cli: Cli, /, since: str, **options: object) -> None:
     """Look at the service on this machine: whether it runs and is ready, its listeners and
-    certificate, disk and database, mail that waits for long, hops that take nothing."""
+    certificate, disk and database, clock, mail that waits for long, hops that take nothing, the
+    address that mail leaves from."""
     try:
         from pillarbox.cli.doctor_self import look_at_service
 
-        facts = look_at_service(cli)
+        facts = look_at_service(cli, since)
     except ImportError as exc:
         hint = 'pip install "pillarbox[server]"'
         raise Failure(ExitCode.UNAVAILABLE, f"the service is not installed here ({hint})") from exc

@@ -7,6 +7,7 @@ from pillarbox.config.settings import (
     Listener,
     Log,
     Metrics,
+    SelfCheck,
     Settings,
     Tls,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Listener",
     "Log",
     "Metrics",
+    "SelfCheck",
     "Settings",
     "Tls",
     "TlsReports",

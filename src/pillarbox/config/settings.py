@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from pillarbox.config.section import Section
+from pillarbox.config.servers import DnsServer, TimeServer, ip_text
 from pillarbox.config.tls_reports import TlsReports
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import domain_key
@@ -48,37 +49,11 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
     return expand(path, base)
 
 
-def _ip(text: str) -> str:
-    """Check that a text is an IP address."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise ValueError(f"{text!r} is no IP address") from None
-
-
 def _listen_address(text: str) -> str:
     """An IP address to listen on, or `*`."""
-    return text if text == ANY_ADDRESS else _ip(text)
+    return text if text == ANY_ADDRESS else ip_text(text)
 
 
-_DNS_PORT = 53
-_MOST_PORT = 65_535
-
-
-def _dns_server(value: object) -> object:
-    """`IP`, `IPv4:PORT` or `[IPv6]:PORT` as a pair."""
-    if not isinstance(value, str):
-        return value
-    host, colon, port = value.rpartition(":")
-    is_with_port = colon and (host.endswith("]") or ":" not in host)
-    if not is_with_port:
-        return _ip(value.strip("[]")), _DNS_PORT
-    if not port.isdecimal() or not 1 <= int(port) <= _MOST_PORT:
-        raise ValueError(f"{port!r} is no port")
-    return _ip(host.strip("[]")), int(port)
-
-
-DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
 
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -291,7 +266,9 @@ class Delivery(Section):
 class Metrics(Section):
     """Where /metrics and /readyz are served; `address = ""` switches both off."""
 
-    address: Annotated[str, AfterValidator(lambda text: _ip(text) if text else "")] = "127.0.0.1"
+    address: Annotated[str, AfterValidator(lambda text: ip_text(text) if text else "")] = (
+        "127.0.0.1"
+    )
     port: Port = 9587
 
 
@@ -328,6 +305,21 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
+
+
+class SelfCheck(Section):
+    """What `doctor --self` looks at beside the service itself. Whatever is named here is asked
+    once a day."""
+
+    daily: bool = True
+    """Look once a day, and log what is new."""
+    public_address: Annotated[str, AfterValidator(lambda text: ip_text(text) if text else "")] = ""
+    """The address that mail leaves from, where this host is behind NAT; "": this host's own, where
+    that is public and mail goes to MX hosts."""
+    block_lists: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    """Block lists to be asked about that address, like "zen.spamhaus.org"."""
+    time_servers: tuple[TimeServer, ...] = ()
+    """NTP servers with which the clock is compared, like "ntp.corp.com"."""
 
 
 DEFAULT_LISTENERS = (
@@ -377,6 +369,7 @@ class Settings(Section):
     metrics: Metrics = Metrics()
     publishing: Publishing = Publishing()
     log: Log = Log()
+    self_check: SelfCheck = SelfCheck()
     user: str = ""
     """Whom to become when started as root; "": stay."""
     group: str = ""

@@ -1,6 +1,6 @@
 """The checks of the service on this machine: id, severity, cause, fix. Values only."""
 
-from pillarbox.diagnosis.finding import Check, fail, warn
+from pillarbox.diagnosis.finding import Check, fail, info, warn
 
 SERVICE_CHECKS: tuple[Check, ...] = (
     fail("SELF-NOT-RUNNING", "the service does not answer: {why}", "start it: pillarbox serve"),
@@ -49,5 +49,25 @@ SERVICE_CHECKS: tuple[Check, ...] = (
         "SELF-SOURCE",
         "mail that comes from {address} will be refused, or can not be sent: {why}",
         "see what each source is set to: pillarbox source list",
+    ),
+    warn(
+        "SELF-CLOCK-WRONG",
+        "the clock of this machine is {seconds} s {side} that of {server}",
+        "have NTP keep it: certificates, tokens and the dates of mail are judged by it",
+    ),
+    info(
+        "SELF-CLOCK-NOT-KEPT",
+        "no program keeps the clock of this machine right, says its kernel",
+        "run chrony, systemd-timesyncd or the time service of the hypervisor",
+    ),
+    info(
+        "SELF-CLOCK-NO-ANSWER",
+        "the time server {server} does not answer",
+        "take it out of self_check.time_servers, or let UDP port 123 out",
+    ),
+    warn(
+        "SELF-ADDRESS-CHANGED",
+        "mail now leaves from {address}; it was {earlier} at the last look",
+        "name the new address in SPF records and have its PTR set, or find out why it changed",
     ),
 )

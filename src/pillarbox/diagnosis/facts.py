@@ -168,7 +168,7 @@ class TokenFacts:
 class Facts:
     """All that was seen of a target. `lookup_failure` is why the name has no address; `now` is the
     time of the look in seconds since 1970; `clear_client` is the program whose settings have no
-    encryption."""
+    encryption; `known` are findings that are not told again, by id and place."""
 
     target: Target
     addresses: tuple[str, ...] = ()
@@ -186,3 +186,4 @@ class Facts:
     clear_client: str = ""
     service: ServiceFacts | None = None
     message: MessageFacts | None = None
+    known: frozenset[tuple[str, str]] = frozenset()

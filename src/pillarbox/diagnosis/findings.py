@@ -59,7 +59,8 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
         *about_message(facts.message, facts.now),
     ]
     order = list(Severity)
-    return tuple(sorted(dict.fromkeys(all_of_them), key=lambda f: order.index(f.severity)))
+    new = (f for f in dict.fromkeys(all_of_them) if (f.id, f.where) not in facts.known)
+    return tuple(sorted(new, key=lambda f: order.index(f.severity)))
 
 
 def _about_what_was_asked(facts: Facts) -> Iterable[Finding]:

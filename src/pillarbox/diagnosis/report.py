@@ -23,6 +23,8 @@ def verdict(facts: Facts) -> str:
     if worst is not None and worst.severity is Severity.FAIL:
         return f"FAIL {name}: {worst.cause} ({worst.where}, {worst.id}) -> {worst.fix}"
     doors = working_doors(facts)
+    if facts.known and worst is None:
+        return f"OK   {name}: nothing is new"
     if not facts.attempts:
         return _verdict_alone(facts, worst)
     ways = " and ".join(f"{door.port} ({door.encryption.value})" for door in doors)

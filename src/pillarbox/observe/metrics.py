@@ -110,6 +110,11 @@ SIGN_INS_ENDING = _gauge(
     " 60: grants that were not used for 60 days.",
     "days",
 )
+SELF_FINDINGS = _gauge(
+    "app_self_findings",
+    "What the daily look at the service found (pillarbox doctor --self): fail, warn.",
+    "severity",
+)
 READY_MESSAGES = _gauge("scheduler_ready_messages", "Messages in memory, ready for an attempt.")
 LANES_OWNED = _gauge("scheduler_owned_lanes", "Lanes that this worker owns.")
 

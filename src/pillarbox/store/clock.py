@@ -1,6 +1,8 @@
 """The time by which leases are measured: the database's, so all machines mean the same."""
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Dialect, literal_column
+from sqlalchemy import BigInteger, ColumnElement, Connection, Dialect, literal_column, select
+
+from pillarbox.mail.envelope import Timestamp
 
 
 def database_now(connection: Connection) -> ColumnElement[int]:
@@ -15,3 +17,8 @@ def now_of(dialect: Dialect) -> ColumnElement[int]:
     else:
         text = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
     return literal_column(text, BigInteger)
+
+
+def read_clock(connection: Connection) -> Timestamp:
+    """The same as a number."""
+    return int(connection.execute(select(database_now(connection))).scalar_one())

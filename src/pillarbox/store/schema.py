@@ -279,6 +279,29 @@ tls_report = Table(
 )
 Index("ix_tls_report_due", tls_report.c.state, tls_report.c.due_at)
 
+self_look = Table(
+    "self_look",
+    metadata,
+    # The last daily look at the service of one machine, and the address from which its mail left.
+    Column("node", Text, primary_key=True),
+    time_column("looked_at", nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+self_finding = Table(
+    "self_finding",
+    metadata,
+    # What that look found; `finding` is the id of docs/doctor.md, `place` what it is about.
+    Column("node", Text, nullable=False),
+    Column("finding", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    time_column("since_at", nullable=False),
+    PrimaryKeyConstraint("node", "finding", "place"),
+)
+
 instance = Table(
     "instance",
     metadata,

@@ -9,7 +9,7 @@ from tests.support.storing import Queue, make_message, now_ms
 from tests.unit.cli.conftest import Service
 
 from pillarbox.cli.doctor_self import _queue, _sources
-from pillarbox.cli.source_checks import name_problem
+from pillarbox.app.source_checks import name_problem
 from pillarbox.config import load
 from pillarbox.net.binding import why_not_bound
 

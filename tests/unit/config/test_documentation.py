@@ -6,13 +6,33 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from pillarbox.config import Delivery, Limits, Listener, Log, Metrics, Settings, Tls, TlsReports
+from pillarbox.config import (
+    Delivery,
+    Limits,
+    Listener,
+    Log,
+    Metrics,
+    SelfCheck,
+    Settings,
+    Tls,
+    TlsReports,
+)
 from pillarbox.config.settings import Publishing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 SECTIONS = {
-    *("listeners", "tls", "limits", "delivery", "tls_reports", "metrics", "log", "publishing"),
+    *(
+        "listeners",
+        "tls",
+        "limits",
+        "delivery",
+        "tls_reports",
+        "metrics",
+        "log",
+        "publishing",
+        "self_check",
+    ),
 }
 
 
@@ -33,6 +53,7 @@ def _documented(heading: str) -> set[str]:
         ("### `[delivery]`", [Delivery]),
         ("### `[publishing]`", [Publishing]),
         ("### `[tls_reports]`", [TlsReports]),
+        ("### `[self_check]`", [SelfCheck]),
         ("### `[metrics]` and `[log]`", [Metrics, Log]),
     ],
 )

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from pillarbox.diagnosis.domain_facts import AddressFacts
 from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step
 from pillarbox.diagnosis.findings import findings
-from pillarbox.diagnosis.service_facts import ServiceFacts
+from pillarbox.diagnosis.service_facts import ClockFacts, ServiceFacts
 from pillarbox.diagnosis.target import Target
 from pillarbox.publish.client_settings import Encryption
 
@@ -16,6 +17,10 @@ ATTEMPT = Attempt(
 )
 
 
+OUT = AddressFacts("11.9.9.9", ("out.a.com",), {"out.a.com": ("11.9.9.9",)})
+KEPT = ClockFacts(is_kept=False, servers=(("ntp", 0.1),))
+
+
 def ids(service: ServiceFacts) -> list[str]:
     """Of failures and warnings about the service."""
     facts = Facts(Target("this service", "a.com"), attempts=(ATTEMPT,), service=service)
@@ -23,8 +28,9 @@ def ids(service: ServiceFacts) -> list[str]:
 
 
 def test_service_that_is_well_has_no_findings() -> None:
-    """Nothing is told."""
+    """Nothing is told, nor of a clock that is right although the kernel does not know why."""
     assert ids(WELL) == []
+    assert ids(replace(WELL, clock=KEPT, address=OUT, earlier_address="11.9.9.9")) == []
 
 
 @pytest.mark.parametrize(
@@ -39,6 +45,12 @@ def test_service_that_is_well_has_no_findings() -> None:
         ({"sync_milliseconds": None, "sync_trouble": "I/O error"}, "SELF-SYNC-FAILED"),
         ({"sync_milliseconds": 900}, "SELF-SYNC-SLOW"),
         ({"damage": ("row 3 missing from index",)}, "SELF-DATABASE-DAMAGED"),
+        ({"clock": ClockFacts(servers=(("ntp", 9.0),))}, "SELF-CLOCK-WRONG"),
+        ({"clock": ClockFacts(servers=(("ntp", -9000.0),))}, "SELF-CLOCK-WRONG"),
+        ({"clock": ClockFacts(database_seconds=70.0)}, "SELF-CLOCK-WRONG"),
+        ({"clock": ClockFacts(servers=(("ntp", None),))}, "SELF-CLOCK-NO-ANSWER"),
+        ({"clock": ClockFacts(is_kept=False)}, "SELF-CLOCK-NOT-KEPT"),
+        ({"address": OUT, "earlier_address": "11.9.9.8"}, "SELF-ADDRESS-CHANGED"),
         ({"oldest_seconds": 20_000.0, "oldest_hop": "hop:25"}, "SELF-QUEUE-OLD"),
         ({"suspended": (("hop:25", "the password is wrong"),)}, "SELF-HOP-SUSPENDED"),
     ],

@@ -96,6 +96,24 @@ _VERSIONS = {
 @cache
 def trust() -> ssl.SSLContext:
     """What clients of the gallery trust: its root."""
+    return trust_anew()
+
+
+def nobody() -> ssl.SSLContext:
+    """What clients trust that know another root alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=pem(authority("Other Root").certificate).decode())
+    return context
+
+
+def nameless(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The same, for whatever name."""
+    context.check_hostname = False
+    return context
+
+
+def trust_anew() -> ssl.SSLContext:
+    """A context of its own with the root of the gallery."""
     context = ssl.create_default_context()
     context.load_verify_locations(cadata=pem(authority(ROOT).certificate).decode())
     return context

@@ -70,6 +70,9 @@ class Exhibit:
     """Ports that drop what comes, as a firewall does."""
     has_address: bool = True
     seconds: float = 8.0
+    vouching: str = ""
+    """Which store alone has the root: "system" or "mozilla"; "": they are not compared."""
+    ciphers: bool = False
     domain: Domain | None = None
     letter: Letter | None = None
 

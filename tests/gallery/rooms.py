@@ -230,6 +230,17 @@ VERSIONS = (
     one("unsafe renegotiation", "TLS-RENEGOTIATION", fake=FakeTls(renegotiates=False)),
 )
 
+STORES = (
+    Exhibit("roots that are old", "TLS-STORE-OLD", {587: Server()}, vouching="mozilla"),
+    Exhibit(
+        "an authority of the own network",
+        "TLS-CERT-NOT-MOZILLA",
+        {587: Server()},
+        vouching="system",
+    ),
+    Exhibit("clients that are old", "TLS-OLD-CLIENTS", {587: Server()}, ciphers=True),
+)
+
 BROKEN = (
     *CONNECTIONS,
     *OTHER_SERVICES,
@@ -239,6 +250,7 @@ BROKEN = (
     *SENDERS,
     *CERTIFICATES,
     *VERSIONS,
+    *STORES,
     *DOMAINS,
     *ADDRESSES,
     *LETTERS,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from tests.gallery.certificates import HOST, trust
+from tests.gallery.certificates import HOST, nameless, nobody, trust, trust_anew
 from tests.gallery.exhibits import Domain, Exhibit, Letter
 from tests.gallery.server import serving
 from tests.support.mail_world import World, page
@@ -19,6 +19,7 @@ from pillarbox.doctor.message import MessageRequest, examine_message
 from pillarbox.doctor.talk import Means
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
+from pillarbox.net.stores import Stores
 
 AT_ONCE = 8
 """So many are looked at together; more would only wait for the processor."""
@@ -48,7 +49,14 @@ async def visit(exhibit: Exhibit) -> Facts:
             return await world.connect(at, port)
 
         ask = exhibit.ask
-        tools = Tools(trust(), connect, lookup, session_seconds=exhibit.seconds)
+        tools = Tools(
+            trust() if exhibit.vouching != "mozilla" else nobody(),
+            connect,
+            lookup,
+            session_seconds=exhibit.seconds,
+            stores=_stores(exhibit.vouching),
+            ciphers=exhibit.ciphers,
+        )
         account = Account(
             username=ask.username,
             password=ask.password,
@@ -59,6 +67,13 @@ async def visit(exhibit: Exhibit) -> Facts:
             send=ask.send,
         )
         return await examine(target, tools, account)
+
+
+def _stores(vouching: str) -> Stores:
+    if not vouching:
+        return Stores()
+    known, unknown = nameless(trust_anew()), nameless(nobody())
+    return Stores(known, unknown) if vouching == "system" else Stores(unknown, known)
 
 
 async def _visit_domain(domain: Domain) -> Facts:

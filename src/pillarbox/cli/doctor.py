@@ -27,6 +27,7 @@ from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.target import Target, read_target
 from pillarbox.doctor import Account, Tools, examine
 from pillarbox.doctor.domain import DomainRequest
+from pillarbox.net.stores import both_stores
 from pillarbox.net.tls import client_context
 
 _DEFAULT = "check"
@@ -71,9 +72,30 @@ def command() -> None:
 )
 @domain_options
 @click.option("--ca-file", default="", help="A PEM file with further trusted roots.")
+@click.option(
+    "--ciphers",
+    is_flag=True,
+    help="List all cipher suites and groups, and old clients that are not served: some hundred"
+    " sessions.",
+)
+@click.option(
+    "--times",
+    type=click.IntRange(1, 20),
+    default=1,
+    help="Measure the stages of what works so often, and show the median.",
+)
 @report_options
 @click.pass_obj
-def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: object) -> None:
+def check(
+    cli: Cli,
+    /,
+    target: str,
+    settings: str,
+    ca_file: str,
+    ciphers: bool,
+    times: int,
+    **options: object,
+) -> None:
     """Say which ports and ways of encryption of a mail server work, and what is wrong.
 
     The ports 25, 465, 587 and 2525 are tried at once, each with STARTTLS and with TLS from the
@@ -98,7 +120,13 @@ def check(cli: Cli, /, target: str, settings: str, ca_file: str, **options: obje
     if "@" in sender:
         request = domain_request(sender.rpartition("@")[2], options, server=meant.host)
     with progress_line(f"looking at {meant.host}") as progress:
-        tools = Tools(client_context(verify=True, ca_file=ca_file), progress=progress)
+        tools = Tools(
+            client_context(verify=True, ca_file=ca_file),
+            progress=progress,
+            stores=both_stores(),
+            ciphers=ciphers,
+            times=times,
+        )
         facts = asyncio.run(_look(meant, account, request, tools, ca_file))
     if client is not None and client.in_clear:
         facts = replace(facts, clear_client=client.kind)

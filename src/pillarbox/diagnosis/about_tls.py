@@ -38,8 +38,22 @@ def about_tls(facts: Facts) -> Iterable[Finding]:
         where = f"port {seen.port}"
         yield from _of_versions(seen, where)
         yield from _of_suites(seen, where)
+        yield from _of_stores(seen, where)
         if seen.port not in refused:
             yield from _of_chain(seen, facts.now, where)
+
+    for listed in facts.suites:
+        shut_out = [name for name, served in listed.clients.items() if served is False]
+        if shut_out:
+            names = "; ".join(shut_out)
+            yield found("TLS-OLD-CLIENTS", f"port {listed.port}", names=names)
+
+
+def _of_stores(seen: TlsFacts, where: str) -> Iterable[Finding]:
+    chain = read_chain(seen)
+    if chain and seen.system_trusts and seen.mozilla_trusts is False:
+        top = chain[-1]
+        yield found("TLS-CERT-NOT-MOZILLA", where, top.issuer, authority=top.issuer)
 
 
 def _took(seen: TlsFacts, name: str) -> Hello | None:
@@ -159,6 +173,8 @@ def certificate_finding(name: str, where: str, facts: Facts, port: int) -> Findi
             return found("TLS-CERT-NO-NAMES", where, leaf.subject, subject=leaf.subject)
         case "TLS-CERT-NAME":
             return found(name, where, " ".join(leaf.names), host=host, other=_best_name(leaf))
+        case "TLS-CERT-UNTRUSTED" if seen and seen.mozilla_trusts:
+            return found("TLS-STORE-OLD", where, chain[-1].issuer, authority=chain[-1].issuer)
         case "TLS-CERT-UNTRUSTED":
             return _untrusted(chain, where)
     return None

@@ -149,6 +149,22 @@ _CERTIFICATE: tuple[Check, ...] = (
         "clients that do not say a name get another certificate ({subject})",
         "make this one the default if old clients are to connect",
     ),
+    fail(
+        "TLS-STORE-OLD",
+        "this machine does not know the authority {authority}, which Mozilla's store has",
+        "update the roots of this machine (Debian: ca-certificates); programs with a store of their"
+        " own, such as Java, have theirs",
+    ),
+    info(
+        "TLS-CERT-NOT-MOZILLA",
+        "this machine trusts the authority {authority}, Mozilla's store does not",
+        "right for an authority of your own; clients that do not know it refuse the certificate",
+    ),
+    info(
+        "TLS-OLD-CLIENTS",
+        "these can not connect: {names}",
+        "update them, or put a relay between; old TLS for all is worse",
+    ),
 )
 
 TLS_CHECKS: tuple[Check, ...] = (*_HANDSHAKE, *_VERSIONS, *_CERTIFICATE)

@@ -148,6 +148,21 @@ class TlsFacts:
     encryption: Encryption
     hellos: Mapping[str, Hello]
     chain: tuple[bytes, ...] = ()
+    system_trusts: bool | None = None
+    mozilla_trusts: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFacts:
+    """All suites that a port takes by version, and all groups of the newest, as the server chose
+    them; `is_servers_order`: it chooses by its own order, not by the client's. `clients`: which
+    old ones it would serve. None: not known."""
+
+    port: int
+    versions: Mapping[str, tuple[int, ...]]
+    is_servers_order: bool | None
+    groups: tuple[int, ...]
+    clients: Mapping[str, bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +183,8 @@ class TokenFacts:
 class Facts:
     """All that was seen of a target. `lookup_failure` is why the name has no address; `now` is the
     time of the look in seconds since 1970; `clear_client` is the program whose settings have no
-    encryption; `known` are findings that are not told again, by id and place."""
+    encryption; `times` is how often each stage was measured: then its time is the median; `known`
+    are findings that are not told again, by id and place."""
 
     target: Target
     addresses: tuple[str, ...] = ()
@@ -182,6 +198,8 @@ class Facts:
     relays: tuple[RelayTry, ...] = ()
     injections: tuple[InjectionTry, ...] = ()
     tls: tuple[TlsFacts, ...] = ()
+    suites: tuple[SuiteFacts, ...] = ()
+    times: int = 1
     domain: DomainFacts | None = None
     clear_client: str = ""
     service: ServiceFacts | None = None

@@ -21,6 +21,7 @@ _SERVER_HELLO, _CERTIFICATE, _KEY_EXCHANGE, _DONE = 2, 11, 12, 14
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _EMS = 0, 10, 11, 13, 23
 _VERSIONS, _KEY_SHARE, _RENEGOTIATION = 43, 51, 0xFF01
 _MAX_OCTETS = 131_072
+_NAMED_CURVE = b"\x03"
 
 SUITES_13 = (0x1301, 0x1302, 0x1303)
 ECDHE = (0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8)
@@ -40,10 +41,13 @@ ALL = (*ECDHE, *ECDHE_CBC, *DHE, *STATIC_RSA)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a hello offers. `version` is the newest; SSL 3 and TLS 1.0 to 1.2 are the only one."""
+    """What a hello offers. `version` is the newest; SSL 3 and TLS 1.0 to 1.2 are the only one.
+    Without `shares` TLS 1.3 gets no key, so that the server has to name the group that it wants."""
 
     version: int
     suites: Sequence[int]
+    groups: Sequence[int] = (29, 23, 24, 25)
+    shares: bool = True
 
 
 def client_hello(offer: Offer, server_name: str, random: bytes) -> bytes:
@@ -52,7 +56,7 @@ def client_hello(offer: Offer, server_name: str, random: bytes) -> bytes:
     suites = b"".join(suite.to_bytes(2, "big") for suite in offer.suites)
     # TLS 1.3 wants no compression; to others it is offered, to see whether they take it.
     compression = b"\0" if is_13 else b"\x01\0"
-    extensions = b"" if offer.version == SSL3 else _extensions(offer.version, server_name, random)
+    extensions = b"" if offer.version == SSL3 else _extensions(offer, server_name, random)
     body = (
         min(offer.version, TLS12).to_bytes(2, "big")
         + random[:32]
@@ -74,9 +78,11 @@ def _extension(kind: int, octets: bytes) -> bytes:
     return kind.to_bytes(2, "big") + _block(octets, 2)
 
 
-def _extensions(version: int, server_name: str, random: bytes) -> bytes:
-    groups = b"".join(group.to_bytes(2, "big") for group in (29, 23, 24, 25))
-    made = _extension(_GROUPS, _block(groups, 2)) + _extension(_FORMATS, b"\x01\0")
+def _extensions(offer: Offer, server_name: str, random: bytes) -> bytes:
+    version, made = offer.version, b""
+    if offer.groups:
+        groups = b"".join(group.to_bytes(2, "big") for group in offer.groups)
+        made += _extension(_GROUPS, _block(groups, 2)) + _extension(_FORMATS, b"\x01\0")
     made += _extension(_EMS, b"") + _extension(_RENEGOTIATION, b"\0")
     if server_name:
         made += _extension(_SNI, _block(b"\0" + _block(server_name.encode(), 2), 2))
@@ -86,14 +92,16 @@ def _extensions(version: int, server_name: str, random: bytes) -> bytes:
         made += _extension(_SIGNATURES, _block(signatures, 2))
     if version == TLS13:
         made += _extension(_VERSIONS, b"\x02" + TLS13.to_bytes(2, "big"))
-        made += _extension(_KEY_SHARE, _block(b"\0\x1d" + _block(random[32:64], 2), 2))
+        share = b"\0\x1d" + _block(random[32:64], 2) if offer.shares else b""
+        made += _extension(_KEY_SHARE, _block(share, 2))
     return made
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
     """What a server answered. `version` 0: it refused. `prime_bits` is the size of the group of a
-    DHE exchange, 0 for others; `certificates` are in DER, the server's own first."""
+    DHE exchange, 0 for others; `group` is the named one of an exchange, 0 for none; `certificates`
+    are in DER, the server's own first."""
 
     version: int = 0
     suite: int = 0
@@ -102,6 +110,7 @@ class Hello:
     binds_session: bool = False
     certificates: tuple[bytes, ...] = ()
     prime_bits: int = 0
+    group: int = 0
 
 
 class HelloReader:
@@ -156,6 +165,8 @@ class HelloReader:
             elif kind == _KEY_EXCHANGE and self.hello.suite in DHE:
                 bits = int.from_bytes(_cut(body, 0, 2)[0], "big").bit_length()
                 self.hello = replace(self.hello, prime_bits=bits)
+            elif kind == _KEY_EXCHANGE and body[:1] == _NAMED_CURVE:
+                self.hello = replace(self.hello, group=int.from_bytes(body[1:3], "big"))
             elif kind == _DONE:
                 return True
         return False
@@ -183,6 +194,8 @@ def _server_hello(body: bytes) -> Hello:
         compresses=compression != 0,
         renegotiates_safely=version == TLS13 or _RENEGOTIATION in extensions,
         binds_session=version == TLS13 or _EMS in extensions,
+        # A server that wants another group than it got a key for names it alone (RFC 8446 4.2.8).
+        group=int.from_bytes(extensions.get(_KEY_SHARE, b"")[:2], "big"),
     )
 
 

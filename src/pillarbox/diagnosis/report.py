@@ -8,6 +8,7 @@ from pillarbox.diagnosis.facts import Attempt, Facts, Stage, Step, TlsFacts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.diagnosis.findings import findings, working_doors
 from pillarbox.diagnosis.report_message import Json, message_record, way_of_message
+from pillarbox.diagnosis.report_suites import suites_record, suites_text
 from pillarbox.publish.card import door_text
 from pillarbox.publish.client_settings import Encryption
 
@@ -49,6 +50,7 @@ def render(facts: Facts) -> str:
     """Verdict, the matrix of stages, all findings, and the settings that work."""
     way = way_of_message(facts.message)
     parts = [verdict(facts), _matrix(facts), way, _told(findings(facts)), _settings(facts)]
+    parts += map(suites_text, facts.suites)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -69,6 +71,8 @@ def _matrix(facts: Facts) -> str:
         for a in facts.attempts
         if not a.is_open and a.failure is not None
     )
+    if facts.times > 1:
+        lines.append(f"times: the median of {facts.times}")
     if closed:
         lines.append(f"not open: {', '.join(closed)}")
     return "\n".join(lines)
@@ -133,6 +137,8 @@ def as_json(facts: Facts) -> Json:
         "run": (facts.sender.mark or None) if facts.sender else None,
         "message": message_record(facts.message),
         "tls": [_tls(seen) for seen in facts.tls],
+        "suites": [suites_record(one) for one in facts.suites],
+        "times": facts.times,
         "working": [
             {"port": door.port, "encryption": door.encryption.value}
             for door in working_doors(facts)
@@ -200,6 +206,8 @@ def _tls(seen: TlsFacts) -> Json:
             name: None if name not in seen.hellos else bool(seen.hellos[name].version)
             for name in ("ssl3", "1.0", "1.1", "1.2", "1.3")
         },
+        "system_trusts": seen.system_trusts,
+        "mozilla_trusts": seen.mozilla_trusts,
         "certificates": [
             {
                 "subject": one.subject,

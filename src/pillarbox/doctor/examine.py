@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import TypeAlias
 
 from pillarbox.diagnosis.about_tokens import read_token
@@ -17,12 +18,14 @@ from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.attempt import attempt, left_waiting
 from pillarbox.doctor.login import Account, Admission, admission
 from pillarbox.doctor.progress import Progress
+from pillarbox.doctor.suites import list_suites
 from pillarbox.doctor.talk import Means, Place
 from pillarbox.doctor.tls_probe import probe_tls
 from pillarbox.doctor.trials import injection, relay
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.connect import connect_failure
 from pillarbox.net.reach import Connect
+from pillarbox.net.stores import NO_STORES, Stores
 from pillarbox.publish.client_settings import Encryption
 
 PORTS = (25, 465, 587, 2525)
@@ -57,7 +60,8 @@ async def ask_system(host: str) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """With what it is looked; other tools are for tests. `session_seconds` bounds one session: a
-    server that lets people wait for its greeting waits less than that."""
+    server that lets people wait for its greeting waits less than that. With `ciphers` all suites
+    and groups are listed; `times` is how often the stages of what works are measured."""
 
     trust: ssl.SSLContext
     connect: Connect = asyncio.open_connection
@@ -65,6 +69,9 @@ class Tools:
     session_seconds: float = 8.0
     ports: tuple[int, ...] = PORTS
     progress: Progress = field(default_factory=Progress)
+    stores: Stores = NO_STORES
+    ciphers: bool = False
+    times: int = 1
 
 
 NOBODY = Account()
@@ -94,8 +101,9 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     attempts = tuple(one for task in tasks for one in task.result())
     facts = Facts(target, tuple(found), attempts, now=now, username=account.username, token=token)
     left = max(LEAST_SECONDS, deadline - asyncio.get_running_loop().time())
-    means = Means(tools.trust, tools.connect, min(tools.session_seconds, left))
-    return await _further(facts, means, account, tools.progress)
+    means = Means(tools.trust, tools.connect, min(tools.session_seconds, left), tools.stores)
+    facts = await _further(facts, means, account, tools.progress)
+    return await _longer(facts, means, tools)
 
 
 async def _further(facts: Facts, means: Means, account: Account, progress: Progress) -> Facts:
@@ -117,6 +125,37 @@ async def _further(facts: Facts, means: Means, account: Account, progress: Progr
         login=admitted.login,
         sender=admitted.sender,
     )
+
+
+async def _longer(facts: Facts, means: Means, tools: Tools) -> Facts:
+    """What takes its time and is done only where it is asked for."""
+    if tools.ciphers:
+        looks = [
+            tools.progress.watch(f"suites at port {place.port}", list_suites(place, means))
+            for place in _tls_places(facts)
+        ]
+        facts = replace(facts, suites=tuple(await asyncio.gather(*looks)))
+    if tools.times > 1:
+        again = [_measured(one, facts.target.host, means, tools) for one in facts.attempts]
+        facts = replace(facts, attempts=tuple(await asyncio.gather(*again)), times=tools.times)
+    return facts
+
+
+async def _measured(one: Attempt, host: str, means: Means, tools: Tools) -> Attempt:
+    """The same attempt with the median of some times in each stage; one that failed as it is."""
+    if not one.works:
+        return one
+    place = Place(host, one.address, one.port, one.encryption)
+    seen = [one]
+    for _ in range(tools.times - 1):
+        again = await tools.progress.watch(f"port {one.port} again", attempt(place, means))
+        if again.works:
+            seen.append(again)
+    steps = []
+    for step in one.steps:
+        took = [found.milliseconds for other in seen if (found := other.has(step.stage))]
+        steps.append(replace(step, milliseconds=round(median(took))))
+    return replace(one, steps=tuple(steps))
 
 
 def _places(facts: Facts) -> list[Place]:

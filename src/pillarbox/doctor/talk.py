@@ -12,6 +12,7 @@ from pillarbox.diagnosis.finding import shown
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.mail.reply import Reply
 from pillarbox.net.reach import Connect
+from pillarbox.net.stores import NO_STORES, Stores
 from pillarbox.net.streams import PlainStream, Stream, TlsStream
 from pillarbox.publish.client_settings import Encryption
 from pillarbox.smtp.client_fit import Capabilities, read_capabilities
@@ -35,11 +36,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what a session is made, and how long it may take."""
+    """With what a session is made, and how long it may take. `stores` are to be compared."""
 
     trust: ssl.SSLContext
     connect: Connect
     session_seconds: float
+    stores: Stores = NO_STORES
 
 
 class Talk:

@@ -20,6 +20,9 @@ AT_ONCE = 5
 PROBE_SECONDS = 6.0
 """For all of them together; what is not known then stays unknown."""
 
+_WITHOUT_ROOT = frozenset({2, 18, 19, 20, 21})
+"""Of OpenSSL: the chain ends somewhere else than at a root that is known."""
+
 _OFFERS: Mapping[str, Offer] = {
     "ssl3": Offer(hello.SSL3, (*hello.STATIC_RSA, *hello.DHE, *hello.BROKEN)),
     "1.0": Offer(hello.TLS10, hello.ALL),
@@ -39,11 +42,12 @@ async def probe_tls(place: Place, means: Means) -> TlsFacts:
     gate = asyncio.Semaphore(AT_ONCE)
     hellos: dict[str, Hello] = {}
     leaf: list[bytes] = []
+    trusted: dict[str, bool | None] = {}
 
     async def ask(name: str, offer: Offer) -> None:
-        server_name = "" if name == "nameless" else _server_name(place.host)
+        host = "" if name == "nameless" else server_name(place.host)
         async with gate:
-            answer = await _ask(place, means, client_hello(offer, server_name, os.urandom(64)))
+            answer = await ask_hello(place, means, client_hello(offer, host, os.urandom(64)))
         if answer is not None:
             hellos[name] = answer
 
@@ -51,27 +55,35 @@ async def probe_tls(place: Place, means: Means) -> TlsFacts:
         async with gate:
             leaf.extend(await _leaf(place, means))
 
+    async def judge(name: str, store: ssl.SSLContext) -> None:
+        async with gate:
+            trusted[name] = await _is_trusted(place, means, store)
+
     try:
         seconds = min(PROBE_SECONDS, means.session_seconds)
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             group.create_task(look())
+            for name, store in (("system", means.stores.system), ("mozilla", means.stores.mozilla)):
+                if store is not None:
+                    group.create_task(judge(name, store))
             for name, offer in _OFFERS.items():
                 group.create_task(ask(name, offer))
     except TimeoutError:
         # What has come by now is told.
         pass
     chain = next((h.certificates for h in hellos.values() if h.certificates), tuple(leaf))
-    return TlsFacts(place.port, place.encryption, hellos, chain)
+    system, mozilla = trusted.get("system"), trusted.get("mozilla")
+    return TlsFacts(place.port, place.encryption, hellos, chain, system, mozilla)
 
 
 async def chain_of(place: Place, means: Means) -> tuple[bytes, ...]:
     """The certificates that a port shows, in DER, whatever they are; none where it does not."""
-    record = client_hello(_OFFERS["1.2"], _server_name(place.host), os.urandom(64))
-    answer = await _ask(place, means, record)
+    record = client_hello(_OFFERS["1.2"], server_name(place.host), os.urandom(64))
+    answer = await ask_hello(place, means, record)
     return (answer and answer.certificates) or tuple(await _leaf(place, means))
 
 
-def _server_name(host: str) -> str:
+def server_name(host: str) -> str:
     """RFC 6066 section 3: addresses are not named."""
     try:
         ip_address(host)
@@ -80,7 +92,7 @@ def _server_name(host: str) -> str:
     return ""
 
 
-async def _ask(place: Place, means: Means, record: bytes) -> Hello | None:
+async def ask_hello(place: Place, means: Means, record: bytes) -> Hello | None:
     """The answer to a hello; None where it is not known, because the session ended before it."""
     try:
         async with connected(place, means) as talk:
@@ -106,6 +118,22 @@ async def _answer(stream: PlainStream, record: bytes) -> Hello | None:
         # Some refuse by hanging up.
         pass
     return reader.hello
+
+
+async def _is_trusted(place: Place, means: Means, store: ssl.SSLContext) -> bool | None:
+    """Whether the chain leads to a root of a store, whatever its name; None where that is not
+    known, since something else is wrong with it."""
+    try:
+        async with connected(place, means) as talk:
+            if place.encryption is Encryption.STARTTLS:
+                await greeted(talk)
+                await talk.ask(b"STARTTLS")
+            await talk.secure(store, place.host)
+            return True
+    except ssl.SSLCertVerificationError as exc:
+        return False if exc.verify_code in _WITHOUT_ROOT else None
+    except (OSError, RemoteProtocolError):
+        return None
 
 
 async def _leaf(place: Place, means: Means) -> list[bytes]:

@@ -60,8 +60,9 @@ async def refused() -> Facts:
         Exhibit("", "", {587: Server(banner="554 no")}),
         Exhibit("", "", {465: Server(implicit=True, says={"AUTH": "535 no"})}, ask=LOGIN),
         Exhibit("", "", has_address=False),
+        Exhibit("", "", {587: Server()}, vouching="system", ciphers=True),
     ],
-    ids=["works", "refused", "login", "no host"],
+    ids=["works", "refused", "login", "no host", "suites"],
 )
 async def test_json_is_what_the_schema_says(exhibit: Exhibit) -> None:
     """Every name is in docs/doctor.schema.json, with its type."""

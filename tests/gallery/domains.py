@@ -207,6 +207,30 @@ DOMAINS = (
     ),
 )
 
+SRV = "_submission._tcp.corp.com SRV"
+SMTP = "smtp.corp.com"
+
+ZONES = (
+    _of("a zone that is signed wrongly", "DNSSEC-BROKEN", {}, bogus=(DOMAIN,)),
+    _of("a zone that is not signed", "DNSSEC-NONE", {}, signed=(".",)),
+    _of("a network that keeps port 25 in", "PORT-25-BLOCKED", {}, blocked=True),
+    _of("SRV to a host that is gone", "ANNOUNCED-WRONG", {SRV: "0 1 587 gone.corp.com."}),
+    _of(
+        "SRV to a port that does not answer",
+        "ANNOUNCED-WRONG",
+        {SRV: f"0 1 588 {SMTP}."},
+        server_at=SMTP,
+    ),
+    _of("autoconfig to a host that is gone", "ANNOUNCED-WRONG", {}, document="gone.corp.com"),
+    _of(
+        "SRV and autoconfig that disagree",
+        "ANNOUNCED-TWICE",
+        {SRV: f"0 1 587 {SMTP}.", "mail.corp.com A": "11.0.0.77"},
+        server_at=SMTP,
+        document="mail.corp.com",
+    ),
+)
+
 OUT = {
     SPF: text(f"v=spf1 ip4:{ADDRESS} -all"),
     POINTER: "out.corp.com.",
@@ -267,6 +291,14 @@ ADDRESSES = (
 )
 
 CLEAN_DOMAINS = (
+    _of(
+        "a good domain that announces its server",
+        "",
+        {SRV: f"0 1 587 {SMTP}."},
+        server_at=SMTP,
+        document=SMTP,
+        signed=(".", DOMAIN),
+    ),
     _of("a good domain", "", {}),
     _of(
         "a good domain with everything",

@@ -39,6 +39,15 @@ class Domain:
     mx: Server | None = None
     ehlo_name: str = ""
     lists: tuple[str, ...] = ()
+    signed: tuple[str, ...] = ()
+    """Names that are signed rightly; "." makes it a resolver that validates."""
+    bogus: tuple[str, ...] = ()
+    document: str = ""
+    """The host that autoconfig names."""
+    server_at: str = ""
+    """Where a server for sending really is; the certificate has this name."""
+    blocked: bool = False
+    """Whether packets to port 25 are dropped."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from email.utils import formatdate
 from json import dumps
 
 from tests.gallery.certificates import HOST, Cert
-from tests.gallery.domains import ADDRESSES, CLEAN_DOMAINS, DOMAINS
+from tests.gallery.domains import ADDRESSES, CLEAN_DOMAINS, DOMAINS, ZONES
 from tests.gallery.exhibits import LOGIN, NOTHING, SENDING, Ask, Exhibit, one
 from tests.gallery.fake_tls import FakeTls
 from tests.gallery.letters import CLEAN_LETTERS, LETTERS
@@ -253,6 +253,7 @@ BROKEN = (
     *STORES,
     *DOMAINS,
     *ADDRESSES,
+    *ZONES,
     *LETTERS,
 )
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from tests.gallery.certificates import HOST, nameless, nobody, trust, trust_anew
 from tests.gallery.exhibits import Domain, Exhibit, Letter
 from tests.gallery.server import serving
-from tests.support.mail_world import World, page
+from tests.support.mail_world import World, autoconfig, page
 
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.message_form import read_message
@@ -91,9 +91,22 @@ async def _visit_domain(domain: Domain) -> Facts:
                 f"mta-sts.{domain.name}",
                 {path: page(domain.policy, headers="Content-Type: text/plain\r\n")},
             )
+        world.validated.update(domain.signed)
+        world.bogus.update(domain.bogus)
+        if domain.document:
+            path = "/mail/config-v1.1.xml"
+            await world.web(f"autoconfig.{domain.name}", {path: autoconfig(domain.document)})
+        if domain.server_at:
+            await world.mail(domain.server_at, 587)
+
+        async def connect(at: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            if domain.blocked and port == 25:
+                raise TimeoutError
+            return await world.connect(at, port)
+
         resolver = DnsResolver.of_servers([world.dns_server])
         reach = Reach(resolver, world.trust, world.connect)
-        tools = DomainTools(resolver, reach, Means(trust(), world.connect, 8.0))
+        tools = DomainTools(resolver, reach, Means(trust(), connect, 8.0))
         request = DomainRequest(
             domain.name,
             domain.selector,

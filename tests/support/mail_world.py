@@ -89,8 +89,8 @@ class World:
 
     `requests` are the lines that web servers were asked with, `posted` types and contents that they
     were given, `queries` the questions to the DNS, `connections` where was connected to. The DNS is
-    silent about the names in `mute`, fails for those in `broken` ("NAME", or "NAME KIND"), and is
-    gone when it `is_dead`. It follows aliases,
+    silent about the names in `mute`, fails for those in `broken` ("NAME", or "NAME KIND") and for
+    those in `bogus` unless one checks oneself, and is gone when it `is_dead`. It follows aliases,
     and says of names in `validated` that they are signed.
     """
 
@@ -106,6 +106,7 @@ class World:
         self.mute: set[str] = set()
         self.broken: set[str] = set()
         self.validated: set[str] = set()
+        self.bogus: set[str] = set()
         self.forged: list[str] = []
         self.is_dead = False
         self.requests: list[str] = []
@@ -229,7 +230,8 @@ class World:
             self.records[name, "A"] = [self._flipped[name]]
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
-        if name in self.broken or f"{name} {kind}" in self.broken:
+        is_bogus = name in self.bogus and not query.flags & dns.flags.CD
+        if is_bogus or name in self.broken or f"{name} {kind}" in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response.to_wire()
         if name in self.validated and query.flags & dns.flags.AD:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from pillarbox.diagnosis.about_address import about_address
+from pillarbox.diagnosis.about_announced import about_announced, about_zone
 from pillarbox.diagnosis.about_policies import about_dkim, about_dmarc, forecast
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
@@ -26,6 +27,7 @@ def about_domain(facts: DomainFacts | None) -> Iterable[Finding]:
     if facts.is_empty:
         yield found("DOMAIN-UNKNOWN", facts.domain, domain=facts.domain)
         return
+    yield from about_zone(facts)
     yield from forecast(facts)
     yield from _about_spf(facts)
     yield from about_dkim(facts)
@@ -33,6 +35,7 @@ def about_domain(facts: DomainFacts | None) -> Iterable[Finding]:
     yield from _about_mx(facts)
     yield from _about_sts(facts)
     yield from about_address(facts.address)
+    yield from about_announced(facts)
 
 
 # -- SPF ---------------------------------------------------------------------------------------

@@ -44,6 +44,36 @@ _MX: tuple[Check, ...] = (
     ),
 )
 
+_ZONE: tuple[Check, ...] = (
+    fail(
+        "DNSSEC-BROKEN",
+        "the zone of {domain} is signed wrongly (DNSSEC): receivers that validate find neither SPF"
+        " nor DKIM nor MX",
+        "renew the signatures, or correct the DS record at the zone above",
+    ),
+    info(
+        "DNSSEC-NONE",
+        "the zone of {domain} is not signed (DNSSEC): senders can not do DANE with it",
+        "nothing has to change; who wants DANE signs the zone",
+    ),
+    info(
+        "PORT-25-BLOCKED",
+        "no MX host of {domain} answers at port 25 from here: this network lets it out to nobody,"
+        " or they are down",
+        "nothing where mail goes by a smart host; else have the network let port 25 out",
+    ),
+    warn(
+        "ANNOUNCED-WRONG",
+        "{source} names {offer} for sending: {why}",
+        "correct it: mail programs set themselves up by it",
+    ),
+    info(
+        "ANNOUNCED-TWICE",
+        "SRV names {srv} for sending, autoconfig {document}",
+        "name the same in both, unless both are meant",
+    ),
+)
+
 _SPF: tuple[Check, ...] = (
     fail("SPF-NONE", "{domain} has no SPF record", "publish: {record}"),
     fail(
@@ -246,4 +276,4 @@ _ADDRESS: tuple[Check, ...] = (
     ),
 )
 
-DOMAIN_CHECKS: tuple[Check, ...] = (*_MX, *_SPF, *_DKIM, *_DMARC, *_TRANSPORT, *_ADDRESS)
+DOMAIN_CHECKS: tuple[Check, ...] = (*_ZONE, *_MX, *_SPF, *_DKIM, *_DMARC, *_TRANSPORT, *_ADDRESS)

@@ -5,8 +5,12 @@ None in place of records means that the DNS did not answer; nothing is concluded
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pillarbox.discovery.dane import TlsaRecord
+from pillarbox.discovery.findings import CheckState
+from pillarbox.publish.client_settings import Door
+from pillarbox.publish.dns_records import ZoneSecurity
 
 MAX_LOOKUPS, MAX_VOIDS = 10, 2
 """RFC 7208 section 4.6.4: more of them are an error."""
@@ -45,6 +49,27 @@ class DkimFacts:
     alias: str = ""
 
 
+class Reached(StrEnum):
+    """What came of a connection to port 25."""
+
+    OPEN = "open"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedFacts:
+    """A server that the domain names for sending; `source` is SRV or autoconfig. `state` is what
+    was found there, `why` a short text where it is not well."""
+
+    source: str
+    host: str
+    door: Door
+    state: CheckState
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class MxFacts:
     """One host that takes the mail of the domain. `chain` is its certificate, where TLSA records
@@ -55,6 +80,7 @@ class MxFacts:
     alias: str = ""
     tlsa: tuple[TlsaRecord, ...] = ()
     chain: tuple[bytes, ...] = ()
+    reached: Reached = Reached.NOT_TRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +139,5 @@ class DomainFacts:
     sts: StsFacts = StsFacts()
     tls_reports: tuple[str, ...] | None = None
     address: AddressFacts | None = None
+    zone: ZoneSecurity = ZoneSecurity.UNKNOWN
+    announced: tuple[AnnouncedFacts, ...] = ()

@@ -10,10 +10,12 @@ from pillarbox.diagnosis.domain_facts import (
     DkimFacts,
     DomainFacts,
     MxFacts,
+    Reached,
     SpfFacts,
     StsFacts,
 )
 from pillarbox.diagnosis.records import report_domains
+from pillarbox.doctor.announced import announced
 from pillarbox.doctor.block_lists import ask_list
 from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.spf import SpfWalk
@@ -26,7 +28,7 @@ from pillarbox.net.mta_sts import fetch_policy
 from pillarbox.net.reach import Reach
 from pillarbox.publish.client_settings import Encryption
 from pillarbox.publish.dmarc import is_dmarc, records_of
-from pillarbox.publish.dns_records import is_dkim
+from pillarbox.publish.dns_records import ZoneSecurity, is_dkim
 
 DOMAIN_SECONDS = 8.0
 """For each part, all parts at once."""
@@ -34,6 +36,7 @@ EVALUATION_SECONDS = 5.0
 """Most of what it asks the walk has asked before, and is kept."""
 MAX_MX = 5
 MAX_LISTS = 20
+PORT_SECONDS = 3.0
 
 SELECTORS = (
     *("selector1", "selector2", "google", "default", "dkim", "mail", "smtp", "s1", "s2"),
@@ -92,6 +95,8 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
         dmarc = start(watch("DMARC", dmarc_records(domain, dns)))
         sts = start(watch("MTA-STS", _in_time(_sts(domain, tools), StsFacts())))
         reports = start(or_none(dns.txt(f"_smtp._tls.{domain}")))
+        zone = start(_in_time(dns.zone_security(domain), ZoneSecurity.UNKNOWN))
+        names = start(watch("SRV, autoconfig", _in_time(announced(domain, tools.reach), ())))
         address = start(watch("address", _in_time(_address(request, dns), None)))
     at, policies = dmarc.result()
     takers = await _reports(at, policies or (), dns)
@@ -110,6 +115,8 @@ async def look_up(request: DomainRequest, tools: DomainTools) -> DomainFacts:
         sts=sts.result(),
         tls_reports=_with(reports.result(), "v=TLSRPTv1"),
         address=address.result(),
+        zone=zone.result(),
+        announced=names.result(),
     )
 
 
@@ -160,13 +167,29 @@ async def _host(host: str, tools: DomainTools) -> MxFacts:
     dns = tools.resolver
     addresses = await or_none(dns.addresses(host))
     alias = await or_none(dns.alias(host)) or ""
+    reached = await _reached(addresses, tools)
     tlsa = await or_none(dns.tlsa(f"_25._tcp.{host}")) or []
     chain: tuple[bytes, ...] = ()
     if tlsa and addresses:
         place = Place(host, addresses[0], 25, Encryption.STARTTLS)
         chain = await chain_of(place, tools.means)
     found = None if addresses is None else tuple(addresses)
-    return MxFacts(host, found, alias, tuple(tlsa), chain)
+    return MxFacts(host, found, alias, tuple(tlsa), chain, reached)
+
+
+async def _reached(addresses: Sequence[str] | None, tools: DomainTools) -> Reached:
+    """Whether port 25 takes a connection from here."""
+    if not addresses:
+        return Reached.NOT_TRIED
+    try:
+        async with asyncio.timeout(PORT_SECONDS):
+            _, writer = await tools.means.connect(addresses[0], 25)
+    except TimeoutError:
+        return Reached.DROPPED
+    except OSError:
+        return Reached.REFUSED
+    writer.close()
+    return Reached.OPEN
 
 
 async def _dkim(request: DomainRequest, dns: DnsResolver) -> tuple[DkimFacts, ...] | None:

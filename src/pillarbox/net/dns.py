@@ -24,6 +24,7 @@ from dns.nameserver import Do53Nameserver
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
@@ -33,6 +34,7 @@ from dns.rdtypes.IN.SRV import SRV
 from pillarbox.discovery.dane import TlsaRecord
 from pillarbox.discovery.srv import SrvRecord
 from pillarbox.errors import DnsFailure
+from pillarbox.publish.dns_records import ZoneSecurity
 
 MAX_RECORDS = 32
 """More records of one name are not looked at."""
@@ -177,6 +179,30 @@ class DnsResolver:
     async def tlsa(self, name: str) -> list[TlsaRecord]:
         """TLSA records (RFC 6698). Raises DnsFailure."""
         return [tlsa_record(record) for record in await self.records(name, TLSA)]
+
+    async def zone_security(self, name: str) -> ZoneSecurity:
+        """Whether the zone of a name is signed, and rightly so. Raises nothing.
+
+        A resolver that validates refuses to give what is signed wrongly, but for who says that he
+        checks himself (CD, RFC 4035 section 3.2.2). That a zone is not signed is believed of a
+        resolver that may be believed and that knows the root as signed.
+        """
+        try:
+            found = await self.look_up(name, SOA)
+            if found.is_secure:
+                return ZoneSecurity.SECURE
+            root = await self.look_up(".", SOA)
+            return ZoneSecurity.INSECURE if root.is_secure else ZoneSecurity.UNKNOWN
+        except DnsFailure:
+            unchecked = dns.asyncresolver.Resolver(configure=False)
+            unchecked.nameservers = self._resolver.nameservers
+            unchecked.lifetime = self._resolver.lifetime
+            unchecked.set_flags(dns.flags.RD | dns.flags.CD)
+        try:
+            await unchecked.resolve(name, "SOA", search=False, raise_on_no_answer=False)
+        except (dns.exception.DNSException, OSError):
+            return ZoneSecurity.UNKNOWN
+        return ZoneSecurity.BOGUS
 
     async def records(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of look_up alone. Raises DnsFailure."""

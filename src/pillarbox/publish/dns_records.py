@@ -19,6 +19,15 @@ class InDns(StrEnum):
     UNKNOWN = "no answer"
 
 
+class ZoneSecurity(StrEnum):
+    """What a resolver that validates says of a zone (DNSSEC)."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"
+    BOGUS = "bogus"
+    UNKNOWN = "unknown"
+
+
 def ownership_record(domain: str, token: str) -> tuple[str, str]:
     """Name and text of the TXT record by which a tenant proves that a domain is its own."""
     return f"_pillarbox-challenge.{domain}", f"token={token}"

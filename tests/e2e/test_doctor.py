@@ -1,15 +1,17 @@
-"""The doctor at servers that are well: Postfix, Pillarbox, and the emulator of Microsoft 365."""
+"""The doctor at servers that are well: Postfix, Exim, Pillarbox, the emulator of Microsoft 365."""
 
 import asyncio
 import json
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from tests.e2e.postfix import SMART_HOST_PASSWORD, SMART_HOST_USER, PostfixNextHop
+from tests.e2e.servers import Server, exim_server
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 from tests.support.constants import environment_with
@@ -55,6 +57,32 @@ def test_postfix_is_well(postfix: PostfixNextHop, hop_ca: Path, door: str) -> No
         assert alarms(facts) == []
         assert facts.login is not None
         assert facts.sender is not None
+
+
+@pytest.fixture(scope="module")
+def exim(hop_ca: Path) -> Iterator[Server]:
+    """An Exim with the settings of its package, but for users and ports."""
+    with exim_server(hop_ca) as server:
+        yield server
+
+
+@pytest.mark.parametrize("implicit_tls", [False, True])
+def test_exim_is_well(exim: Server, implicit_tls: bool) -> None:
+    """Both doors, with login and sender; all suites that GnuTLS has and their groups are listed."""
+    port = exim.tls_port if implicit_tls else exim.starttls_port
+    scheme = "smtps" if implicit_tls else "smtp"
+    account = Account(exim.username, exim.password, sender=exim.username)
+    tools = Tools(context_of(verify=True, ca_file=str(exim.ca_file)), ciphers=implicit_tls)
+
+    facts = asyncio.run(examine(read_target(f"{scheme}://localhost:{port}"), tools, account))
+
+    assert alarms(facts) == []
+    assert facts.login is not None
+    assert facts.sender is not None
+    if implicit_tls:
+        [seen] = facts.suites
+        assert {0x1301, 0x1302, 0x1303} <= set(seen.versions["1.3"])
+        assert {23, 29} <= set(seen.groups)
 
 
 @pytest.mark.parametrize("implicit_tls", [False, True])

@@ -1,0 +1,64 @@
+"""What the doctor sees of a service and of where its mail leaves from (pillarbox.app.self_look)."""
+
+import base64
+from pathlib import Path
+
+from tests.support.mail_world import World
+from tests.support.storing import now_ms, open_database
+from tests.unit.net.test_clocks import TimeServer
+from tests.unit.net.test_clocks import serving as serving_time
+
+from pillarbox.app.self_look import SelfLooker
+from pillarbox.config import load
+from pillarbox.doctor.progress import Progress
+from pillarbox.store.seal import new_master_key
+from pillarbox.store.self_looks import SelfLook, record_look
+
+CONFIG = """
+host_name = "mail.corp.com"
+data_directory = "."
+master_key = "{key}"
+dns_servers = ["127.0.0.1:{dns}"]
+listeners = [{{ address = "127.0.0.1", port = 1, tls = "starttls" }}]
+
+[self_check]
+public_address = "11.9.9.9"
+block_lists = ["bl.list.com"]
+time_servers = ["127.0.0.1:{time}"]
+"""
+
+
+async def test_clock_and_address_are_looked_at(tmp_path: Path) -> None:
+    """By the servers that the configuration names; another address than last time is told."""
+    world = World()
+    await world.start()
+    world.dns("2.0.0.127.bl.list.com", "A", "127.0.0.2")
+    world.dns("9.9.9.11.bl.list.com", "A", "127.0.0.4")
+    world.dns("9.9.9.11.in-addr.arpa", "PTR", "out.corp.com.")
+    world.dns("out.corp.com", "A", "11.9.9.9")
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    before = SelfLook(now_ms(), "11.9.9.8")
+    await database.write(lambda c: record_look(c, "mail.corp.com", before))
+    try:
+        async with serving_time(TimeServer(behind=90)) as clock:
+            file = tmp_path / "pillarbox.toml"
+            key = base64.b64encode(new_master_key()).decode()
+            file.write_text(CONFIG.format(key=key, dns=world.dns_server[1], time=clock))
+
+            looker = SelfLooker(load(file), database, Progress())
+            outcome = await looker.outcome(now_ms())
+    finally:
+        await database.close()
+        await world.stop()
+
+    found = {one.finding: one for one in outcome.findings}
+    assert set(found) >= {
+        "BLOCK-LISTED",
+        "EHLO-NAME-UNKNOWN",
+        "SELF-ADDRESS-CHANGED",
+        "SELF-CLOCK-WRONG",
+        "SELF-LISTENER-DOWN",
+    }
+    assert found["SELF-CLOCK-WRONG"].severity == "fail"
+    assert "PTR-NONE" not in found
+    assert outcome.address == "11.9.9.9"

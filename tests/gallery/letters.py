@@ -299,6 +299,14 @@ CLEAN_LETTERS = (
         records={SPF: text(f"v=spf1 ip4:{ADDRESS} -all")},
     ),
     _of(
+        "results that somebody before wrote",
+        "",
+        _found("dmarc=pass header.from=corp.com")
+        + _hop("mx.other.com", 1)
+        + b"Authentication-Results: mx.corp.com; dmarc=fail; spf=fail\r\n"
+        + SIGNED,
+    ),
+    _of(
         "a message in parts",
         "",
         _signed(

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.support.storing import now_ms
+from tests.unit.cli.conftest import Service
 
 from pillarbox.cli.root import root
+from pillarbox.store.self_looks import KnownFinding, SelfLook, record_look
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
@@ -124,3 +127,20 @@ def test_what_is_asked_about_an_address_needs_the_address(words: tuple[str, ...]
 
     assert result.exit_code == EX_USAGE
     assert "--sending-address" in result.stderr
+
+
+def test_since_leaves_out_what_was_known_then(service: Service) -> None:
+    """Since the last look, or since a time: what was found after it is told again."""
+    known = KnownFinding("SELF-NOT-RUNNING", "service", "fail", "", "", now_ms())
+    look = SelfLook(now_ms(), "", (known,))
+    service.database.write_now(lambda c: record_look(c, "mail.example.org", look))
+
+    def first(*words: str) -> str:
+        told = json.loads(service.run("doctor", "--self", *words, "--json").stdout)
+        return str(told["findings"][0]["id"])
+
+    assert first() == "SELF-NOT-RUNNING"
+    assert first("--since", "2026-01-01") == "SELF-NOT-RUNNING"
+    assert first("--since", "2099-01-01T09:30") != "SELF-NOT-RUNNING"
+    assert first("--since") != "SELF-NOT-RUNNING"
+    assert service.run("doctor", "--self", "--since", "yesterday").exit_code == EX_DATA

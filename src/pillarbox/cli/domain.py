@@ -13,6 +13,7 @@ from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.errors import DnsFailure
 from pillarbox.mail.address import parse_mailbox
+from pillarbox.mail.return_path import feedback_address
 from pillarbox.net.dns import DnsResolver
 from pillarbox.publish.dns_records import is_proved, ownership_record, txt_record
 from pillarbox.store.admin.accounts import list_accounts
@@ -32,6 +33,7 @@ from pillarbox.store.admin.tenants import (
     set_return_path,
 )
 from pillarbox.store.database import Database
+from pillarbox.store.return_key import ensure_return_key
 
 ADMINISTRATOR = "administrator"
 DNS = "dns"
@@ -77,9 +79,14 @@ def show(cli: Cli, domain: str, tenant: str | None) -> None:
     with cli.database() as database:
         found = find_entry(database, domain, tenant)
         accounts = database.read_now(lambda c: list_accounts(c, tenant_name=found.tenant))
+        complaints = ""
+        if found.return_path:
+            key = database.write_now(ensure_return_key)
+            complaints = feedback_address(key, found.return_path).address
     addresses = [a.address for a in accounts if parse_mailbox(a.address).domain_key == found.name]
     if cli.as_json:
-        print_json({**_record(found), "accounts": addresses})
+        more: dict[str, Json] = {"accounts": addresses, "feedback_address": complaints or None}
+        print_json({**_record(found), **more})
         return
     facts: list[tuple[str, str]] = [
         ("Domain", found.name),
@@ -87,6 +94,7 @@ def show(cli: Cli, domain: str, tenant: str | None) -> None:
         ("State", f"proved by {found.proof}" if found.proof else "claimed"),
         ("Accounts", ", ".join(addresses)),
         ("Return path", found.return_path),
+        ("Complaints to", complaints),
         ("Since", for_people(found.created_at)),
     ]
     print_facts(facts)

@@ -8,6 +8,10 @@ it. With an "s" behind the number the address is shared by the recipients that w
 in a single transaction; a report says itself whom of them it is about.
 
 An address has no date of its own: it is good for as long as its message is known.
+
+    feedback-8h2k9m4tq7xw0z1c@bounces.example.org
+
+is for complaints about any message: those who run feedback loops want one address for all of them.
 """
 
 import hmac
@@ -23,6 +27,7 @@ KEY_OCTETS = 32
 _CODE_OCTETS = 10
 """80 bits: who guesses a thousand times a second for a year is right once in 38 million years."""
 
+_FEEDBACK = "feedback"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LOCAL = re.compile(r"([0-9a-z]{13})-(0|[1-9][0-9]{0,5})(s?)-([0-9a-z]{16})", re.IGNORECASE)
 
@@ -55,6 +60,23 @@ def read_return_address(key: bytes, address: Mailbox) -> ReturnTag | None:
         return None
     expected = made.local_part.rpartition("-")[2]
     return tag if hmac.compare_digest(expected, code.lower()) else None
+
+
+def feedback_address(key: bytes, domain: str) -> Mailbox:
+    """The address for complaints at a domain (a lower-case A-label)."""
+    return Mailbox(f"{_FEEDBACK}-{_code(key, _FEEDBACK, domain)}", domain)
+
+
+def is_feedback_address(key: bytes, address: Mailbox) -> bool:
+    """Whether `feedback_address` made it with this key."""
+    local_part = address.local_part.lower()
+    if not local_part.isascii() or not local_part.startswith(f"{_FEEDBACK}-"):
+        return False
+    try:
+        made = feedback_address(key, domain_key(address.domain))
+    except AddressError:
+        return False
+    return hmac.compare_digest(made.local_part, local_part)
 
 
 def _code(key: bytes, name: str, domain: str) -> str:

@@ -132,7 +132,7 @@ DSNS_BY_KIND = {kind: DSNS.labels(kind) for kind in ("failed", "expired", "delay
 RETURNED = _counter(
     "outcome_returned_total",
     "What came back by return paths: failed, delayed, delivered, complaint, auto-reply, other;"
-    " repeated: the same once more.",
+    " repeated: the same once more; unknown: complaints about messages that are not known.",
     "kind",
 )
 

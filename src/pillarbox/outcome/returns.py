@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.explain.remedies import Bounce
-from pillarbox.mail.address import Mailbox
+from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Body, Envelope, Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import format_date, scan_header
-from pillarbox.mail.return_path import read_return_address
+from pillarbox.mail.return_path import is_feedback_address, read_return_address
 from pillarbox.mail.returned import Returned, ReturnKind, read_returned
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe import metrics
@@ -82,10 +82,32 @@ class ReturnDesk:
         tag = read_return_address(self._means.key, address)
         return None if tag is None else await self._means.store.find(tag)
 
+    async def knows(self, address: Mailbox) -> bool:
+        """Whether anything is taken at this address. Raises SpoolUnavailable."""
+        if is_feedback_address(self._means.key, address):
+            return True
+        return await self.find(address) is not None
+
     async def take(self, address: Mailbox, came: CameBack) -> Refusal | None:
         """Do what follows from a message to this address; it is durable on return. None: taken.
         Raises SpoolUnavailable."""
         found = read_returned(came.octets, has_sender=came.has_sender)
+        if is_feedback_address(self._means.key, address):
+            return await self._take_feedback(found, came)
+        return await self._take(address, found, came)
+
+    async def _take_feedback(self, found: Returned, came: CameBack) -> Refusal | None:
+        """A complaint that came by a feedback loop: the reverse-path says about which message."""
+        if not found.feedback:
+            return Refusal.NO_REPORT
+        answers = [await self._take(parse_mailbox(path), found, came) for path in found.paths]
+        if all(answer is not None for answer in answers):
+            # Of a message of long ago, or not from here. Who is refused does not send the next.
+            metrics.RETURNED.labels("unknown").inc()
+            log.info("complaint.unknown", session_id=format_id(came.session_id))
+        return None
+
+    async def _take(self, address: Mailbox, found: Returned, came: CameBack) -> Refusal | None:
         for _ in range(_TRIES):
             sent = await self.find(address)
             tenant = None

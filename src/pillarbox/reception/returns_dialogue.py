@@ -173,7 +173,7 @@ class ReturnsDialogue:
 
     async def _look_up(self, address: Mailbox) -> Denial | None:
         """RCPT: is that the address of a message?"""
-        if await self._desk.find(address) is not None:
+        if await self._desk.knows(address):
             return None
         return Denial(Refusal.NO_RETURN_ADDRESS, f"{address.address} is no return address")
 

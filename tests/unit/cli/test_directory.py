@@ -247,7 +247,10 @@ def test_a_domain_has_a_return_path(office: Service) -> None:
 
     office.do("domain", "add", "bounces.example.org", "--tenant", "default")
     assert "bounces.example.org" in office.do(*change, "--return-path", "Bounces.example.org")
-    assert office.json("domain", "show", "example.org")["return_path"] == "bounces.example.org"
+    shown = office.json("domain", "show", "example.org")
+    assert shown["return_path"] == "bounces.example.org"
+    assert shown["feedback_address"].startswith("feedback-")
+    assert shown["feedback_address"] in office.do("domain", "show", "example.org")
     assert office.json(*change, "--return-path", "none")["return_path"] is None
     office.do(*change, "--return-path", "bounces.example.org")
     office.do("domain", "change", "bounces.example.org", "--tenant", "acme")

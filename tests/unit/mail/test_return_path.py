@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.mail.address import MAX_LOCAL_PART_OCTETS, Mailbox, parse_mailbox
-from pillarbox.mail.return_path import ReturnTag, read_return_address, return_address
+from pillarbox.mail.return_path import (
+    ReturnTag,
+    feedback_address,
+    is_feedback_address,
+    read_return_address,
+    return_address,
+)
 
 KEY, OTHER_KEY = bytes(32), bytes(31) + b"\1"
 DOMAIN = "bounces.example.org"
@@ -49,3 +55,15 @@ def test_an_address_holds_for_its_domain_and_key(tag: ReturnTag) -> None:
 def test_any_text_is_read(local_part: str, domain: str) -> None:
     """What is no such address is None, never an error."""
     assert read_return_address(KEY, Mailbox(local_part, domain)) is None
+    assert not is_feedback_address(KEY, Mailbox(local_part, domain))
+    assert not is_feedback_address(KEY, Mailbox(f"feedback-{local_part}", domain))
+
+
+def test_complaints_have_an_address_of_their_own() -> None:
+    """For one domain and service, and no return address of anything."""
+    address = feedback_address(KEY, DOMAIN)
+
+    assert is_feedback_address(KEY, parse_mailbox(address.address.upper()))
+    assert not is_feedback_address(OTHER_KEY, address)
+    assert not is_feedback_address(KEY, Mailbox(address.local_part, "example.org"))
+    assert read_return_address(KEY, address) is None

@@ -11,7 +11,7 @@ from tests.support.reception import RETURN_KEY, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.mail.identifier import parse_id
-from pillarbox.mail.return_path import ReturnTag, return_address
+from pillarbox.mail.return_path import ReturnTag, feedback_address, return_address
 from pillarbox.mail.returned import READ_OCTETS
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.reception.returns_dialogue import CONTENTS
@@ -284,6 +284,27 @@ async def test_a_complaint_ends_mail_to_that_recipient(
     assert not await sent.told()
     (one,) = await sent.returned()
     assert (one.kind, one.reply) == ("complaint", "abuse")
+
+
+async def test_a_feedback_loop_has_one_address(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """The complaint says itself about which message it is; only complaints are taken there."""
+    sent = await _sent(site, logged_in, connect)
+    feedback = feedback_address(RETURN_KEY, DOMAIN).address
+    forged = sent.address().replace("-0-", "-1-")
+    for path in (forged, "bob@far.example", ""):
+        assert (await sent.back(bounces.complaint(path=path), feedback)).startswith("250 ")
+    for content in (bounces.report(bounces.POSTFIX), bounces.VACATION, bounces.HUMAN):
+        assert (await sent.back(content, feedback)).startswith("550 5.7.1 ")
+    assert not await sent.returned()
+
+    complaint = bounces.complaint(path=sent.address())
+    assert (await sent.back(complaint, feedback)).startswith("250 ")
+
+    assert [one.kind for one in await sent.returned()] == ["complaint"]
+    assert [one.origin for one in await sent.suppressed()] == ["complaint"]
+    assert not await sent.told()
 
 
 async def test_other_feedback_suppresses_nobody(

@@ -148,8 +148,11 @@ def test_a_bounce_of_exim_comes_back(back: Back, exim: EximBouncing) -> None:
     queue_id = back.send("eve@exim.example", exim.address)
 
     with _with_log(exim):
-        back.check(queue_id, "eve@exim.example", "exim.example")
-    assert "  bounced later, " in back.service.admin("trace", queue_id)
+        returned = back.wait_for("message.returned", queue_id)
+    assert returned["kind"] == "failed"
+    shown = back.service.admin("trace", queue_id)
+    assert "  bounced later, " in shown
+    assert "550 5.0.0 Nobody of this name lives here [exim.example]" in shown
 
 
 @contextmanager

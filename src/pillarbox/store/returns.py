@@ -19,7 +19,7 @@ from pillarbox.store.rows import recipient_rows as rows_of_recipients
 from pillarbox.store.schema import content, lane, message, recipient, returned
 from pillarbox.store.spool import Spool
 from pillarbox.store.statements import Row
-from pillarbox.store.suppressions import Bounced, suppress_bounced, suppress_complaint
+from pillarbox.store.suppressions import Bounced, suppress_bounced, suppress_complaints
 from pillarbox.store.upsert import insert_or_update
 
 NOBODY = -1
@@ -136,10 +136,10 @@ def record_return(
         if connection.execute(statement.returning(returned.c.kind)).first() is None:
             raise ReturnedMeanwhile
     suppressed = suppress_bounced(connection, taken.bounced, now=now)
-    suppress_complaint(connection, taken.complained, now=now)
+    suppressed += suppress_complaints(connection, taken.complained, now=now)
     if told is not None:
         _put(connection, told, lanes)
-    return [*suppressed, *taken.complained]
+    return suppressed
 
 
 def _put(connection: Connection, told: SpooledMessage, lanes: Sequence[Row]) -> None:

@@ -6,10 +6,11 @@ second. Nothing is deleted before it has been over for long: who reads has to se
 what comes back again is suppressed for longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.address import Mailbox
@@ -110,18 +111,7 @@ def suppress_bounced(
     """Suppress what came back: for a day at the first time, for twice as long each further time.
     One that is suppressed already stays as it is; the others are returned. Tenants may be gone."""
     new = []
-    wanted = {one.tenant_id for one in bounced}
-    # Nobody removes one of them before this is done (SQLite writes one change at a time anyway).
-    query = select(tenant.c.id).where(tenant.c.id.in_(wanted)).with_for_update(read=True)
-    there = set(connection.scalars(query))
-    for one in bounced:
-        if one.tenant_id not in there:
-            continue
-        is_it = (
-            suppression.c.tenant_id == one.tenant_id,
-            suppression.c.address_key == one.address_key,
-        )
-        row = connection.execute(select(suppression).where(*is_it)).first()
+    for one, row in _of_known_tenants(connection, bounced):
         if row is not None and (row.expires_at is None or row.expires_at > now):
             continue
         bounces = (row.bounces if row is not None else 0) + 1
@@ -132,13 +122,38 @@ def suppress_bounced(
     return new
 
 
-def suppress_complaint(
+def suppress_complaints(
     connection: Connection, complained: Sequence[Bounced], *, now: Timestamp
-) -> None:
-    """Send nothing more to those who do not want it, until an administrator says otherwise."""
-    for one in complained:
+) -> list[Bounced]:
+    """Send nothing more to those who do not want it, until an administrator says otherwise. Who is
+    suppressed for ever already stays as he is; the others are returned. Tenants may be gone."""
+    new = []
+    for one, row in _of_known_tenants(connection, complained):
+        if row is not None and row.expires_at is None:
+            continue
         values = {"origin": "complaint", "reason": one.reason, "bounces": 0}
         _put(connection, one.tenant_id, one.address_key, now, None, values)
+        new.append(one)
+    return new
+
+
+def _of_known_tenants(
+    connection: Connection, bounced: Sequence[Bounced]
+) -> "Iterator[tuple[Bounced, Row[Any] | None]]":
+    """Each with the row that it has. Nobody removes a tenant before this is done (SQLite writes one
+    change at a time anyway)."""
+    if not bounced:
+        return
+    wanted = {one.tenant_id for one in bounced}
+    query = select(tenant.c.id).where(tenant.c.id.in_(wanted)).with_for_update(read=True)
+    there = set(connection.scalars(query))
+    for one in bounced:
+        if one.tenant_id in there:
+            is_it = (
+                suppression.c.tenant_id == one.tenant_id,
+                suppression.c.address_key == one.address_key,
+            )
+            yield one, connection.execute(select(suppression).where(*is_it)).first()
 
 
 def add_suppression(

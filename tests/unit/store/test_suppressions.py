@@ -19,6 +19,7 @@ from pillarbox.store.suppressions import (
     list_suppressions,
     remove_suppression,
     suppress_bounced,
+    suppress_complaints,
 )
 from pillarbox.store.upkeep import FORGOTTEN_MS, drop_suppressions
 
@@ -148,3 +149,33 @@ def test_it_goes_with_its_tenant(database: Database, tenants: tuple[int, int]) -
     assert database.write_now(partial(drop, now=over)) == 0
     assert database.write_now(partial(drop, now=over + 1)) == 1
     assert _bounce(database, tenants[1], at=over) == 1
+
+
+def test_who_complained_is_suppressed_for_ever(
+    database: Database, tenants: tuple[int, int]
+) -> None:
+    """Also where a bounce had said less; what an administrator said for ever stays as he said it.
+    A tenant that is gone suppresses nobody."""
+    acme, _ = tenants
+    for mailbox, expires_at in ((BOB, NOW + DAY_MS), (ANN, None)):
+        database.write_now(
+            partial(
+                add_suppression,
+                tenant_id=acme,
+                mailbox=mailbox,
+                reason="left",
+                now=NOW,
+                expires_at=expires_at,
+            )
+        )
+    complained = [Bounced(acme, one.key, "complaint (abuse)", 30) for one in (BOB, ANN)]
+    gone = Bounced(acme + 1, BOB.key, "complaint (abuse)", 30)
+
+    new = database.write_now(lambda c: suppress_complaints(c, [*complained, gone], now=NOW))
+
+    assert new == complained[:1]
+    found = database.read_now(lambda c: list_suppressions(c, now=NOW))
+    assert [(one.address, one.origin, one.expires_at) for one in found] == [
+        (ANN.key, "administrator", None),
+        (BOB.key, "complaint", None),
+    ]

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import delete
 from tests.support import bounces
 from tests.support.reception import RETURN_KEY, USER, Client, Site
-from tests.unit.reception.conftest import Connect
+from tests.unit.outcome.conftest import Connect
 
 from pillarbox.mail.identifier import parse_id
 from pillarbox.mail.return_path import ReturnTag, feedback_address, return_address
 from pillarbox.mail.returned import READ_OCTETS
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.reception.returns_dialogue import CONTENTS
+from pillarbox.store.schema import content as stored_content
 from pillarbox.store.schema_directory import suppression
 from pillarbox.store.suppressions import Suppression, list_suppressions
 from pillarbox.store.trace import MessageTrace, ReturnTrace, trace_message
@@ -106,6 +107,26 @@ def _parts(content: bytes) -> list[str]:
     """The parts of a report."""
     boundary = content.partition(b'boundary="')[2].partition(b'"')[0]
     return [part.decode() for part in content.split(b"--" + boundary)[1:-1]]
+
+
+async def test_the_header_in_a_report_counts_if_it_is_of_the_message(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Where our own copy is gone the sender gets back what the report has, and nothing that a
+    stranger put there."""
+    for header_id, is_given_back in (("m1@t1.test", True), ("m2@t1.test", False)):
+        site.accepted.clear()
+        sent = await _sent(site, logged_in, connect, f"{header_id[:2]}@far.example")
+        await site.database.write(_forget_content)
+        original = bounces.ORIGINAL.replace("m1@t1.test", header_id)
+        await sent.back(bounces.report(bounces.EXCHANGE, original=original))
+
+        ((_, content),) = await sent.told()
+        assert (b"Subject: Bill 7" in content) is is_given_back
+
+
+def _forget_content(connection: Any) -> None:
+    connection.execute(delete(stored_content))
 
 
 async def test_the_same_bounce_in_two_sessions_counts_once(

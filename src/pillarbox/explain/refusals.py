@@ -166,8 +166,9 @@ class Refusal(Enum):
     )
     RECIPIENT_SUPPRESSED = _t(
         "550 5.7.1",
-        "Mail to that recipient is not sent: it came back, or the administrator said so. Correct"
-        " the address, or have it allowed (pillarbox suppression remove ADDRESS)",
+        "Mail to that recipient is not sent: it came back, the recipient complained, or the"
+        " administrator said so. Correct the address, or have it allowed (pillarbox suppression"
+        " remove ADDRESS)",
         "`pillarbox suppression list` shows why and until when.",
     )
     TOO_MANY_RECIPIENTS = _t(

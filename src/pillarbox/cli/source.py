@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import click
 
+from pillarbox.app.source_checks import name_problem
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.option_types import WARM_UP_TABLE
 from pillarbox.cli.output import Json, print_json, print_list
-from pillarbox.app.source_checks import name_problem
 from pillarbox.cli.times import for_programs, now
 from pillarbox.mail.address import domain_key
 from pillarbox.mail.envelope import Timestamp

@@ -54,8 +54,6 @@ def _listen_address(text: str) -> str:
     return text if text == ANY_ADDRESS else ip_text(text)
 
 
-
-
 Network: TypeAlias = IPv4Network | IPv6Network
 
 

@@ -8,9 +8,10 @@ from tests.support.mail_world import open_world
 from tests.support.storing import Queue, make_message, now_ms
 from tests.unit.cli.conftest import Service
 
-from pillarbox.cli.doctor_self import _queue, _sources
+from pillarbox.app.self_look import SelfLooker
 from pillarbox.app.source_checks import name_problem
 from pillarbox.config import load
+from pillarbox.doctor.progress import Progress
 from pillarbox.net.binding import why_not_bound
 
 EX_UNAVAILABLE = 69
@@ -93,8 +94,10 @@ async def test_the_doctor_looks_at_sources_and_at_mail_that_waits(named: Service
     await queue.spool.put(old)
 
     settings = load(named.config_file, {})
-    seen = await asyncio.to_thread(_sources, named.database, settings)
+    looked = await SelfLooker(settings, named.database, Progress()).look()
 
-    assert [source for source, _ in seen] == ["127.0.0.1"]
-    assert "is missing" in seen[0][1]
-    assert _queue(named.database).oldest_seconds > 9 * 3600
+    assert looked.service is not None
+    [(address, problem)] = looked.service.sources
+    assert address == "127.0.0.1"
+    assert "is missing" in problem
+    assert looked.service.oldest_seconds > 9 * 3600

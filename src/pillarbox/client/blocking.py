@@ -109,7 +109,11 @@ class BlockingWire:
             case Write():
                 if step.is_fresh:
                     self._deadline = time.monotonic() + step.seconds
-                return self._write(step.octets)
+                progress = self._write(step.octets)
+                if not step.answer_seconds or progress is not _NOTHING:
+                    return progress
+                self._deadline = time.monotonic() + step.answer_seconds
+                return self._receive() if self._is_there() else _TIMED_OUT
             case Read():
                 if step.is_fresh:
                     self._deadline = time.monotonic() + step.seconds
@@ -120,10 +124,13 @@ class BlockingWire:
                 return self._probe(step)
 
     def _write(self, octets: bytes) -> Progress:
-        view = memoryview(octets)
+        view: bytes | memoryview = octets
         while view and not self._is_broken:
             try:
-                view = view[self._socket.send(view) :]
+                sent = self._socket.send(view)
+                if sent == len(view):
+                    break
+                view = memoryview(view)[sent:]
             except BlockingIOError:
                 if not self._is_there(writing=True):
                     return _TIMED_OUT
@@ -133,7 +140,7 @@ class BlockingWire:
             except OSError:
                 # What the server said before it closed still counts: it is read next.
                 self._is_broken = True
-        return Progress()
+        return _NOTHING
 
     def _receive(self) -> Progress:
         """What is there now."""

@@ -27,6 +27,7 @@ BUFFER_OCTETS = 4 * READ_OCTETS
 WRITE_BUFFER_OCTETS = 512 * 1024
 """Above this the content of a large message waits for the server."""
 
+_NOTHING = Progress()
 _CLOSED = Progress(ended=Ended.CLOSED)
 _TIMED_OUT = Progress(ended=Ended.TIMED_OUT)
 
@@ -139,17 +140,24 @@ class AsyncWire(asyncio.Protocol):
     async def _carry_out(self, step: Step) -> Progress:
         match step:
             case Write():
-                return await self._write(step)
+                progress = await self._write(step)
+                if not step.answer_seconds or progress.ended is not None:
+                    return progress
+                self._set_deadline(step.answer_seconds, is_fresh=True)
+                return progress if progress.came else await self._read()
             case Read():
                 self._set_deadline(step.seconds, is_fresh=step.is_fresh)
-                while not self._came and not self._is_over:
-                    if not await self._wait():
-                        return _TIMED_OUT
-                return self._take()
+                return await self._read()
             case Pull():
                 return Progress(await asyncio.to_thread(next, step.source, b""))
             case Probe():
                 return await self._probe(step)
+
+    async def _read(self) -> Progress:
+        while not self._came and not self._is_over:
+            if not await self._wait():
+                return _TIMED_OUT
+        return self._take()
 
     async def _write(self, step: Write) -> Progress:
         """Nothing is left unsent here: the transport has the rest and goes on with it."""
@@ -160,7 +168,7 @@ class AsyncWire(asyncio.Protocol):
             if not await self._wait():
                 return _TIMED_OUT
         # What the server said before it closed still counts: it is read next.
-        return self._take() if self._is_full and self._came else Progress()
+        return self._take() if self._is_full and self._came else _NOTHING
 
     def _take(self) -> Progress:
         if not self._came:

@@ -27,6 +27,7 @@ Sendable: TypeAlias = "Message | EmailMessage[str, str] | bytes | IO[bytes]"
 """A message of ours or of the email package, the octets of one, or a binary file of them."""
 
 _RECIPIENT_FIELDS = ("To", "Cc", "Bcc")
+_OCTETS = (bytes, bytearray, memoryview)
 _HIDDEN_FIELDS = ("Bcc", "Resent-Bcc")
 
 MAX_ENVID = 100
@@ -77,9 +78,10 @@ def _prepare(
     dsn: Dsn | None,
 ) -> Outgoing:
     given = [recipients] if isinstance(recipients, str) else recipients
-    if isinstance(message, bytes | bytearray | memoryview):
-        content = of_octets(bytes(message))
-        senders, addresses = _named_in_octets(bytes(message), content, sender, given)
+    if isinstance(message, _OCTETS):
+        octets = bytes(message)
+        content = of_octets(octets)
+        senders, addresses = _named_in_octets(octets, sender, given)
         return _outgoing(content, senders, addresses, dsn)
     if hasattr(message, "read"):
         if sender is None or given is None:
@@ -193,7 +195,7 @@ def xtext(text: str) -> str:
 
 
 def _named_in_octets(
-    octets: bytes, content: Content, sender: str | None, given: Sequence[str] | None
+    octets: bytes, sender: str | None, given: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """Sender and recipients; the header as it was given is read only where one is missing."""
     if sender is not None and given is not None:
@@ -201,7 +203,6 @@ def _named_in_octets(
     from email.parser import BytesHeaderParser
     from email.policy import compat32
 
-    del content
     header = octets.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     fields = BytesHeaderParser(policy=compat32).parsebytes(header)
     senders = [sender] if sender is not None else _senders(fields)

@@ -134,7 +134,7 @@ class Session:
             for commands, content in zip(pieces[::2], pieces[1::2], strict=True):
                 self._show(commands)
                 self._show_content(len(content))
-        yield from self._write(b"".join(pieces))
+        yield from self._ask(b"".join(pieces))
         yield from self._converse()
         return core.outcomes()
 
@@ -163,13 +163,26 @@ class Session:
         """Write what the core has to say and read, until the next move is ours."""
         core = self.core
         while True:
-            if out := core.data_to_send():
-                if self._note is not None:
-                    self._show(out)
-                yield from self._write(out)
+            out = core.data_to_send()
+            if out and self._note is not None:
+                self._show(out)
             if not core.is_waiting:
+                if out:
+                    yield from self._write(out)
                 return
-            yield from self._await_reply(self._limit())
+            yield from self._ask(out)
+
+    def _ask(self, out: bytes) -> Steps[None]:
+        """Write, if there is something, and read until a whole reply has come: octets that trickle
+        in buy no time."""
+        core, seconds = self.core, self._limit()
+        replies = core.replies
+        is_fresh = True
+        if out:
+            is_fresh = yield from self._write(out, seconds)
+        while core.replies == replies and core.is_waiting:
+            self._take((yield Read(seconds, is_fresh)))
+            is_fresh = False
 
     def _limit(self) -> float:
         match self.core.phase:
@@ -181,15 +194,6 @@ class Session:
                 # What was written behind the command may still be on its way.
                 on_its_way = self._size if self.core.content_ended else 0
                 return self._timeouts.reply + on_its_way / self._timeouts.octets_per_second
-
-    def _await_reply(self, seconds: float) -> Steps[None]:
-        """Read until a whole reply has come: octets that trickle in buy no time."""
-        core = self.core
-        replies = core.replies
-        is_fresh = True
-        while core.is_waiting and core.replies == replies:
-            self._take((yield Read(seconds, is_fresh)))
-            is_fresh = False
 
     def _await_greeting(self) -> Steps[None]:
         """A server that is silent may be one that waits for TLS: another connection shows it."""
@@ -227,15 +231,19 @@ class Session:
         if tls is not None and tls.is_over:
             core.connection_lost()
 
-    def _write(self, octets: bytes) -> Steps[None]:
+    def _write(self, octets: bytes, answer_seconds: float = 0.0) -> Steps[bool]:
+        """Write, and take what is said meanwhile; with `answer_seconds` wait for so long for the
+        first octets of an answer. Gives whether the time for an answer has not begun yet."""
         if self._tls is not None:
             octets = self._tls.seal(octets)
         is_fresh = True
-        while octets:
-            progress = yield Write(octets, self._timeouts.block, is_fresh)
-            is_fresh = False
+        while True:
+            progress = yield Write(octets, self._timeouts.block, is_fresh, answer_seconds)
             self._take(progress)
-            octets = b"" if self.core.is_closed else progress.unsent
+            octets = progress.unsent
+            if not octets or self.core.is_closed:
+                return not answer_seconds
+            is_fresh = False
 
     # -- TLS ----------------------------------------------------------------------------------
 

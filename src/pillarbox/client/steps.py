@@ -31,6 +31,8 @@ class Write(NamedTuple):
     seconds: float
     is_fresh: bool = True
     """The time counts from now; else it goes on from the step before."""
+    answer_seconds: float = 0.0
+    """Where all of it was taken: wait for octets, for so many seconds."""
 
 
 class Read(NamedTuple):

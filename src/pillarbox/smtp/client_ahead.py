@@ -16,7 +16,7 @@ from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client import SHUTTING_DOWN, ClientProtocol, ClientSettings
 from pillarbox.smtp.client_fit import mail_command, rcpt_command
-from pillarbox.smtp.client_phase import COMMAND_PHASES, Phase
+from pillarbox.smtp.client_phase import Phase
 from pillarbox.smtp.client_replies import RawReply, to_replies
 from pillarbox.smtp.client_transaction import Transaction, encode_commands
 from pillarbox.smtp.data_writer import Pieces
@@ -25,7 +25,7 @@ MAX_RECIPIENTS = 50
 """Of a message that leaves whole: its commands stay one group."""
 
 
-_ON_THEIR_WAY = frozenset({Phase.MAIL, Phase.RCPT, Phase.CONFIRMATION})
+_ON_THEIR_WAY = (Phase.MAIL, Phase.CONFIRMATION)
 
 
 class Parcel(NamedTuple):
@@ -107,8 +107,8 @@ class AheadProtocol(ClientProtocol):
         transaction = self._transaction
         transaction.take(raw)
         self._note_shutdown(raw)
-        is_envelope = transaction.is_waiting
-        self.phase = COMMAND_PHASES[transaction.next_command] if is_envelope else Phase.CONFIRMATION
+        if not transaction.is_waiting:
+            self.phase = Phase.CONFIRMATION
 
     def _take_confirmation(self, raw: RawReply) -> None:
         if not self._is_whole:

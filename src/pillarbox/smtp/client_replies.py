@@ -29,6 +29,7 @@ KEPT_CHARACTERS = 500
 """So much of a line is kept."""
 
 _CODES = {b"%d" % code: code for code in range(200, 600)}
+_BEHIND_CODE = (b" ", b"-", b"", b"\t")
 _DIGITS = frozenset(b"0123456789")
 _MASK = b"********"
 _TRUNCATED_OCTETS = 8
@@ -78,7 +79,9 @@ class ReplyParser:
                 return None
             self._start = end + 1
             line = buffer[start:end].rstrip(b"\r")
-            code = _code_of(line)
+            code = _CODES.get(line[:3])
+            if code is None or line[3:4] not in _BEHIND_CODE:
+                code = _code_of(line)
             self._lines.append(line[4:])
             if line[3:4] != b"-":
                 lines, self._lines, self._octets = self._lines, [], 0
@@ -95,7 +98,7 @@ def _code_of(line: bytes) -> int:
         if len(line) < 3 or not _DIGITS.issuperset(line[:3]):
             raise RemoteProtocolError("a line that does not begin with a reply code")
         raise RemoteProtocolError(f"the reply code {int(line[:3])}")
-    if line[3:4] not in (b"", b" ", b"-", b"\t"):
+    if line[3:4] not in _BEHIND_CODE:
         raise RemoteProtocolError("a reply code without a space behind it")
     return code
 
@@ -160,15 +163,13 @@ def to_reply(raw: RawReply, secrets: Secrets | None = None) -> Reply:
     lines = raw.lines[:KEPT_LINES]
     if secrets is not None:
         lines = _without(secrets, lines)
-    texts = [_clean(line) for line in lines]
-    enhanced, first = split_enhanced(texts[0])
-    if not enhanced:
-        return Reply(raw.code, "", tuple(texts))
+    text = _clean(lines[0])
+    rest = [_clean(line) for line in lines[1:]] if len(lines) > 1 else ()
+    enhanced, first = split_enhanced(text)
+    if not enhanced or enhanced[0] != str(raw.code)[0]:
+        return Reply(raw.code, "", (text, *rest))
     lead = f"{enhanced} "
-    rest = [text.removeprefix(lead) for text in texts[1:]]
-    if enhanced[0] != str(raw.code)[0]:
-        return Reply(raw.code, "", tuple(texts))
-    return Reply(raw.code, enhanced, (first, *rest))
+    return Reply(raw.code, enhanced, (first, *(line.removeprefix(lead) for line in rest)))
 
 
 def to_replies(

@@ -25,7 +25,15 @@ from pillarbox.sendmail.letter import (
     recipients_of,
 )
 from pillarbox.sendmail.options import Options, UsageError, read_options
-from pillarbox.sendmail.spool import GIVE_UP_SECONDS, DamagedError, Mail, Spool, SpoolError, new_id
+from pillarbox.sendmail.spool import (
+    FAILED,
+    GIVE_UP_SECONDS,
+    DamagedError,
+    Mail,
+    Spool,
+    SpoolError,
+    new_id,
+)
 
 if TYPE_CHECKING:
     from pillarbox.sendmail.deliver import Courier, Verdict
@@ -205,19 +213,31 @@ def _spool_of(profile: Profile) -> Spool:
 
 def _list(profile: Profile) -> int:
     spool = _spool_of(profile)
-    waiting, failed = spool.waiting(), spool.failed()
-    for title, mails in (("", waiting), ("refused for good:\n", failed)):
-        sys.stdout.write(title if mails else "")
-        for mail in mails:
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(mail.created))
-            sender = f"<{mail.sender}>"
-            sys.stdout.write(f"{mail.id}  {since}  {sender}  {mail.attempts} attempts\n")
-            sys.stdout.writelines(f"    {address}\n" for address in mail.recipients)
-            if mail.last:
-                sys.stdout.write(f"    {mail.last}\n")
-    if not waiting and not failed:
+    code = codes.OK
+    is_empty = True
+    for title, place in (("", ""), ("refused for good:\n", FAILED)):
+        numbers = spool.numbers(place)
+        sys.stdout.write(title if numbers else "")
+        for number in numbers:
+            is_empty = False
+            try:
+                mail = spool.read(number, place)
+            except DamagedError as error:
+                sys.stdout.write(f"{number}  damaged\n")
+                code = _say(codes.CONFIG, str(error))
+                continue
+            if mail is not None:
+                sys.stdout.write(_described(mail))
+    if is_empty:
         sys.stdout.write("the spool is empty\n")
-    return codes.OK
+    return code
+
+
+def _described(mail: Mail) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(mail.created))
+    lines = [f"{mail.id}  {since}  <{mail.sender}>  {mail.attempts} attempts"]
+    lines += [f"    {text}" for text in (*mail.recipients, mail.last) if text]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _flush(options: Options, profile: Profile) -> int:
@@ -247,13 +267,14 @@ def _send_all(spool: Spool, numbers: list[str], profile: Profile) -> int:
                 mail = spool.read(number)
                 if mail is None:
                     continue
+                content = spool.content(mail)
                 if mail.profile not in couriers:
                     couriers[mail.profile] = Courier(load_profile(mail.profile, file=profile.file))
             except (ConfigError, DamagedError) as error:
                 # The others can go.
                 code = _say(codes.CONFIG, f"{number}: {error}")
             else:
-                code = _send_again(spool, mail, couriers[mail.profile])
+                code = _send_again(spool, mail, content, couriers[mail.profile])
             worst = code if worst in (codes.OK, codes.TRY_LATER) and code else worst
     finally:
         for courier in couriers.values():
@@ -261,9 +282,9 @@ def _send_all(spool: Spool, numbers: list[str], profile: Profile) -> int:
     return worst
 
 
-def _send_again(spool: Spool, mail: Mail, courier: "Courier") -> int:
+def _send_again(spool: Spool, mail: Mail, content: bytes, courier: "Courier") -> int:
     """One more attempt. What became of it is written down before anything else is sent."""
-    verdict = courier.send(mail, spool.content(mail))
+    verdict = courier.send(mail, content)
     if not verdict.waiting and not verdict.refused:
         spool.remove(mail)
         return codes.OK
@@ -272,7 +293,7 @@ def _send_again(spool: Spool, mail: Mail, courier: "Courier") -> int:
         if verdict.refused:
             # These are set aside as a message of their own, and the others wait.
             aside = tried._replace(id=new_id(), recipients=verdict.refused)
-            spool.put(aside, spool.content(mail))
+            spool.put(aside, content)
             spool.set_aside(aside)
         spool.update(tried._replace(recipients=verdict.waiting))
         code = verdict.code if verdict.refused else codes.TRY_LATER

@@ -30,7 +30,7 @@ class SpoolError(Exception):
 
 
 class DamagedError(SpoolError):
-    """An envelope can not be read."""
+    """A message of the spool can not be read."""
 
 
 class Mail(NamedTuple):
@@ -96,29 +96,34 @@ class Spool:
         return True
 
     def waiting(self) -> list[Mail]:
-        """What waits, the oldest first."""
+        """What waits, the oldest first. Raises DamagedError."""
         return self._list("")
 
-    def numbers(self) -> list[str]:
-        """The ids of what waits, the oldest first, also of what can not be read."""
-        names = sorted(os.listdir(self.folder))
-        return [name.removesuffix(".mail") for name in names if name.endswith(".mail")]
-
     def failed(self) -> list[Mail]:
-        """What was refused for good."""
+        """What was refused for good. Raises DamagedError."""
         return self._list(FAILED)
 
-    def read(self, number: str) -> Mail | None:
-        """One message that waits; None where there is none."""
+    def numbers(self, place: str = "") -> list[str]:
+        """The ids of what waits, or of what is in FAILED, the oldest first, also of what can not
+        be read."""
+        names = sorted(os.listdir(self._path(place)))
+        return [name.removesuffix(".mail") for name in names if name.endswith(".mail")]
+
+    def read(self, number: str, place: str = "") -> Mail | None:
+        """One message; None where there is none. Raises DamagedError."""
         try:
-            return _decode(number, self._path(f"{number}.mail"))
+            return _decode(number, self._path(place, f"{number}.mail"))
         except FileNotFoundError:
             return None
 
     def content(self, mail: Mail) -> bytes:
-        """Its octets."""
-        with open(self._path(f"{mail.id}.content"), "rb") as file:
-            return file.read()
+        """Its octets. Raises DamagedError."""
+        path = self._path(f"{mail.id}.content")
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError as exc:
+            raise DamagedError(f"{path} is missing") from exc
 
     @contextmanager
     def sending(self) -> Iterator[bool]:
@@ -152,16 +157,8 @@ class Spool:
                 continue
 
     def _list(self, place: str) -> list[Mail]:
-        folder = self._path(place) if place else self.folder
-        found = []
-        for name in sorted(os.listdir(folder)):
-            stem, _, ending = name.partition(".")
-            if ending == "mail":
-                try:
-                    found.append(_decode(stem, os.path.join(folder, name)))
-                except FileNotFoundError:
-                    continue
-        return found
+        found = (self.read(number, place) for number in self.numbers(place))
+        return [mail for mail in found if mail is not None]
 
     def _write(self, name: str, octets: bytes) -> None:
         path = self._path(name)
@@ -175,7 +172,7 @@ class Spool:
         self._sync()
 
     def _sync(self, place: str = "") -> None:
-        _sync_folder(self._path(place) if place else self.folder)
+        _sync_folder(self._path(place))
 
     def _path(self, *names: str) -> str:
         return os.path.join(self.folder, *names)

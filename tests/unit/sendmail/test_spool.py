@@ -271,6 +271,47 @@ def test_one_that_can_not_be_sent_does_not_stop_the_others(
     assert list(spooling.spool.glob("*.mail")) == [damaged]
 
 
+def test_content_that_is_missing_does_not_stop_the_others(
+    spooling: Profiles,
+    sendmail: Sendmail,
+    smtp_server: SmtpServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Somebody has removed the file; the one behind it goes."""
+    for address in ("first@example.org", "second@example.org"):
+        assert sendmail("-odq", address, stdin=LETTER) == EX_OK
+    min(spooling.spool.glob("*.content")).unlink()
+
+    assert sendmail("-q") == EX_CONFIG
+
+    assert [one.recipients for one in smtp_server.messages] == [("second@example.org",)]
+    assert ".content is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["", "failed"])
+def test_a_damaged_message_is_listed_among_the_others(
+    spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """Wherever it is; its file is named."""
+    for address in ("first@example.org", "second@example.org", "third@example.org"):
+        assert sendmail("-odq", address, stdin=LETTER) == EX_OK
+    spool = Spool(str(spooling.spool))
+    _, damaged, last = spool.waiting()
+    if place:
+        spool.set_aside(damaged)
+        spool.set_aside(last)
+    file = spooling.spool / place / f"{damaged.id}.mail"
+    file.write_bytes(b"\xff\0")
+
+    assert sendmail("-bp") == EX_CONFIG
+
+    told = capsys.readouterr()
+    assert f"{damaged.id}  damaged\n" in told.out
+    assert "first@example.org" in told.out
+    assert "third@example.org" in told.out
+    assert str(file) in told.err
+
+
 def test_spool_is_for_its_user_alone(
     spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str]
 ) -> None:

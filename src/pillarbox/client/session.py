@@ -45,6 +45,8 @@ CHUNK_OCTETS = 1024 * 1024
 
 QUIT_SECONDS = 5.0
 
+_BUSY = b"421"
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -280,17 +282,24 @@ class Session:
                 why = "it took too long" if is_late else "the connection was cut"
                 return Failure(FailureKind.HANDSHAKE_FAILED, why)
             if is_first and not begins_tls(progress.came):
-                return self._refusal(progress) or Failure(in_the_clear)
+                return (yield from self._refusal(progress)) or Failure(in_the_clear)
             is_first = False
             layer.feed(progress.came)
 
-    def _refusal(self, progress: Progress) -> Failure | None:
+    def _refusal(self, progress: Progress) -> Steps[Failure | None]:
         """A server that is too busy for TLS may say 421 in the clear: RFC 5321 section 3.8 lets it
         do so at any time, and on this port nothing is wrong."""
-        if self.core.phase is not Phase.GREETING or not progress.came.startswith(b"421"):
+        core = self.core
+        if core.phase is not Phase.GREETING:
             return None
-        self._take(progress)
-        return self.core.failure
+        said = progress.came
+        while said[:3] == _BUSY[: len(said)]:
+            self._take(progress)
+            if core.failure is not None:
+                break
+            progress = yield Read(self._timeouts.reply, is_fresh=False)
+            said += progress.came
+        return core.failure
 
     # -- content ------------------------------------------------------------------------------
 

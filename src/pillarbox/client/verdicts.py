@@ -125,6 +125,9 @@ def _known_failure(failure: Failure, server: Server) -> tuple[str, str, str] | N
         return None
     if found.id.startswith("hop-"):
         return None
+    if found.id == "rfc-421" and failure.kind is FailureKind.LOGIN_UNAVAILABLE:
+        # That it came at the login says more than its three digits.
+        return None
     return found.id, *advice_of(found)
 
 

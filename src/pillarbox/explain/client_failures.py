@@ -45,7 +45,10 @@ _FIXES: dict[FailureKind, str] = {
     FailureKind.TOKEN_REFUSED: (
         "Check the user name in auth=, and scope and permissions of the token"
     ),
-    FailureKind.LOGIN_UNAVAILABLE: _AGAIN,
+    FailureKind.LOGIN_UNAVAILABLE: (
+        "If logins were refused before, correct user name and password in auth= first; then send"
+        " again later"
+    ),
     FailureKind.LOGIN_NEEDED: "Give auth=, and leave TLS on",
     FailureKind.SIGN_IN_REFUSED: (
         "Compare client id, tenant id and scope with the registration of the application"

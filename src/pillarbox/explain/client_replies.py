@@ -66,6 +66,7 @@ _FIXES = {
     "starttls-first": _STARTTLS,
     "rfc-530": _GIVE_LOGIN,
     "rfc-5.7.8": _LOGIN,
+    "too-many-failed-logins": f"{_LOGIN}, then wait as long as the server says",
     "rfc-5.7.11": _STARTTLS,
     "rfc-x.4.6": "Look at forwardings and MX records of the recipient's domain",
     "relay-denied": (

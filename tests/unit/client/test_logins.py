@@ -35,6 +35,33 @@ async def refuse_login(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("421 4.7.0 Too many failed logins: wait 30 minutes", "Correct user name and password"),
+        ("421 Service not available", "If logins were refused before, correct user name and"),
+    ],
+)
+async def test_421_at_the_login_says_to_look_at_the_password(
+    face: Face, said: str, fix: str
+) -> None:
+    """Most servers end the session so after some refused logins: later alone does not help."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("AUTH PLAIN")
+        await peer.expect("AUTH")
+        peer.send(said)
+        await peer.until_closed()
+
+    async with serve(script) as server:
+        with pytest.raises(LoginError) as raised:
+            await face.send_one(server.port, letter(), auth=(USER, "p"))
+
+    assert raised.value.fix.startswith(fix)
+    assert raised.value.code == "login-unavailable"
+    assert raised.value.is_transient
+
+
+@pytest.mark.parametrize(
     ("auth", "offered", "begins"),
     [
         (Password(USER, "p"), "LOGIN PLAIN SCRAM-SHA-256", "AUTH SCRAM-SHA-256 "),

@@ -15,6 +15,7 @@ from pillarbox.client.server import Server
 from pillarbox.client.session import Manner, Session
 from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, T, Write
 from pillarbox.client.verdicts import waiting_seconds
+from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientSettings
 
 SERVER = Server("mx.test", 587, is_implicit=False)
@@ -23,9 +24,9 @@ GREETING = b"220 mx.test\r\n250-mx.test\r\n250 PIPELINING\r\n"
 TAKEN = b"250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n"
 
 
-def session() -> Session:
-    """A session in the clear, as only a test has it."""
-    manner = Manner("mx.test", False, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
+def session(*, is_implicit: bool = False) -> Session:
+    """A session in the clear, as only a test has it, or by TLS."""
+    manner = Manner("mx.test", is_implicit, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
     return Session(manner, ClientSettings("me.test", opportunistic=True))
 
 
@@ -136,6 +137,28 @@ def test_whatever_comes_nobody_is_said_to_have_it_without_a_reply(
         else:
             assert one.code >= 400
     assert (error is None) is bool(result.accepted)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        ([b"4", b"21 Too many", b" connections\r\n"], FailureKind.GREETING_REFUSED),
+        ([b"421-Too", b" many\r", b"\n421 connections\r\n"], FailureKind.GREETING_REFUSED),
+        ([b"421 Too many"], FailureKind.CONNECTION_LOST),
+        ([b"4"], FailureKind.CONNECTION_LOST),
+        ([b"2", b"20 mx.test\r\n"], FailureKind.NOT_TLS),
+        ([b"4", b"50 mx.test\r\n"], FailureKind.NOT_TLS),
+    ],
+)
+def test_words_in_place_of_tls_are_understood_in_pieces(
+    pieces: list[bytes], kind: FailureKind
+) -> None:
+    """421 is a server that is too busy for TLS, whole or not; all else is a wrong port."""
+    made = session(is_implicit=True)
+    Script(list(pieces), last=[]).run(made.open())
+
+    assert made.core.failure is not None
+    assert made.core.failure.kind is kind
 
 
 def test_the_answer_to_large_content_gets_more_time() -> None:

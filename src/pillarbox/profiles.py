@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pillarbox.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pillarbox.client import Client, Keyring, Password
+    from pillarbox.client import Client, Keyring, OAuth2, Password
 
 FILE_VARIABLE = "PILLARBOX_CLIENT_CONFIG"
 USER_FOLDER = "~/.config/pillarbox"
@@ -33,6 +33,7 @@ _SECRETS = ("password_file", "password_env", "keyring")
 class Profile(NamedTuple):
     """One way of sending. `file` is where it stands; `password_file` is a full path.
 
+    `auth` "microsoft" or "google" logs in with OAuth2, by what the settings behind it say.
     `sender` is the reverse-path where a program names none with a domain; `local_recipient` gets
     what is for a name without a domain ("root"); `spool` is the folder of the sendmail program.
     """
@@ -44,6 +45,14 @@ class Profile(NamedTuple):
     password_file: str = ""
     password_env: str = ""
     keyring: bool = False
+    auth: str = ""
+    client_id: str = ""
+    tenant_id: str = ""
+    cloud: str = ""
+    sign_in_url: str = ""
+    secret_file: str = ""
+    key_file: str = ""
+    token_file: str = ""
     sender: str = ""
     full_name: str = ""
     local_recipient: str = ""
@@ -59,6 +68,14 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "password_file": str,
     "password_env": str,
     "keyring": bool,
+    "auth": str,
+    "client_id": str,
+    "tenant_id": str,
+    "cloud": str,
+    "sign_in_url": str,
+    "secret_file": str,
+    "key_file": str,
+    "token_file": str,
     "sender": str,
     "full_name": str,
     "local_recipient": str,
@@ -67,7 +84,18 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "ca_file": str,
     "timeout": (int, float),
 }
-_PATHS = ("password_file", "spool", "ca_file")
+_PATHS = ("password_file", "secret_file", "key_file", "token_file", "spool", "ca_file")
+
+_ISSUERS = ("microsoft", "google")
+_TOKEN_WAYS = {
+    "microsoft": (
+        ("client_id", "secret_file"),
+        ("client_id", "key_file"),
+        ("client_id", "token_file"),
+    ),
+    "google": (("key_file",), ("client_id", "secret_file", "token_file")),
+}
+"""What has to be there for OAuth2, in one of these combinations."""
 
 
 def user_file() -> str:
@@ -179,8 +207,8 @@ def _profile(file: str, name: str, table: object) -> Profile:
         problems = [Problem(f"{place}.password", "a password does not stand here", hint)]
     if not problems and not table.get("server"):
         problems.append(Problem(f"{place}.server", "is missing", 'say "smtp://host:587"'))
-    if not problems and table.get("username") and not any(table.get(key) for key in _SECRETS):
-        problems.append(Problem(place, "names no password", f"add one of {', '.join(_SECRETS)}"))
+    if not problems:
+        problems += _login_problems(place, table)
     if not problems and table.get("tls", "required") not in ("required", "opportunistic"):
         problems.append(Problem(f"{place}.tls", 'is "required" or "opportunistic"'))
     if problems:
@@ -189,19 +217,106 @@ def _profile(file: str, name: str, table: object) -> Profile:
     return Profile(name, file, **{**table, **paths})
 
 
+def _login_problems(place: str, table: "dict[str, Any]") -> list[Problem]:
+    issuer = table.get("auth")
+    if issuer is None:
+        if table.get("username") and not any(table.get(key) for key in _SECRETS):
+            return [Problem(place, "names no password", f"add one of {', '.join(_SECRETS)}")]
+        return []
+    if issuer not in _ISSUERS:
+        hint = "leave it out for a password"
+        return [Problem(f"{place}.auth", 'is "microsoft" or "google"', hint)]
+    if not table.get("username"):
+        return [Problem(f"{place}.username", "is missing", "say the address of the mailbox")]
+    ways = _TOKEN_WAYS[issuer]
+    if not any(all(table.get(key) for key in way) for way in ways):
+        hint = "add " + ", or ".join(" and ".join(way) for way in ways)
+        return [Problem(place, "does not say how to get a token", hint)]
+    return []
+
+
 def _path(file: str, value: str) -> str:
     """A path as it is meant: from the home folder, or from the folder of the file."""
     return os.path.join(os.path.dirname(file), os.path.expanduser(value))
 
 
-def _auth(profile: Profile) -> "Password | Keyring | None":
+def _auth(profile: Profile) -> "Password | Keyring | OAuth2 | None":
     if not profile.username:
         return None
+    if profile.auth:
+        return _by_microsoft(profile) if profile.auth == "microsoft" else _by_google(profile)
     from pillarbox.client import Keyring, Password
 
     if profile.keyring:
         return Keyring(profile.username)
     return Password(profile.username, read_password(profile))
+
+
+def _by_microsoft(profile: Profile) -> "OAuth2":
+    """As an application where there is its secret or key, else as a person."""
+    from pillarbox.client import microsoft
+
+    registration = {
+        # A domain of a tenant names the tenant.
+        "tenant_id": profile.tenant_id or profile.username.rpartition("@")[2],
+        "client_id": profile.client_id,
+        "cloud": profile.cloud or "worldwide",
+        "authority": profile.sign_in_url,
+        "ca_file": profile.ca_file,
+    }
+    if profile.secret_file:
+        secret = read_secret_line(profile.secret_file, "client secret")
+        return microsoft.client_secret(profile.username, secret=secret, **registration)
+    if profile.key_file:
+        pem = read_secret_file(profile.key_file, "key")
+        return microsoft.certificate(
+            profile.username, private_key=pem, public_certificate=pem, **registration
+        )
+    return microsoft.device_code(
+        profile.username,
+        cache_file=profile.token_file,
+        tell=lambda text: _tell(profile, text),
+        **registration,
+    )
+
+
+def _tell(profile: Profile, text: str) -> None:
+    """Ask for a code. A program that runs by itself would wait for a person who is not there."""
+    import sys
+
+    from pillarbox.client import TokenError
+
+    if not sys.stderr.isatty():
+        raise TokenError(
+            f"somebody has to sign in for the profile {profile.name}",
+            code="sign-in-again",
+            cause="There is no sign-in that was kept, or it has ended.",
+            fix=f"At a terminal: pillarbox send --profile {profile.name} --check",
+        )
+    sys.stderr.write(f"{text}\n")
+
+
+def _by_google(profile: Profile) -> "OAuth2":
+    """As a service account where there is its key, else as a person who consented."""
+    from pillarbox.client import google
+
+    if profile.key_file:
+        # It is refused where others may read it.
+        read_secret_file(profile.key_file, "key")
+        return google.service_account(
+            profile.username,
+            profile.key_file,
+            token_url=profile.sign_in_url,
+            ca_file=profile.ca_file,
+        )
+    return google.refresh_token(
+        profile.username,
+        client_id=profile.client_id,
+        client_secret=read_secret_line(profile.secret_file, "client secret"),
+        refresh_token=read_secret_line(profile.token_file, "refresh token"),
+        token_url=profile.sign_in_url or google.TOKEN_URL,
+        ca_file=profile.ca_file,
+    )
 
 
 def read_password(profile: Profile) -> str:
@@ -212,17 +327,28 @@ def read_password(profile: Profile) -> str:
             place = f"{profile.file}: profiles.{profile.name}.password_env"
             raise ConfigError([Problem(place, f"{profile.password_env} is not set")])
         return value
-    file = profile.password_file
+    return read_secret_line(profile.password_file, "password")
+
+
+def read_secret_line(file: str, what: str) -> str:
+    """A secret in the first line of a file that others can not read. Raises ConfigError."""
+    value = read_secret_file(file, what).partition("\n")[0].rstrip("\r")
+    if not value:
+        raise ConfigError([Problem(file, "is empty", f"write the {what} into the first line")])
+    return value
+
+
+def read_secret_file(file: str, what: str) -> str:
+    """A file that others can not read. Raises ConfigError."""
     try:
         _check_owner(file, "others may read it", stat.S_IRWXG | stat.S_IRWXO)
         with open(file, encoding="utf-8") as opened:
-            value = opened.readline().rstrip("\r\n")
+            return opened.read()
     except OSError as error:
-        problem = Problem(file, f"the password can not be read: {error.strerror}")
+        problem = Problem(file, f"the {what} can not be read: {error.strerror}")
         raise ConfigError([problem]) from error
-    if not value:
-        raise ConfigError([Problem(file, "is empty", "write the password into the first line")])
-    return value
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(file, f"the {what} is no text")]) from error
 
 
 def _check_owner(file: str, danger: str, forbidden: int) -> None:

@@ -56,10 +56,10 @@ def test_password_comes_from_the_environment(
     """And its absence is said by the name of the variable."""
     text = f'[profiles.a]\n{SERVER}username = "x"\npassword_env = "MAIL_PASSWORD"\n'
     profile = load_profile(file=write(tmp_path, text))
-    monkeypatch.setenv("MAIL_PASSWORD", "secret")
+    monkeypatch.setenv("MAIL_PASSWORD", "Pw-1_x")
 
-    assert read_password(profile) == "secret"
-    assert "secret" not in repr(profile)
+    assert read_password(profile) == "Pw-1_x"
+    assert "Pw-1_x" not in repr(profile)
     monkeypatch.delenv("MAIL_PASSWORD")
     with pytest.raises(ConfigError, match="MAIL_PASSWORD is not set"):
         read_password(profile)

@@ -5,7 +5,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import print_json, printable
-from pillarbox.cli.saved_profile import save
+from pillarbox.cli.saved_profile import save, save_sign_in
 from pillarbox.client.discovery import Options, discover
 from pillarbox.discovery.answer import Discovery, client_settings, takes_passwords
 from pillarbox.discovery.report import as_json, render_discovery
@@ -51,6 +51,17 @@ OAUTH_ONLY = (
 @click.option(
     "--password-file", metavar="FILE", help="With --save: the password to keep (- standard input)."
 )
+@click.option("--client-id", default="", metavar="ID", help="With --save: log in with OAuth2.")
+@click.option("--tenant-id", default="", metavar="ID", help="Of Microsoft, if not the domain's.")
+@click.option(
+    "--secret-file", default="", metavar="FILE", help="The client secret of the application."
+)
+@click.option(
+    "--key-file",
+    default="",
+    metavar="FILE",
+    help="In its place: key and certificate in PEM, or the JSON key of a service account.",
+)
 @click.pass_obj
 def command(
     cli: Cli,
@@ -66,6 +77,8 @@ def command(
     It connects to what it finds and looks at TLS and logins; it sends nothing and tries no
     password.
     """
+    names = ("client_id", "tenant_id", "secret_file", "key_file")
+    sign_in = {name: str(options.pop(name)) for name in names}
     found = discover(target, Options(**options))  # type: ignore[arg-type] # click made the types
     if cli.as_json:
         print_json(as_json(found, _snippets(found, only)))
@@ -78,10 +91,12 @@ def command(
     if profile is not None:
         if "@" not in found.query:
             raise Failure(ExitCode.USAGE, "--save needs an ADDRESS: a domain has no login")
-        if not takes_passwords(found.best):
-            raise _oauth_only(found, found.best.host)
+        settings = client_settings(found.best, found.asking)
         ca_file = str(options["ca_file"])
-        save(profile, client_settings(found.best, found.asking), password_file, ca_file=ca_file)
+        if any(sign_in.values()) or not takes_passwords(found.best):
+            save_sign_in(profile, settings, sign_in, ca_file=ca_file)
+        else:
+            save(profile, settings, password_file, ca_file=ca_file)
 
 
 def _one_snippet(found: Discovery, only: str) -> str:

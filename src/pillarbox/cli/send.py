@@ -84,6 +84,7 @@ class Way:
     "--require-tls", is_flag=True, help="By verified TLS all the way, or not at all (REQUIRETLS)."
 )
 @click.option("--transcript", is_flag=True, help="Show what was said, secrets masked.")
+@click.option("--check", is_flag=True, help="Log in, sign in where that is due; send nothing.")
 @click.option("--dry-run", is_flag=True, help="Show the message and send nothing.")
 @click.pass_obj
 def command(
@@ -92,6 +93,7 @@ def command(
     eml: str | None,
     require_tls: bool,
     transcript: bool,
+    check: bool,
     dry_run: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
@@ -102,6 +104,9 @@ def command(
     way = Way(**{name: options.pop(name) for name in Way.__slots__})
     letter = Letter(**options)
     profile = _profile(way)
+    if check:
+        _check(profile)
+        return
     octets = _read_eml(eml) if eml is not None else None
     message: bytes | Message = octets if octets is not None else _message(letter, profile)
     if dry_run:
@@ -135,6 +140,18 @@ def _profile(way: Way) -> Profile:
         keyring=way.keyring,
         ca_file=way.ca_file,
     )
+
+
+def _check(profile: Profile) -> None:
+    from pillarbox.client import ClientError
+
+    try:
+        with connect(profile) as client:
+            tls = client.check()
+    except ClientError as error:
+        raise _failure(error) from error
+    who = f" as {profile.username}" if profile.username else ""
+    click.echo(printable(f"{profile.server}: logged in{who}, {tls or 'in the clear'}"))
 
 
 def _read_eml(name: str) -> bytes:

@@ -8,6 +8,7 @@ on another device. docs/client.md says what has to be registered.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -131,12 +132,22 @@ def certificate(
     authority: str = "",
     ca_file: str = "",
 ) -> OAuth2:
-    """Log in to a mailbox as an application, with a key in place of a secret; both texts are PEM.
-    Raises ArgumentError."""
-    credential = {"private_key": private_key, "public_certificate": public_certificate}
+    """Log in to a mailbox as an application, with a key in place of a secret; both texts are PEM,
+    which may be one text with both. Raises ArgumentError."""
+    credential = {
+        "private_key": _pem_block(private_key, "PRIVATE KEY"),
+        "public_certificate": _pem_block(public_certificate, "CERTIFICATE"),
+    }
     return _as_application(
         mailbox, _Registration(tenant_id, client_id, cloud, authority, ca_file, credential)
     )
+
+
+def _pem_block(text: str, kind: str) -> str:
+    found = re.search(rf"-----BEGIN ([A-Z ]*{kind})-----.*?-----END \1-----", text, re.DOTALL)
+    if found is None:
+        raise ArgumentError(f"there is no {kind.lower()} in PEM form", fix="give the text of both")
+    return f"{found[0]}\n"
 
 
 def _as_application(mailbox: str, registration: _Registration) -> OAuth2:

@@ -227,6 +227,53 @@ def test_find_makes_a_profile(profiles: Profiles) -> None:
     assert {path.stat().st_mode & 0o777 for path in profiles.folder.glob("*.password")} == {0o600}
 
 
+@pytest.mark.parametrize(
+    ("address", "arguments", "written", "told"),
+    [
+        (
+            "app@outlook.com",
+            ("--client-id", "id-1"),
+            {"auth": "microsoft", "client_id": "id-1", "token_file": "mine.token"},
+            "Try it: pillarbox send --profile mine --check",
+        ),
+        (
+            "app@gmail.com",
+            ("--client-id", "id-1", "--secret-file", "/s"),
+            {"auth": "google", "secret_file": "/s", "token_file": "mine.token"},
+            "Its refresh token is still missing: (umask 077; cat > ",
+        ),
+        (
+            "app@gmail.com",
+            ("--key-file", "/key.json"),
+            {"auth": "google", "key_file": "/key.json", "token_file": ""},
+            "Try it: ",
+        ),
+    ],
+)
+def test_find_makes_a_profile_with_oauth2(
+    profiles: Profiles, address: str, arguments: tuple[str, ...], written: dict[str, str], told: str
+) -> None:
+    """With what it takes to get a token; what is still missing is said."""
+    result = find(address, "--save", "mine", *arguments)
+
+    assert result.exit_code == 0, result.output
+    made = load_profile("mine", file=str(profiles.file))
+    assert made.username == address
+    for key, value in written.items():
+        assert getattr(made, key).endswith(value)
+    assert bool(made.token_file) is bool(written.get("token_file", ""))
+    assert told in result.stderr
+
+
+def test_login_can_be_tried_alone(smtp_server: SmtpServer) -> None:
+    """It says as whom and how; nothing is sent."""
+    result = send("--check")
+
+    assert result.exit_code == 0, result.output
+    assert f"logged in as {smtp_server.username}, TLSv1." in result.stdout
+    assert smtp_server.messages == []
+
+
 def test_first_profile_is_the_default_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folder and file are made; where no password is given its place is told."""
     file = tmp_path / "new" / "client.toml"
@@ -244,7 +291,12 @@ def test_first_profile_is_the_default_one(tmp_path: Path, monkeypatch: pytest.Mo
         (("ann@mailbox.org", "--save", "main"), EX_CONFIG, "there is a profile 'main' already"),
         (("mailbox.org", "--save", "x"), EX_USAGE, "needs an ADDRESS"),
         (("ann@mailbox.org", "--save", "a.b"), EX_USAGE, "no name of a profile"),
-        (("ann@outlook.com", "--save", "x"), EX_UNAVAILABLE, "only OAuth2"),
+        (("ann@outlook.com", "--save", "x"), EX_UNAVAILABLE, "only OAuth2: add --client-id"),
+        (
+            ("ann@mailbox.org", "--save", "x", "--client-id", "id"),
+            EX_UNAVAILABLE,
+            "OAuth2 of Microsoft and Google alone",
+        ),
     ],
 )
 def test_profile_that_can_not_be_made_changes_nothing(

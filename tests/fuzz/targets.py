@@ -11,6 +11,7 @@ from tests.fuzz import (
     mx,
     reception,
     returned,
+    sending,
     words,
 )
 
@@ -24,6 +25,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "jwt": logins.jwt,
     "client": delivery.client,
     "pair": delivery.pair,
+    "ahead": sending.ahead,
     "header": content.header,
     "dsn": content.dsn,
     "parts": content.parts,

@@ -136,8 +136,8 @@ class AheadProtocol(ClientProtocol):
     def _end_whole(self, transaction: Transaction, raw: RawReply) -> None:
         if not transaction.may_send_content:
             self._end_refused()
-            # The session may be refused with it, but not without an answer.
-            self.content_ended = False
+            # Where the session is refused with it, the answer is known.
+            self.content_ended = not self.is_closed
         else:
             # After a refused chunk the transaction still stands there (RFC 3030 section 2).
             self._end_transaction(is_clean=raw.code < 300)

@@ -197,6 +197,15 @@ def test_row_65_replies_out_of_step_are_not_believed(replies: bytes) -> None:
     assert kind(core) is FailureKind.PROTOCOL_BROKEN
 
 
+def test_a_reply_too_many_behind_a_refusal_leaves_the_others_in_doubt() -> None:
+    """The first message seemed to be taken; it is not said to be refused now."""
+    core = sent(parcel(), parcel())
+    core.receive(OK * 3 + OK + b"550 5.7.1 no\r\n" + b"503 no\r\n" * 2 + OK)
+
+    assert codes(core) == [[None], [550]]
+    assert core.content_ended
+
+
 def test_a_server_that_wants_a_login_has_refused_all() -> None:
     """It is the session that is refused, as where every reply is waited for."""
     core = sent(parcel())

@@ -1,6 +1,6 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long world soak fuzz crash crash-m365 bench bench-dkim instructions \
+.PHONY: help run test check fmt long world soak fuzz crash crash-m365 bench bench-clients bench-dkim instructions \
 	pyright
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make bench   compare with Postfix, five to ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
 	@echo "make bench-dkim"
 	@echo "             what signing costs: three services take turns, two minutes"
+	@echo "make bench-clients"
+	@echo "             compare the client library with smtplib, aiosmtplib and nodemailer: half an hour"
 
 run:
 	@scripts/run.sh
@@ -90,6 +92,11 @@ bench:
 bench-dkim:
 	@scripts/venv.sh dev
 	@.venv/bin/python -m bench.dkim $(ARGS)
+
+bench-clients:
+	@scripts/venv.sh dev
+	@scripts/tools.sh
+	@.venv/bin/python -m bench.clients $(ARGS)
 
 instructions:
 	@scripts/venv.sh dev

@@ -1,7 +1,7 @@
 # What can be done here. `make` alone says so.
 
-.PHONY: help run test check fmt long world soak fuzz crash crash-m365 bench bench-clients bench-dkim instructions \
-	pyright
+.PHONY: help run test check pyright fmt long world soak fuzz crash crash-m365 bench bench-dkim \
+	bench-clients mx-load instructions
 
 help:
 	@echo "make run     start Pillarbox here: 127.0.0.1 ports 1587 and 1465, data in ./data"
@@ -22,6 +22,8 @@ help:
 	@echo "make crash-m365"
 	@echo "             10,000 messages by Microsoft 365, played, through all that goes wrong there and"
 	@echo "             kills: half an hour; PILLARBOX_CRASH_MESSAGES=1000 for minutes"
+	@echo "make mx-load 100,000 messages for 2,000 domains with good, slow, refusing and dead hosts:"
+	@echo "             half an hour; ARGS='--messages 2000 --domains 200' for a look"
 	@echo "make bench   compare with Postfix, five to ten minutes; ARGS='--profiles all' for all of it, ARGS=--help"
 	@echo "make bench-dkim"
 	@echo "             what signing costs: three services take turns, two minutes"
@@ -97,6 +99,9 @@ bench-clients:
 	@scripts/venv.sh dev
 	@scripts/tools.sh
 	@.venv/bin/python -m bench.clients $(ARGS)
+mx-load:
+	@scripts/venv.sh dev
+	@.venv/bin/python -m bench.mx_load $(ARGS)
 
 instructions:
 	@scripts/venv.sh dev

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from bench import mx_load
 from bench.generators import held_sessions
 from bench.peers import Peer, running_peers
 from bench.profiles import PROFILES, Door
@@ -57,6 +58,17 @@ def test_idle_sessions_stay_open(peer: Peer) -> None:
         held.open()
 
         assert held.end().ready == 10
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(600)
+def test_each_kind_of_mx_host_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """All messages that hosts take or refuse come to their end."""
+    mx_load.main(["--messages", "400", "--domains", "80"])
+
+    printed = capsys.readouterr().out
+    assert "400 messages accepted" in printed
+    assert all(f"\n{kind}: " in printed for kind in ("good", "provider", "slow", "refusing"))
 
 
 @pytest.mark.bench

@@ -226,7 +226,7 @@ class World:
         self.queries.append((name, kind))
         if self.is_dead or name in self.mute:
             return None
-        if self.queries.count((name, "A")) > 1 and name in self._flipped:
+        if name in self._flipped and self.queries.count((name, "A")) > 1:
             self.records[name, "A"] = [self._flipped[name]]
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA

@@ -11,6 +11,8 @@
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${PILLARBOX_PYTHON:-$ROOT/.venv/bin/python}
+# To the service this would be an option that it does not know.
+unset PILLARBOX_PYTHON
 CONFIG=$DIR/pillarbox.toml
 WORKERS=${PILLARBOX_WORKERS:-'"auto"'}
 pillarbox() { "$PYTHON" -m pillarbox --config "$CONFIG" "$@"; }

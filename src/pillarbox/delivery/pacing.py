@@ -32,6 +32,9 @@ class GateState(Enum):
     """The pause is over: one attempt shows whether it is back."""
 
 
+_OPEN, _CLOSED, _PROBING = GateState.OPEN, GateState.CLOSED, GateState.PROBING
+
+
 class Gate:
     """The back-off of a next hop that can not be reached."""
 
@@ -47,8 +50,8 @@ class Gate:
         if self.is_held:
             return GateState.CLOSED
         if not self._is_closed:
-            return GateState.OPEN
-        return GateState.CLOSED if now < self._closed_until else GateState.PROBING
+            return _OPEN
+        return _CLOSED if now < self._closed_until else _PROBING
 
     @property
     def closed_until(self) -> float:

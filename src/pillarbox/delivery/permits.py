@@ -22,6 +22,9 @@ class Wait:
 _FOR_A_RUNNING_ONE = Wait(float("inf"))
 
 
+_CLOSED, _PROBING = GateState.CLOSED, GateState.PROBING
+
+
 class Permits:
     """What a next hop is given, by its caps and by how it answers."""
 
@@ -53,9 +56,9 @@ class Permits:
     def ask(self, now: float) -> int | Wait:
         """How many recipients the next attempt may have, or when to ask again."""
         state = self.gate.state(now)
-        if state is GateState.CLOSED:
+        if state is _CLOSED:
             return Wait(self.gate.closed_until)
-        if state is GateState.PROBING and self._running:
+        if state is _PROBING and self._running:
             return _FOR_A_RUNNING_ONE
         paused_until = max(self.concurrency.paused_until, self.usage.paused_until)
         if now < paused_until:

@@ -36,6 +36,10 @@ _MARGIN_RATE = 1e-4
 _UNTIL_ONE_ENDS = float("inf")
 
 
+_MESSAGES, _RECIPIENTS = Counted.MESSAGES, Counted.RECIPIENTS
+_OCTETS, _REQUESTS = Counted.OCTETS, Counted.REQUESTS
+
+
 @dataclass(slots=True)
 class _Step:
     """So much ended between two moments."""
@@ -275,10 +279,10 @@ class Usage:
 
     def _run(self, cost: Cost, sign: int) -> None:
         running = self._running
-        running[Counted.MESSAGES] += sign * cost.messages
-        running[Counted.RECIPIENTS] += sign * cost.recipients
-        running[Counted.OCTETS] += sign * cost.octets
-        running[Counted.REQUESTS] += sign * cost.requests
+        running[_MESSAGES] += sign * cost.messages
+        running[_RECIPIENTS] += sign * cost.recipients
+        running[_OCTETS] += sign * cost.octets
+        running[_REQUESTS] += sign * cost.requests
 
     # What the store is told, and what it tells.
 

@@ -28,6 +28,8 @@ class ReplyClass(IntEnum):
 _CLASSES = {category.value: category for category in ReplyClass}
 """An enumeration takes several calls to find its member."""
 
+_UNKNOWN = ReplyClass.TRANSIENT
+
 
 @quick(frozen=True, slots=True)
 class Reply:
@@ -45,7 +47,7 @@ class Reply:
     def category(self) -> ReplyClass:
         """The class by the first digit. Unknown codes keep the meaning of their first digit
         (RFC 5321 4.3.2); what is not 2yz to 5yz at all counts as transient: try again."""
-        return _CLASSES.get(self.code // 100, ReplyClass.TRANSIENT)
+        return _CLASSES.get(self.code // 100, _UNKNOWN)
 
     @property
     def text(self) -> str:

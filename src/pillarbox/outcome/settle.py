@@ -33,6 +33,13 @@ NO_OUTCOME = Reply(451, "4.3.0", ("The attempt ended without a result; it is tri
 _DAY_MS = 86_400_000
 
 
+_DEFERRED, _DELIVERED = RecipientState.DEFERRED, RecipientState.DELIVERED
+_EXPIRED = RecipientState.EXPIRED
+_SUCCESS = Notify.SUCCESS
+_BY_DEFAULT = frozenset({Notify.FAILURE, Notify.DELAY})
+_UNGIVEN = Notify.DEFAULT
+
+
 @dataclass(slots=True)
 class Tried:
     """An attempt as it ended: what was tried for whom, and what came of it. (Not frozen, for
@@ -74,8 +81,8 @@ def wants_report(notify: Notify, occasion: Notify) -> bool:
 
     Without NOTIFY failures and delays are reported; NEVER silences everything.
     """
-    if notify is Notify.DEFAULT:
-        return occasion in {Notify.FAILURE, Notify.DELAY}
+    if notify is _UNGIVEN:
+        return occasion in _BY_DEFAULT
     return bool(notify & occasion) and not notify & Notify.NEVER
 
 
@@ -104,7 +111,7 @@ def judge(tried: Tried, rand: float) -> Judgement:
             entry = _reported(tried, spooled, outcome, record)
             if entry is not None:
                 reported.append(entry)
-        has_expired |= record.state is RecipientState.EXPIRED
+        has_expired |= record.state is _EXPIRED
         records.append(record)
     return Judgement(tuple(records), tuple(reported), _keep_until(tried, records), has_expired)
 
@@ -143,10 +150,10 @@ def _record(
     attempts = spooled.attempts + tried.is_attempt
     at: Timestamp | None = None
     notified = spooled.delay_notified
-    if state is RecipientState.DEFERRED:
+    if state is _DEFERRED:
         at = _try_again_at(tried, spooled, attempts, rand)
         if at is None:
-            state = RecipientState.EXPIRED
+            state = _EXPIRED
         else:
             notified = notified or is_notice_time(tried.tenant, tried.message, tried.finished_at)
     return RecipientRecord(
@@ -185,12 +192,13 @@ def _reported(
 ) -> ReportedRecipient | None:
     """What the sender is told of this recipient; None: nothing."""
     notify = spooled.recipient.notify
+    is_delivered = record.state is _DELIVERED
+    # RFC 3461 section 5.2.2: where the next hop does not take over, the sender who asked for
+    # success is told that the message was relayed.
+    if is_delivered and (outcome.relayed_dsn or not wants_report(notify, _SUCCESS)):
+        return None
     match record.state:
         case RecipientState.DELIVERED:
-            # RFC 3461 section 5.2.2: where the next hop does not take over, the sender who asked
-            # for success is told that the message was relayed.
-            if outcome.relayed_dsn or not wants_report(notify, Notify.SUCCESS):
-                return None
             action = Action.RELAYED
         case RecipientState.CAPTURED:
             if not wants_report(notify, Notify.SUCCESS):
@@ -237,6 +245,8 @@ def _keep_until(tried: Tried, records: Sequence[RecipientRecord]) -> Timestamp |
     """How long the content stays when the last recipient is final; None: no longer."""
     days = tried.tenant.keep_content_days
     for record in records:
+        if record.state is _DELIVERED:
+            continue
         match record.state:
             case RecipientState.CAPTURED:
                 days = max(days, CAPTURED_DAYS)

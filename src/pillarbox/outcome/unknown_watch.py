@@ -17,6 +17,9 @@ UNKNOWN_STATUS = "5.1.1"
 """RFC 3463: "Bad destination mailbox address"."""
 
 
+_FAILED = RecipientState.FAILED
+
+
 @dataclass(slots=True)
 class _Window:
     began: float
@@ -56,7 +59,7 @@ class UnknownWatch:
                 continue
             window.finished += 1
             is_unknown = record.reply.enhanced == UNKNOWN_STATUS
-            window.unknown += is_unknown and record.state is RecipientState.FAILED
+            window.unknown += is_unknown and record.state is _FAILED
         share = window.unknown * 100
         if window.unknown >= LEAST_UNKNOWN and share > self._percent * window.finished:
             del self._windows[account_id]

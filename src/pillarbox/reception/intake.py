@@ -30,6 +30,8 @@ from pillarbox.route import Route
 from pillarbox.store.records import Account
 from pillarbox.values import quick
 
+_HELD = RecipientState.HELD
+
 
 class MessageStore(ChunkStore, Protocol):
     """What is asked of the spool (store.spool)."""
@@ -213,7 +215,7 @@ class Intake:
 
     def _hand_on(self, message: SpooledMessage) -> None:
         """To the scheduler, unless it waits for a person."""
-        if message.recipients[0].state is RecipientState.HELD:
+        if message.recipients[0].state is _HELD:
             return
         try:
             self._on_accepted(message)

@@ -44,6 +44,9 @@ class Ownership(Enum):
     """Another process has it, or it was given back."""
 
 
+_LOST = Ownership.LOST
+
+
 @dataclass(frozen=True, slots=True)
 class QueueTools:
     """What all queues of a worker share. `load` asks the loader for mail of a queue, `reserve` the
@@ -115,7 +118,8 @@ class LaneQueue:
     @property
     def waiting(self) -> int:
         """See LaneSource."""
-        return len(self._ready) if self._may_begin() else 0
+        ready = len(self._ready)
+        return ready if ready and self._may_begin() else 0
 
     def _may_begin(self) -> bool:
         """Whether the lane is ours for sure, and what comes of attempts can be recorded."""
@@ -155,7 +159,7 @@ class LaneQueue:
         return (
             ready < limit
             and self._tools.memory.has_room(ready)
-            and self.ownership is not Ownership.LOST
+            and self.ownership is not _LOST
             and not self.lane.is_closed
         )
 
@@ -205,7 +209,8 @@ class LaneQueue:
     def take(self, most_recipients: int) -> Attempt | None:
         """See LaneSource."""
         tools = self._tools
-        if not self._may_begin():
+        has_any = len(self._ready) > 0 or self.has_backlog
+        if not has_any or not self._may_begin():
             return None
         while True:
             attempt = self._ready.take()

@@ -11,6 +11,8 @@ from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, TlsWish
 
+_SEVEN_BIT, _EIGHT_BIT, _BINARY = Body.SEVEN_BIT, Body.EIGHT_BIT, Body.BINARY
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -91,7 +93,7 @@ def needs_look(capabilities: Capabilities, envelope: Envelope) -> bool:
 
     Clients ask for 8BITMIME or SMTPUTF8 because it was offered to them, not because they need it.
     """
-    return (envelope.body is Body.EIGHT_BIT and not capabilities.eight_bit) or (
+    return (envelope.body is _EIGHT_BIT and not capabilities.eight_bit) or (
         envelope.smtputf8 and not capabilities.smtputf8
     )
 
@@ -120,7 +122,7 @@ def fit(
     if limit is not None and size_octets > limit:
         return Failure(FailureKind.TOO_LARGE, str(limit))
     # RFC 3030 section 3: "a client SMTP MUST NOT send" BINARYMIME where it is not offered.
-    if envelope.body is Body.BINARY and not capabilities.binary:
+    if envelope.body is _BINARY and not capabilities.binary:
         return Failure(FailureKind.BINARY_NOT_TAKEN)
     path = envelope.reverse_path
     if path is not None and path_text(path, smtputf8=capabilities.smtputf8) is None:
@@ -172,7 +174,7 @@ def mail_command(capabilities: Capabilities, envelope: Envelope, *, size_octets:
     command = f"MAIL FROM:<{'' if path is None else path_text(path, smtputf8=envelope.smtputf8)}>"
     if capabilities.size:
         command += f" SIZE={size_octets}"
-    if envelope.body is not Body.SEVEN_BIT:
+    if envelope.body is not _SEVEN_BIT:
         command += f" BODY={envelope.body.value}"
     if envelope.smtputf8:
         command += " SMTPUTF8"

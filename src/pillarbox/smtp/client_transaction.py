@@ -6,7 +6,6 @@ RFC 5321 3.3 (the order), RFC 2920 (PIPELINING: commands in groups, replies in t
 from collections.abc import Sequence
 
 from pillarbox.errors import LocalProtocolError, RemoteProtocolError
-from pillarbox.mail.reply import ReplyClass
 from pillarbox.smtp.client_replies import RawReply
 
 GROUP_COMMANDS = 100
@@ -140,7 +139,7 @@ class Transaction:
     def verdicts(self) -> list[RawReply | None]:
         """The reply that decides about each recipient, None where none came."""
         mail = self.mail_reply
-        if mail is not None and mail.code >= ReplyClass.TRANSIENT * 100:
+        if mail is not None and mail.code >= 400:
             return [mail] * self._recipients
         content = self.data_reply
         if content is None or content.code < 400:

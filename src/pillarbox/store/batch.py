@@ -126,7 +126,7 @@ def _last(row: Row) -> int:
 class Work(Generic[T]):
     """Something to be written; `future` gets `result` once it is durable."""
 
-    __slots__ = ("future", "result")
+    __slots__ = ("future", "lane_owner", "result", "size_octets")
 
     must_be_recorded: ClassVar[bool] = False
     """Whether the work waits for the store to heal instead of failing."""
@@ -134,14 +134,13 @@ class Work(Generic[T]):
     """Whether it has to be found out what became of it when the answer to its COMMIT was lost
     (see pillarbox.store.doubt)."""
 
-    def __init__(self, future: "asyncio.Future[T] | None") -> None:
+    def __init__(self, future: "asyncio.Future[T] | None", size_octets: int = 0) -> None:
         self.future = future
         self.result: T
-
-    @property
-    def size_octets(self) -> int:
+        self.size_octets = size_octets
         """Roughly what the work adds to the size of a transaction."""
-        return 0
+        self.lane_owner: LaneOwner | None = None
+        """The lane that has to be owned for the work to count."""
 
     @property
     def is_abandoned(self) -> bool:
@@ -153,11 +152,6 @@ class Work(Generic[T]):
     def puts(self) -> tuple[int, ...]:
         """The queue ids of the messages that the work brings into the store."""
         return ()
-
-    @property
-    def lane_owner(self) -> LaneOwner | None:
-        """The lane that has to be owned for the work to count."""
-        return None
 
     def collect(self, batch: Batch) -> None:
         """Add the rows of the work to the batch."""
@@ -175,7 +169,7 @@ class Work(Generic[T]):
 class RowsWork(Work[None]):
     """Some rows for some statements."""
 
-    __slots__ = ("_octets", "_rows")
+    __slots__ = ("_rows",)
 
     def __init__(
         self,
@@ -184,15 +178,9 @@ class RowsWork(Work[None]):
         *,
         size_octets: int = 0,
     ) -> None:
-        super().__init__(future)
+        super().__init__(future, size_octets)
         self.result = None
         self._rows = rows
-        self._octets = size_octets
-
-    @property
-    def size_octets(self) -> int:
-        """What the caller said."""
-        return self._octets
 
     def collect(self, batch: Batch) -> None:
         """Add the rows."""

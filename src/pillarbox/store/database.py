@@ -48,6 +48,7 @@ class Database:
         self._reserve_octets = max(reserve_octets, _LEAST_FREE_OCTETS)
         self._commits = GroupCommit(engines)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._file = engines.file
         self._reserve_checked_at = 0.0
         self._octets_since_check = 0
         self._is_full = False
@@ -84,7 +85,7 @@ class Database:
             raise SpoolUnavailable(SpoolTrouble.FULL, "the disk has less free space than reserved")
 
     def _is_below_reserve(self) -> bool:
-        file = self._engines.file
+        file = self._file
         if file is None:
             return False
         now = time.monotonic()

@@ -15,6 +15,11 @@ MAX_TEXT = 2000
 """Characters of a reply or header field that are kept; what other hosts say has no bound."""
 
 
+STATES = {state: state.value for state in RecipientState}
+_BODIES = {body: body.value for body in Body}
+"""An enumeration takes two calls to tell the value of a member."""
+
+
 def clean(text: str) -> str:
     """Text from outside as every database takes it: no control characters, no lone surrogates
     (PostgreSQL refuses NUL), and not too long."""
@@ -38,7 +43,7 @@ def message_row(message: SpooledMessage) -> Row:
         message.session_id,
         message.received_at,
         "" if path is None else path.address,
-        envelope.body.value,
+        _BODIES[envelope.body],
         envelope.smtputf8,
         None if ret is None else ret.value,
         clean(envelope.envid),
@@ -67,7 +72,7 @@ def recipient_rows(message: SpooledMessage) -> list[Row]:
                 recipient.forward_path.address,
                 int(recipient.notify),
                 clean(recipient.orcpt),
-                spooled.state.value,
+                STATES[spooled.state],
                 spooled.lane_id,
                 spooled.attempts,
                 spooled.next_attempt_at,

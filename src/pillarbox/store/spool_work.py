@@ -4,14 +4,20 @@ import asyncio
 from collections.abc import Iterable
 
 from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.store.batch import Batch, LaneOwner, Work
+from pillarbox.store.batch import Batch, Work
 from pillarbox.store.records import RecipientRecord, Settlement
-from pillarbox.store.rows import clean, content_rows, message_row, recipient_rows
+from pillarbox.store.rows import STATES, clean, content_rows, message_row, recipient_rows
 from pillarbox.store.statements import Do, Row
 
 MAX_LANES = 50_000
 """So many are remembered: straight to MX hosts each domain has one. Of those that were forgotten
 the row is made once more, which changes nothing."""
+
+
+_INSERT_LANE, _INSERT_MESSAGE = Do.INSERT_LANE, Do.INSERT_MESSAGE
+_INSERT_CONTENT, _INSERT_RECIPIENT = Do.INSERT_CONTENT, Do.INSERT_RECIPIENT
+_INSERT_ATTEMPT, _FINISH_RECIPIENT = Do.INSERT_ATTEMPT, Do.FINISH_RECIPIENT
+_UPDATE_MESSAGE, _DELETE_CONTENT = Do.UPDATE_MESSAGE, Do.DELETE_CONTENT
 
 
 class NewLanes:
@@ -56,9 +62,9 @@ def _collect_message(batch: Batch, message: SpooledMessage) -> None:
             batch.add(Do.DELETE_UPLOAD, (message.queue_id,))
     else:
         message.chunks = len(rows)
-        batch.extend(Do.INSERT_CONTENT, rows)
-    batch.add(Do.INSERT_MESSAGE, message_row(message))
-    batch.extend(Do.INSERT_RECIPIENT, recipient_rows(message))
+        batch.extend(_INSERT_CONTENT, rows)
+    batch.add(_INSERT_MESSAGE, message_row(message))
+    batch.extend(_INSERT_RECIPIENT, recipient_rows(message))
 
 
 class PutWork(Work[None]):
@@ -71,16 +77,11 @@ class PutWork(Work[None]):
     def __init__(
         self, future: "asyncio.Future[None] | None", message: SpooledMessage, lanes: NewLanes
     ) -> None:
-        super().__init__(future)
+        super().__init__(future, len(message.content or b""))
         self.result = None
         self.message = message
         self._lanes = lanes
         self._lane_rows: list[Row] = []
-
-    @property
-    def size_octets(self) -> int:
-        """The content that comes along."""
-        return len(self.message.content or b"")
 
     @property
     def puts(self) -> tuple[int, ...]:
@@ -90,7 +91,8 @@ class PutWork(Work[None]):
     def collect(self, batch: Batch) -> None:
         """Add the rows that the usual case needs."""
         self._lane_rows = self._lanes.rows((self.message,))
-        batch.extend(Do.INSERT_LANE, self._lane_rows)
+        if self._lane_rows:
+            batch.extend(_INSERT_LANE, self._lane_rows)
         _collect_message(batch, self.message)
 
     def committed(self) -> None:
@@ -102,7 +104,7 @@ class PutWork(Work[None]):
 class SettleWork(Work[bool]):
     """One attempt is recorded; False if it does not count any more."""
 
-    __slots__ = ("_lane_rows", "_lanes", "_settlement")
+    __slots__ = ("_lane_rows", "_lanes", "_owner", "_settlement")
 
     must_be_recorded = True
 
@@ -113,15 +115,12 @@ class SettleWork(Work[bool]):
         self._settlement = settlement
         self._lanes = lanes
         self._lane_rows: list[Row] = []
-
-    @property
-    def lane_owner(self) -> LaneOwner:
-        """Only its owner settles for a lane."""
-        return self._settlement.lane_id, self._settlement.owner
+        # Only its owner settles for a lane.
+        self._owner = self.lane_owner = settlement.lane_id, settlement.owner
 
     def collect(self, batch: Batch) -> None:
         """Add the rows that the usual case needs."""
-        self.result = batch.owns(self.lane_owner)
+        self.result = batch.owns(self._owner)
         if not self.result:
             return
         settlement = self._settlement
@@ -130,13 +129,13 @@ class SettleWork(Work[bool]):
             do, row = _record(settlement, record, reply)
             batch.add(do, row)
             if settlement.attempt:
-                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
+                batch.add(_INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
         self._collect_rest(batch, settlement.records)
 
     def run_alone(self, batch: Batch) -> None:
         """The same record by record: one that a person or another worker has changed in the
         meantime does not count, the others do."""
-        self.result = batch.owns(self.lane_owner)
+        self.result = batch.owns(self._owner)
         settlement = self._settlement
         counted: list[RecipientRecord] = []
         for record in settlement.records if self.result else ():
@@ -146,7 +145,7 @@ class SettleWork(Work[bool]):
                 continue
             counted.append(record)
             if settlement.attempt:
-                batch.add(Do.INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
+                batch.add(_INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
         self.result = bool(counted)
         if counted:
             self._collect_rest(batch, counted)
@@ -165,12 +164,12 @@ class SettleWork(Work[bool]):
         if final:
             until = settlement.keep_content_until
             row = (final, final, settlement.finished_at, until, queue_id)
-            batch.add(Do.UPDATE_MESSAGE, row)
+            batch.add(_UPDATE_MESSAGE, row)
             if until is None:
-                batch.add(Do.DELETE_CONTENT, (queue_id,))
+                batch.add(_DELETE_CONTENT, (queue_id,))
         if settlement.dsns:
             self._lane_rows = self._lanes.rows(settlement.dsns)
-            batch.extend(Do.INSERT_LANE, self._lane_rows)
+            batch.extend(_INSERT_LANE, self._lane_rows)
             for dsn in settlement.dsns:
                 _collect_message(batch, dsn)
 
@@ -183,9 +182,9 @@ class SettleWork(Work[bool]):
 def _record(settlement: Settlement, record: RecipientRecord, reply: str) -> tuple[Do, Row]:
     """What changes the recipient."""
     where = settlement.queue_id, record.number, record.attempts - settlement.attempt
-    state, attempts, told = record.state.value, record.attempts, record.delay_notified
+    state, attempts, told = STATES[record.state], record.attempts, record.delay_notified
     if record.state.is_final:
-        return Do.FINISH_RECIPIENT, (state, attempts, told, reply, settlement.finished_at, *where)
+        return _FINISH_RECIPIENT, (state, attempts, told, reply, settlement.finished_at, *where)
     return Do.DEFER_RECIPIENT, (state, attempts, record.next_attempt_at, told, reply, *where)
 
 
@@ -196,7 +195,7 @@ def _attempt_row(settlement: Settlement, record: RecipientRecord, reply: str) ->
         record.attempts,
         settlement.started_at,
         settlement.duration_ms,
-        record.state.value,
+        STATES[record.state],
         reply,
         clean(record.remote_host),
         clean(record.tls),

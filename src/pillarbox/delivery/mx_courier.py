@@ -107,9 +107,11 @@ class MxCourier:
 
     @property
     def is_open(self) -> bool:
-        """Whether it holds a session that takes one more message."""
-        site, session = self._site, self._session
-        return site is not None and session is not None and site.has_room(session)
+        """Whether it holds a session that stands, also while a message is under way in it."""
+        return self._session is not None and self._session.connection.stands
+
+    def _has_room(self, site: Site) -> bool:
+        return self._session is not None and site.has_room(self._session)
 
     async def attempt(
         self,
@@ -158,7 +160,7 @@ class MxCourier:
             self._give_back()
             raise site.busy()
         is_same = self._way.wish is wish and not self._hop.sources
-        if site is not None and self.is_open and is_same:
+        if site is not None and is_same and self._has_room(site):
             if site.go_on():
                 return site
             self._give_back()

@@ -26,8 +26,10 @@ class SmtpCourier:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session stands and takes one more message."""
-        return self._usable() is not None
+        """Whether the session stands, also while a message is under way in it, and takes one
+        more."""
+        connection = self._connection
+        return connection is not None and connection.stands and _takes_more(connection)
 
     async def attempt(
         self,
@@ -78,10 +80,7 @@ class SmtpCourier:
         connection = self._connection
         if connection is None or not connection.is_open:
             return None
-        core = connection.core
-        # RFC 9422 section 4.1: MAILMAX.
-        limit = core.capabilities.mails_max
-        return connection if limit is None or core.transactions < limit else None
+        return connection if _takes_more(connection) else None
 
     async def _open(self) -> SmtpConnection | Failure:
         await self.close()
@@ -94,3 +93,10 @@ class SmtpCourier:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
+
+
+def _takes_more(connection: SmtpConnection) -> bool:
+    """RFC 9422 section 4.1: MAILMAX."""
+    core = connection.core
+    limit = core.capabilities.mails_max
+    return limit is None or core.transactions < limit

@@ -13,6 +13,9 @@ from typing import cast
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.net.tls import describe
 from pillarbox.smtp.client import ClientProtocol
+from pillarbox.smtp.client_phase import Phase
+
+_IDLE = frozenset({Phase.READY, Phase.CLOSED})
 
 WRITE_BUFFER_OCTETS = 512 * 1024
 """Above this the content of a large message waits for the next hop."""
@@ -92,6 +95,13 @@ class SmtpConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether a transaction can begin on it."""
         return self._started and self.core.is_ready and not self._transport.is_closing()
+
+    @property
+    def stands(self) -> bool:
+        """Whether one can, now or after the one that is under way."""
+        if not self._started or self._transport.is_closing():
+            return False
+        return self.core.is_ready or self.core.phase not in _IDLE
 
     @property
     def local_address(self) -> str:

@@ -285,9 +285,8 @@ class Connection(asyncio.Protocol):
         elif dialogue.wants_tls:
             self._begin_tls()
         else:
-            deadline = self._deadline
-            if out or deadline.octets >= BLOCK_OCTETS:
-                deadline.move(in_content=core.in_content, is_known=core.is_known)
+            if out or self._deadline.octets >= BLOCK_OCTETS:
+                self._deadline.move(in_content=core.in_content, is_known=core.is_known)
             if self._is_paused or self._write_paused or self._has_more or dialogue.is_blocked:
                 self._update_reading()
 

@@ -27,20 +27,27 @@ from pillarbox.smtp.client_fit import (
 from pillarbox.smtp.client_login import LoginDialogue, choose_login, refusal_kind, secrets_of
 from pillarbox.smtp.client_opening import OPENING_FAILURES, ClientSettings
 from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, STANDING, Phase
-from pillarbox.smtp.client_replies import RawReply, ReplyParser, to_replies, to_reply
+from pillarbox.smtp.client_replies import (
+    GROUP_OCTETS,
+    RawReply,
+    ReplyParser,
+    read_usual_group,
+    to_reply,
+)
+from pillarbox.smtp.client_results import SHUTTING_DOWN, TransactionResults
 from pillarbox.smtp.client_transaction import Transaction, encode_commands
 from pillarbox.smtp.data_writer import DataWriter, Pieces, whole_data
 
 __all__ = ["SHUTTING_DOWN", "ClientProtocol", "ClientSettings"]
 
-SHUTTING_DOWN = 421
-"""RFC 5321 3.8: may answer any command, and the connection ends with it."""
+_READY, _MAIL, _CONTENT = Phase.READY, Phase.MAIL, Phase.CONTENT
+_CONFIRMATION, _HANDSHAKE, _CLOSED = Phase.CONFIRMATION, Phase.HANDSHAKE, Phase.CLOSED
 
 _WANTS_LOGIN = frozenset({503, 530, 538})
 _UNKNOWN_COMMAND = frozenset({500, 502, 504})
 
 
-class ClientProtocol:
+class ClientProtocol(TransactionResults):
     """One session with one server."""
 
     def __init__(self, settings: ClientSettings, *, tls: str = "") -> None:
@@ -74,23 +81,28 @@ class ClientProtocol:
     @property
     def is_ready(self) -> bool:
         """Whether a transaction can begin: the session is open and nothing unasked came."""
-        return self.phase is Phase.READY and self._parser.is_empty
+        return self.phase is _READY and self._parser.is_empty
 
     @property
     def is_closed(self) -> bool:
         """Whether the session is over."""
-        return self.phase is Phase.CLOSED
+        return self.phase is _CLOSED
 
     def data_to_send(self) -> bytes:
         """What is to be written now; asking takes it."""
-        out, self._out = self._out, []
-        return b"".join(out)
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return out[0] if len(out) == 1 else b"".join(out)
 
     # -- what comes in ------------------------------------------------------------------------
 
     def receive(self, octets: bytes) -> None:
         """Take what was read. Never raises for what the server sends."""
         parser = self._parser
+        if self.phase is _MAIL and parser.is_empty and self._take_usual(octets):
+            return
         try:
             parser.feed(octets)
             while self.phase not in DEAF and (raw := parser.next_reply()) is not None:
@@ -98,25 +110,42 @@ class ClientProtocol:
                 if self._watch is not None:
                     self._watch(raw)
                 self._take(raw)
-            if self.phase is Phase.CONTENT and self._content:
+            if self.phase is _CONTENT and self._content:
                 # Behind the loop: no reply that is here already can be one to the content.
-                self._out.append(whole_data(self._content))
-                self._content = ()
-                self.content_ended = True
-                self.phase = Phase.CONFIRMATION
+                self._send_whole()
         except RemoteProtocolError as exc:
             self._fail(Failure(FailureKind.PROTOCOL_BROKEN, str(exc)))
             return
-        if self.phase is Phase.HANDSHAKE and not parser.is_empty:
+        if self.phase is _HANDSHAKE and not parser.is_empty:
             # What came in the clear behind the 220 would count as said under TLS.
             self._fail(Failure(FailureKind.TLS_INJECTED))
 
+    def _take_usual(self, octets: bytes) -> bool:
+        """Take the replies to a whole group of commands where all were taken."""
+        if len(octets) > GROUP_OCTETS or self._watch is not None:
+            return False
+        raws = read_usual_group(octets)
+        if raws is None or not self._transaction.take_usual(raws):
+            return False
+        self.replies += len(raws)
+        self._begin_content()
+        if self._content:
+            self._send_whole()
+        return True
+
+    def _send_whole(self) -> None:
+        self._out.append(whole_data(self._content))
+        self._content = ()
+        self.content_ended = True
+        self.phase = _CONFIRMATION
+
     def _take(self, raw: RawReply) -> None:
+        if self.phase is _CONFIRMATION:
+            self._take_confirmation(raw)
+            return
         match self.phase:
             case Phase.MAIL | Phase.RCPT | Phase.DATA:
                 self._take_envelope(raw)
-            case Phase.CONFIRMATION:
-                self._take_confirmation(raw)
             case Phase.GREETING | Phase.HELLO | Phase.STARTTLS | Phase.LOGIN:
                 self._take_opening(raw)
             case Phase.CONTENT:
@@ -267,7 +296,7 @@ class ClientProtocol:
         """Offer a message of `size` octets whose `envelope` was made to fit (smtp.client_fit). Its
         `whole` content leaves at once after the 354; `chunked` content goes by BDAT, as binary
         content does. Without recipients: only the sender."""
-        if self.phase is not Phase.READY:
+        if self.phase is not _READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities
         utf8 = envelope.smtputf8
@@ -304,11 +333,14 @@ class ClientProtocol:
             self._send(".\r\n")
             self.phase = Phase.ABANDON
         elif transaction.may_send_content:
-            self._writer = DataWriter()
-            self.content_begun = True
-            self.phase = Phase.CONTENT
+            self._begin_content()
         else:
             self._end_refused()
+
+    def _begin_content(self) -> None:
+        self._writer = DataWriter()
+        self.content_begun = True
+        self.phase = _CONTENT
 
     def _end_refused(self) -> None:
         mail = self._transaction.mail_reply
@@ -329,11 +361,6 @@ class ClientProtocol:
             self.content_ended = True
         return self._writer.end()
 
-    @property
-    def takes_chunks(self) -> bool:
-        """Whether the content of this transaction goes by chunk() and not by content()."""
-        return self._by_chunks
-
     def chunk(self, block: bytes, *, last: bool) -> list[bytes]:
         """The octets to write for a block of content as BDAT (RFC 3030); its reply is awaited."""
         self.content_ended = last
@@ -344,12 +371,13 @@ class ClientProtocol:
         if 300 <= raw.code < 400:
             raise RemoteProtocolError(f"the reply {raw.code} to the content")
         if self._by_chunks and raw.code < 300 and not self.content_ended:
-            self.phase = Phase.CONTENT
+            self.phase = _CONTENT
             return
         self._transaction.final_reply = raw
         # After a refused chunk the transaction still stands at the server (RFC 3030 section 2).
         self._end_transaction(is_clean=not self._by_chunks or raw.code < 300)
-        self._heed_shutdown(raw)
+        if raw.code == SHUTTING_DOWN:
+            self._heed_shutdown(raw)
 
     def _take_early(self, raw: RawReply) -> None:
         """A reply before the content is complete: a refusal can be believed, nothing else."""
@@ -360,33 +388,7 @@ class ClientProtocol:
 
     def _end_transaction(self, *, is_clean: bool) -> None:
         self._needs_reset = not is_clean
-        self.phase = Phase.READY
-
-    @property
-    def was_stale(self) -> bool:
-        """Whether the session ended with no other answer to the transaction than 421: a server
-        that closes idle sessions does so at the moment at which they are used again."""
-        mail = self._transaction.mail_reply
-        return self.is_closed and (
-            self._transaction.is_unanswered if mail is None else mail.code == SHUTTING_DOWN
-        )
-
-    @property
-    def asks_for_less(self) -> bool:
-        """Whether the server wants less mail for now, by its answers to the transaction."""
-        return self._transaction.asks_for_less
-
-    @property
-    def sender_reply(self) -> Reply | None:
-        """The answer to the sender of the transaction."""
-        return to_replies([self._transaction.mail_reply], self._secrets)[0]
-
-    def verdicts(self) -> list[Reply | None]:
-        """For each recipient of the transaction the reply that decided, None where none did."""
-        found = self._transaction.verdicts()
-        if self.failure is not None and self.failure.kind is FailureKind.LOGIN_NEEDED:
-            return [None] * len(found)
-        return to_replies(found, self._secrets)
+        self.phase = _READY
 
     def quit(self) -> None:
         """Say good-bye; the server's answer, whatever it is, ends the session."""

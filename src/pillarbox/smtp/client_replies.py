@@ -8,6 +8,7 @@ strict where a meaning would have to be guessed.
 
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from pillarbox.errors import RemoteProtocolError
@@ -70,6 +71,8 @@ class ReplyParser:
         Raises RemoteProtocolError for what is no reply; the stream is of no use after that.
         """
         buffer = self._buffer
+        if self._start == len(buffer):
+            return None
         while True:
             start = self._start
             end = buffer.find(b"\n", start)
@@ -89,6 +92,28 @@ class ReplyParser:
             self._octets += end - start
             if len(self._lines) >= MAX_REPLY_LINES or self._octets > MAX_REPLY_OCTETS:
                 raise RemoteProtocolError("a reply without end")
+
+
+GROUP_OCTETS = 1024
+"""The replies to a usual group are not longer; so many octets, or what is made of them, are
+remembered 256 times."""
+
+
+@lru_cache(256)
+def read_usual_group(octets: bytes) -> tuple[RawReply, ...] | None:
+    """The replies of a server that takes MAIL, RCPT and DATA: each is 250, the last one 354. None
+    for all else. Servers say the same for each message, so it is remembered."""
+    parser = ReplyParser()
+    parser.feed(octets)
+    raws: list[RawReply] = []
+    try:
+        while (raw := parser.next_reply()) is not None:
+            raws.append(raw)
+    except RemoteProtocolError:
+        return None
+    codes = [raw.code for raw in raws]
+    is_usual = codes[-1:] == [354] and set(codes[:-1]) == {250} and parser.is_empty
+    return tuple(raws) if is_usual else None
 
 
 def _code_of(line: bytes) -> int:

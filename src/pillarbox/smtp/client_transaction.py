@@ -115,6 +115,17 @@ class Transaction:
         elif index > 0:
             self.data_reply = raw
 
+    def take_usual(self, raws: Sequence[RawReply]) -> bool:
+        """Take the replies to all of its commands, by which everything was taken. False: there
+        was not one group with all of them, and nothing was done."""
+        count = len(raws)
+        if self._answered or self._lead or not count == self._sent == self._recipients + 2:
+            return False
+        self._answered = count
+        self.mail_reply, *self.rcpt_replies, self.data_reply = raws
+        self.accepted = self._recipients
+        return True
+
     def _name(self, index: int) -> str:
         return self._commands[index + self._lead].split(":", 1)[0].split(" ", 1)[0].strip()
 

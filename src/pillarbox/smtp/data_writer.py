@@ -5,6 +5,9 @@ from typing import TypeAlias
 
 from pillarbox.smtp.line_ends import find_line_dot
 
+_ONE_PIECE_OCTETS = 64 * 1024
+"""Up to this size a copy costs less than to look at each piece for itself."""
+
 _CRLF = b"\r\n"
 _LINE_DOT = b"\r\n."
 _LINE_DOT_STUFFED = b"\r\n.."
@@ -49,5 +52,7 @@ class DataWriter:
 
 def whole_data(pieces: Pieces) -> bytes:
     """Content that is at hand, from its first octet to its end."""
+    if sum(map(len, pieces)) <= _ONE_PIECE_OCTETS:
+        pieces = (b"".join(pieces),)
     writer = DataWriter()
     return b"".join([*map(writer.feed, pieces), writer.end()])

@@ -1,5 +1,6 @@
 """Attempts over SMTP, against a real server on a real socket."""
 
+import asyncio
 import ssl
 
 import pytest
@@ -248,3 +249,31 @@ async def test_a_wanted_login_is_the_routes_fault(courier_to: CourierMaker) -> N
     assert states(result) == {0: DEFERRED}
     assert result.hop_failure is not None
     assert "Give the route user name" in result.hop_failure.text
+
+
+async def test_a_session_with_a_message_under_way_is_open(courier_to: CourierMaker) -> None:
+    """However long the next hop takes to confirm it: else its lane would take it for one that is
+    being opened, and open no further ones."""
+    has_content, may_confirm = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.expect("MAIL")
+        await peer.expect("RCPT")
+        await peer.expect("DATA")
+        peer.send("250 ok", "250 ok", "354 go on")
+        await peer.content()
+        has_content.set()
+        await may_confirm.wait()
+        peer.send("250 taken")
+        await peer.until_closed()
+
+    async with serve(script) as server:
+        courier = courier_to(server.port)
+        made = asyncio.create_task(attempt(courier, message()))
+        await asyncio.wait_for(has_content.wait(), 20)
+        was_open = courier.is_open
+        may_confirm.set()
+
+        assert states(await made) == {0: DELIVERED}
+        assert was_open

@@ -41,7 +41,11 @@ class Batch:
         mail = item if isinstance(item, Mail) else Mail(item)
         try:
             outgoing = prepare(
-                mail.message, sender=mail.sender, recipients=mail.recipients, dsn=mail.dsn
+                mail.message,
+                sender=mail.sender,
+                recipients=mail.recipients,
+                dsn=mail.dsn,
+                require_tls=mail.require_tls,
             )
         except ArgumentError as exc:
             self._entries.append(exc)

@@ -42,6 +42,7 @@ class Mail:
     sender: str | None = None
     recipients: Sequence[str] | str | None = None
     dsn: Dsn | None = None
+    require_tls: bool = False
 
 
 @quick(frozen=True, slots=True)

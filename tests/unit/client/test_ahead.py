@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from tests.support.ahead_peer import CONTENT, OFFER, group, mails, taking
 from tests.support.sending import Certified, Face
@@ -179,6 +180,25 @@ async def test_messages_may_come_one_by_one(certified: Certified) -> None:
 
         assert len(results) == 5
         assert len(server.peers[0].contents) == 5
+
+
+async def test_each_message_has_its_own_demands(face: Face, certified: Certified) -> None:
+    """REQUIRETLS stands with the one that wants it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet(*OFFER, "REQUIRETLS")
+        while await group(peer):
+            pass
+
+    one, other = mails(2)
+    async with serve(script, tls=certified.context) as server:
+        client = face.client(server.port, scheme="smtps", ca_file=certified.ca_file)
+        results = await face.send_all(client, [one, replace(other, require_tls=True)])
+        await face.close(client)
+
+    assert all(result.is_complete for result in results)
+    senders = [command for command in server.commands if command.startswith("MAIL")]
+    assert ["REQUIRETLS" in command for command in senders] == [False, True]
 
 
 async def test_no_more_messages_leave_than_the_rate_allows(face: Face) -> None:

@@ -18,7 +18,7 @@ from tests.crash.victim import Twin, Victim
 
 from pillarbox.hop_caps import USUAL_CAPS
 from pillarbox.scheduler.leases import LEASE_SECONDS
-from pillarbox.scheduler.scheduler import ORPHAN_SECONDS
+from pillarbox.scheduler.orphans import ORPHAN_SECONDS
 
 STOPS = 12
 STOP_SECONDS = LEASE_SECONDS + ORPHAN_SECONDS + 2

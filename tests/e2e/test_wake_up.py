@@ -12,7 +12,7 @@ from tests.support.constants import environment_with
 HOUR_MS = 3_600_000
 
 NEVER_LOOKS = {
-    "pillarbox.scheduler.scheduler:ORPHAN_SECONDS": HOUR_MS // 1000,
+    "pillarbox.scheduler.orphans:ORPHAN_SECONDS": HOUR_MS // 1000,
     "pillarbox.scheduler.loader:_LEAST_PAUSE_MS": HOUR_MS,
 }
 """An owner looks into the store each five seconds for mail of others, and each second while mail of

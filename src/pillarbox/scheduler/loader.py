@@ -48,26 +48,29 @@ class Loader:
         self._leases = leases
         self._open_queue = open_queue
         self._drop = drop
+        self._new: deque[LaneQueue] = deque()
         self._wanted: deque[LaneQueue] = deque()
         self._queued: set[LaneQueue] = set()
         self._is_wanted = asyncio.Event()
         self._busy: set[LaneQueue] = set()
 
-    def request(self, queue: LaneQueue) -> None:
-        """Load for this queue when its turn comes."""
+    def request(self, queue: LaneQueue, *, is_new: bool = False) -> None:
+        """Load for this queue when its turn comes. `is_new`: its lane was opened for mail that has
+        just come, and goes before those whose mail has been waiting."""
         if queue not in self._queued:
             self._queued.add(queue)
-            self._wanted.append(queue)
+            (self._new if is_new else self._wanted).append(queue)
             self._is_wanted.set()
 
     async def run(self, tools: QueueTools) -> None:
         """One of LOADERS tasks."""
         while True:
             await self._is_wanted.wait()
-            if not self._wanted:
+            wanted = self._new or self._wanted
+            if not wanted:
                 self._is_wanted.clear()
                 continue
-            queue = self._wanted.popleft()
+            queue = wanted.popleft()
             self._queued.discard(queue)
             if queue in self._busy:
                 # Another task is at it, and looks at the queue again when it is done.

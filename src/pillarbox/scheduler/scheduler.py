@@ -25,6 +25,7 @@ from pillarbox.scheduler.lane_queue import LaneQueue, Ownership, QueueTools
 from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
 from pillarbox.scheduler.loader import LOADERS, Loader
 from pillarbox.scheduler.memory import Memory
+from pillarbox.scheduler.orphans import Orphans
 from pillarbox.scheduler.recorder import Recorder, RecorderTools
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.scheduler.suspended import SuspendedLanes
@@ -37,13 +38,6 @@ from pillarbox.store.records import Tenant
 TICK_SECONDS = 1.0
 QUIET_SECONDS = 60.0
 """A lane without mail is given back after this time."""
-
-ORPHAN_SECONDS = 5.0
-"""So often lanes without a living owner are looked for, and mail of others in our lanes."""
-
-ORPHANS = 1000
-"""So many of them are taken on at once; more follow without that pause. Straight to MX hosts each
-domain has a lane."""
 
 FOREIGN_SECONDS = 1.0
 """A lane that another process owns is not asked for again before."""
@@ -76,7 +70,7 @@ class Scheduler:
         self._is_draining = False
         self._ended = asyncio.Event()
         self._loading: list[asyncio.Task[None]] = []
-        self._orphans_at = -math.inf
+        self._orphans = Orphans(stores.lanes, settings.plan, monotonic=loop.time, wall=means.wall)
         self._unrouted: list[SpooledMessage] = []
         self._has_unrouted = asyncio.Event()
         self._queue_generation: int | None = None
@@ -202,12 +196,12 @@ class Scheduler:
 
     def _open(self, way: Way) -> LaneQueue:
         """The queue of a way's lane; a new one is to be claimed."""
-        return self._queues.get(way.lane_id) or self._open_lane(way.lane)
+        return self._queues.get(way.lane_id) or self._open_lane(way.lane, is_new=True)
 
-    def _open_lane(self, lane: LaneRecord) -> LaneQueue:
+    def _open_lane(self, lane: LaneRecord, *, is_new: bool = False) -> LaneQueue:
         known = self._limbo.pop(lane.lane_id, None)
         queue = self._queues[lane.lane_id] = LaneQueue(lane, self._tools, known=known)
-        self._loader.request(queue)
+        self._loader.request(queue, is_new=is_new)
         return queue
 
     @property
@@ -341,11 +335,9 @@ class Scheduler:
         await self._follow_changes()
         await self._follow_clock()
         await self._suspended.follow(list(self._queues.values()))
-        if self._loop.time() >= self._orphans_at:
+        found = await self._orphans.look()
+        if found is not None:
             self._foreign.clear()
-            found = await self._stores.lanes.waiting(now=self._wall(), limit=ORPHANS)
-            pause = TICK_SECONDS if len(found) == ORPHANS else ORPHAN_SECONDS
-            self._orphans_at = self._loop.time() + pause
             for record in found:
                 if record.lane_id not in self._queues:
                     self._open_lane(record)

@@ -37,7 +37,7 @@ test:
 	@scripts/venv.sh dev
 	@scripts/tools.sh
 	@$(MAKE) --no-print-directory check
-	@.venv/bin/pytest -n 2 --dist loadfile
+	@.venv/bin/pytest -n 3 --dist loadfile
 
 check:
 	@scripts/venv.sh dev

@@ -55,6 +55,7 @@ class Spool:
     def forget_lanes(self) -> None:
         """Do not rely any more on the rows that lanes had: they may be removed when nobody uses
         them."""
+        self._last_route = None
         self._lane_of.clear()
         self._lane_ids.clear()
         self._lanes.forget()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 from tests.support.storing import (
     HOP,
     LEASE_MS,
@@ -15,7 +15,7 @@ from tests.support.storing import (
     open_database,
 )
 
-from pillarbox.route import lane_id
+from pillarbox.route import Capture, Route, hop_key, lane_id
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import (
     LaneRecord,
@@ -192,16 +192,20 @@ async def test_lanes_that_nobody_used_for_long_go(queue: Queue) -> None:
 
 async def test_mail_for_a_lane_that_is_gone_makes_it_again(queue: Queue) -> None:
     """Within the time for which its process relies on the row it is not removed."""
+    route = Route(1, "", "", Capture())
+    queue.lane = queue.spool.lane_of(route)
+    await queue.put()
+    queue.database.write_now(lambda c: c.execute(delete(recipient)))
     await Lanes(queue.database).release_owner(OWNER)
     _age(queue.database, 31)
-    assert _drop(queue.database) == 1
+    assert _drop(queue.database) == 2
 
     queue.spool.forget_lanes()
-    queue.lane = queue.spool.lane(HOP)
+    queue.lane = queue.spool.lane_of(route)
     await queue.put()
 
     waiting = await Lanes(queue.database).waiting(now=now_ms())
-    assert [found.hop for found in waiting] == [HOP]
+    assert [found.hop for found in waiting] == [hop_key(route.next_hop)]
     assert _drop(queue.database) == 0
 
 

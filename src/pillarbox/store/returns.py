@@ -14,9 +14,10 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.return_path import ReturnTag
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.store.database import Database
+from pillarbox.store.lanes import insert_lane
 from pillarbox.store.rows import clean, content_rows, message_of, message_row, recipient_of
 from pillarbox.store.rows import recipient_rows as rows_of_recipients
-from pillarbox.store.schema import content, lane, message, recipient, returned
+from pillarbox.store.schema import content, message, recipient, returned
 from pillarbox.store.spool import Spool
 from pillarbox.store.statements import Row
 from pillarbox.store.suppressions import Bounced, suppress_bounced, suppress_complaints
@@ -145,9 +146,7 @@ def record_return(
 def _put(connection: Connection, told: SpooledMessage, lanes: Sequence[Row]) -> None:
     """As the spool does for messages that clients send."""
     for lane_id, hop, number in lanes:
-        row = {"id": lane_id, "hop": hop, "number": number, "owner": "", "lease_until": 0}
-        statement = insert_or_update(connection, lane).values(row).on_conflict_do_nothing()
-        connection.execute(statement)
+        insert_lane(connection, lane_id, hop, number)
     chunks = content_rows(told)
     told.chunks = len(chunks)
     for table, rows in (

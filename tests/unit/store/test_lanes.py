@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
+import pytest
 from sqlalchemy import Connection, delete, insert, update
 from tests.support.storing import (
     HOP,
@@ -11,6 +13,7 @@ from tests.support.storing import (
     OWNER,
     Queue,
     make_message,
+    new_id,
     now_ms,
     open_database,
 )
@@ -26,6 +29,7 @@ from pillarbox.store.lanes import (
     list_hops,
 )
 from pillarbox.store.queue import Selection, hold
+from pillarbox.store.returns import TakenReturn, record_return
 from pillarbox.store.schema import lane as lanes_table
 from pillarbox.store.schema import recipient
 
@@ -209,7 +213,23 @@ async def test_mail_for_a_lane_that_is_gone_makes_it_again(queue: Queue) -> None
     assert _drop(queue.database) == 0
 
 
-async def test_who_removes_lanes_waits_for_who_found_one(database_url: str) -> None:
+def _put_mail(connection: Connection) -> None:
+    insert_lane(connection, lane_id(HOP), HOP)
+    message = make_message(lanes=[lane_id(HOP)])
+    row = {"message_id": message.queue_id, "number": 0, "lane_id": lane_id(HOP)}
+    connection.execute(insert(recipient).values(**_RECIPIENT, **row))
+
+
+def _put_report(connection: Connection) -> None:
+    told = make_message(lanes=[lane_id(HOP)])
+    taken = TakenReturn(new_id(), 1, now_ms(), (), told)
+    record_return(connection, taken, [(lane_id(HOP), HOP, 0)])
+
+
+@pytest.mark.parametrize("put", [_put_mail, _put_report])
+async def test_who_removes_lanes_waits_for_who_found_one(
+    database_url: str, put: Callable[[Connection], None]
+) -> None:
     """On PostgreSQL mail may be on its way into a lane whose row was there; it is seen then."""
     one, other = open_database(database_url), open_database(database_url)
     await Lanes(one).claim(HOP, owner=OWNER, lease_ms=LEASE_MS)
@@ -217,13 +237,10 @@ async def test_who_removes_lanes_waits_for_who_found_one(database_url: str) -> N
     found, dropped = threading.Event(), threading.Event()
 
     def put_slowly(connection: Connection) -> None:
-        insert_lane(connection, lane_id(HOP), HOP)
+        put(connection)
         found.set()
         while not (dropped.is_set() or _waits(connection)):
             dropped.wait(0.01)
-        message = make_message(lanes=[lane_id(HOP)])
-        row = {"message_id": message.queue_id, "number": 0, "lane_id": lane_id(HOP)}
-        connection.execute(insert(recipient).values(**_RECIPIENT, **row))
 
     def drop() -> int:
         count = _drop(other)

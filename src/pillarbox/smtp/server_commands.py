@@ -241,6 +241,9 @@ def _mail(session: Session, argument: str) -> None:
     if size is not None and size > session.size_limit_octets:
         # RFC 1870 6.1: 552 where the declared size is more than is taken.
         raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)
+    if envelope.body is _BINARY and settings.is_open:
+        # Bare line ends would go on in an automatic answer, and begin another message elsewhere.
+        raise CommandError(Refusal.PARAMETER_UNKNOWN)
     if envelope.tls_wish is TlsWish.REQUIRED:
         _check_requiretls(session)
     session.mails += 1

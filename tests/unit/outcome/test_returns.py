@@ -179,6 +179,10 @@ async def test_what_is_offered(site: Site, connect: Connect) -> None:
     assert "STARTTLS" in offered
     assert not {"AUTH", "DSN", "BINARYMIME"} & set(offered.replace("-", " ").split())
 
+    for taken_elsewhere in ("BODY=BINARYMIME", "REQUIRETLS"):
+        reply = await client.command(f"MAIL FROM:<> {taken_elsewhere}")
+        assert reply.startswith("555 5.5.4 "), taken_elsewhere
+
     await client.starttls(site.client_context())
     assert "STARTTLS" not in await client.command("EHLO x")
     assert (await client.command("MAIL FROM:<mailer@far.example>")).startswith("250 ")

@@ -188,14 +188,15 @@ def _complaint(part: Leaf, text: str, original: bytes) -> Returned:
     feedback = _plain(header.get("feedback-type")).lower()[:20]
     named = header.fields.get("original-rcpt-to", ())[:MAX_RECIPIENTS]
     host = _host(_value(header.get("reporting-mta")) or _value(header.get("source")))
+    kind = ReturnKind.COMPLAINT if feedback in _COMPLAINTS else ReturnKind.OTHER
     recipients = tuple(
-        ReturnedRecipient(ReturnKind.COMPLAINT, frozenset({key}), remote_host=host)
+        ReturnedRecipient(kind, frozenset({key}), remote_host=host)
         for key in map(_key, named)
         if key
     )
     paths = [header.get("original-mail-from"), *read_header(original).fields.get("return-path", ())]
     return Returned(
-        ReturnKind.COMPLAINT if feedback in _COMPLAINTS else ReturnKind.OTHER,
+        kind,
         recipients,
         text,
         original,

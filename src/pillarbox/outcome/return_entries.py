@@ -14,7 +14,10 @@ from pillarbox.retry import give_up_at
 from pillarbox.store.records import Tenant
 from pillarbox.store.returns import NOBODY, Sent
 
-_WORST_FIRST = (ReturnKind.FAILED, ReturnKind.DELAYED, ReturnKind.DELIVERED, ReturnKind.COMPLAINT)
+_WORST_FIRST = (
+    *(ReturnKind.FAILED, ReturnKind.DELAYED, ReturnKind.DELIVERED),
+    *(ReturnKind.COMPLAINT, ReturnKind.OTHER),
+)
 _OVER = frozenset({RecipientState.FAILED, RecipientState.EXPIRED})
 """His sender was told already."""
 

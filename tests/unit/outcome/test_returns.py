@@ -346,6 +346,22 @@ async def test_other_feedback_suppresses_nobody(
         assert not await sent.told()
 
 
+async def test_who_takes_a_complaint_back_can_complain_again(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """ "not-spam" about one of several is no complaint, so the first one still counts."""
+    sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+    shared, to = sent.address(shared=True), "Original-Rcpt-To: <bob@far.example>\n"
+
+    assert (await sent.back(bounces.complaint("not-spam", to=to), shared)).startswith("250 ")
+    assert not await sent.suppressed()
+    assert (await sent.back(bounces.complaint(to=to), shared)).startswith("250 ")
+
+    assert [one.kind for one in await sent.returned(1)] == ["other", "complaint"]
+    assert [one.address for one in await sent.suppressed()] == ["bob@far.example"]
+    assert not await sent.told()
+
+
 async def test_a_report_on_a_report_has_nowhere_to_go(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:

@@ -178,13 +178,21 @@ class ReturnsDialogue:
         return Denial(Refusal.NO_RETURN_ADDRESS, f"{address.address} is no return address")
 
     async def _finish(self) -> Denial | None:
-        """The content is here: see to all that follows from it."""
-        octets, size = bytes(self._content or b""), self._size
+        """The content is here: see to all that follows from it. It has its place until then."""
+        content, self._content = self._content, None
+        if content is None:
+            # The connection was gone before this began.
+            return None
+        try:
+            return await self._take_back(bytes(content))
+        finally:
+            self._room.taken -= 1
+
+    async def _take_back(self, octets: bytes) -> Denial | None:
         envelope, addresses = self._envelope(), [one.forward_path for one in self._core.recipients]
-        self._drop_content()
         came = CameBack(
             octets,
-            is_whole=size == len(octets),
+            is_whole=self._size == len(octets),
             has_sender=envelope.reverse_path is not None,
             smtputf8=envelope.smtputf8,
             received=self._received(envelope),

@@ -1,7 +1,6 @@
 """A listener that takes only what comes back: what it takes, what follows, and what it refuses."""
 
 import asyncio
-from dataclasses import dataclass
 from email import message_from_bytes
 from typing import Any
 
@@ -9,82 +8,18 @@ from sqlalchemy import delete
 from tests.support import bounces
 from tests.support.reception import RETURN_KEY, USER, Client, Site
 from tests.unit.outcome.conftest import Connect
+from tests.unit.outcome.returning import DOMAIN, send
 
-from pillarbox.mail.identifier import parse_id
 from pillarbox.mail.return_path import ReturnTag, feedback_address, return_address
 from pillarbox.mail.returned import READ_OCTETS
-from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.reception.returns_dialogue import CONTENTS
 from pillarbox.store.schema import content as stored_content
 from pillarbox.store.schema_directory import suppression
-from pillarbox.store.suppressions import Suppression, list_suppressions
-from pillarbox.store.trace import MessageTrace, ReturnTrace, trace_message
-
-DOMAIN = "bounces.t1.test"
-CONTENT = b"From: u1@t1.test\r\nMessage-ID: <m1@t1.test>\r\nSubject: Bill 7\r\n\r\nbody\r\n"
-
-
-@dataclass
-class Sent:
-    """A message that was taken, and how its bounces come back."""
-
-    site: Site
-    queue_id: int
-    client: Client
-
-    def address(self, number: int = 0, *, shared: bool = False, domain: str = DOMAIN) -> str:
-        """The return address of a recipient."""
-        tag = ReturnTag(self.queue_id, number, is_shared=shared)
-        return return_address(RETURN_KEY, domain, tag).address
-
-    async def back(
-        self, content: bytes, to: str = "", *, sender: str = "", client: Client | None = None
-    ) -> str:
-        """Bring something back; the reply."""
-        content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        return await (client or self.client).message(content, to or self.address(), sender=sender)
-
-    async def trace(self) -> MessageTrace:
-        """What is known of the message."""
-        found = await self.site.database.read(lambda c: trace_message(c, self.queue_id))
-        assert found is not None
-        return found
-
-    async def returned(self, number: int = 0) -> list[ReturnTrace]:
-        """What came back about a recipient."""
-        return list((await self.trace()).recipients[number].returned)
-
-    async def told(self) -> list[tuple[SpooledMessage, bytes]]:
-        """What the sender got, with its content from the store."""
-        site = self.site
-        messages = [m for m in site.accepted if m.queue_id != self.queue_id]
-        assert all(m.envelope.reverse_path is None for m in messages)
-        return [(m, await site.content(m)) for m in messages]
-
-    async def suppressed(self) -> list[Suppression]:
-        """Whom the tenant does not send to."""
-        now = self.site.services.clock.timestamp()
-        return await self.site.database.read(lambda c: list_suppressions(c, now=now))
-
-
-async def _sent(
-    site: Site, logged_in: Client, connect: Connect, *recipients: str, notify: str = ""
-) -> Sent:
-    await logged_in.command(f"MAIL FROM:<{USER}>")
-    for address in recipients or ("bob@far.example",):
-        await logged_in.command(f"RCPT TO:<{address}>{notify}")
-    await logged_in.command("DATA")
-    logged_in.send(CONTENT + b".\r\n")
-    reply = await logged_in.reply()
-    client = await connect("returns")
-    await client.command("EHLO mx.far.example")
-    return Sent(site, parse_id(reply.split()[-1]), client)
 
 
 async def test_a_bounce_is_taken_and_told(site: Site, logged_in: Client, connect: Connect) -> None:
     """When the 250 comes the effects are in the store: trace, suppression, a report to the sender;
     once, however often it is brought."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     for _ in range(2):
         assert (await sent.back(bounces.report(bounces.POSTFIX))).startswith("250 ")
 
@@ -116,7 +51,7 @@ async def test_the_header_in_a_report_counts_if_it_is_of_the_message(
     stranger put there."""
     for header_id, is_given_back in (("m1@t1.test", True), ("m2@t1.test", False)):
         site.accepted.clear()
-        sent = await _sent(site, logged_in, connect, f"{header_id[:2]}@far.example")
+        sent = await send(site, logged_in, connect, f"{header_id[:2]}@far.example")
         await site.database.write(_forget_content)
         original = bounces.ORIGINAL.replace("m1@t1.test", header_id)
         await sent.back(bounces.report(bounces.EXCHANGE, original=original))
@@ -133,7 +68,7 @@ async def test_the_same_bounce_in_two_sessions_counts_once(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """At the same moment, too."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     clients = [await connect("returns") for _ in range(4)]
     for client in clients:
         await client.command("EHLO mx.far.example")
@@ -148,7 +83,7 @@ async def test_the_same_bounce_in_two_sessions_counts_once(
 
 async def test_nobody_else_is_taken(site: Site, logged_in: Client, connect: Connect) -> None:
     """It can not be a relay: not for accounts, nor for return addresses of others or of nothing."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     client = sent.client
     other = ReturnTag(sent.queue_id + 1, 0, is_shared=False)
     wrong = (
@@ -192,7 +127,7 @@ async def test_a_shared_address_is_of_whom_the_report_names(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """Who can read it may speak of those who went with it, and of nobody else."""
-    sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+    sent = await send(site, logged_in, connect, "ann@far.example", "bob@far.example")
     shared = sent.address(shared=True)
     alone = sent.address(0)
 
@@ -210,7 +145,7 @@ async def test_a_shared_address_is_of_whom_the_report_names(
 async def test_a_text_names_one_of_several(site: Site, logged_in: Client, connect: Connect) -> None:
     """In its words, or in a field of Exim's."""
     for content in (bounces.QMAIL, bounces.EXIM):
-        sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+        sent = await send(site, logged_in, connect, "ann@far.example", "bob@far.example")
 
         await sent.back(content, sent.address(shared=True))
 
@@ -228,7 +163,7 @@ async def test_an_automatic_answer_goes_to_the_sender(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """As it would without a return path: unchanged, once of each recipient."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     for _ in range(2):
         reply = await sent.back(bounces.VACATION, sender="bob@far.example")
         assert reply.startswith("250 ")
@@ -244,7 +179,7 @@ async def test_what_is_no_report_is_refused(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """Letters of people, what is too large for an answer, what runs in circles."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     too_large = bounces.VACATION + b"x" * READ_OCTETS + b"\n"
     in_circles = b"Received: by x\n" * 101 + bounces.VACATION
 
@@ -274,7 +209,7 @@ async def test_the_sender_is_told_what_he_asked_for(
     )
     for number, (notify, status, subjects) in enumerate(cases):
         site.accepted.clear()
-        sent = await _sent(site, logged_in, connect, f"bob{number}@far.example", notify=notify)
+        sent = await send(site, logged_in, connect, f"bob{number}@far.example", notify=notify)
 
         await sent.back(bounces.report(status))
 
@@ -287,7 +222,7 @@ async def test_a_delay_behind_a_failure_is_not_told(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """Who was told the worst is told no more."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     for status in (bounces.POSTFIX, _DELAYED):
         await sent.back(bounces.report(status))
 
@@ -299,7 +234,7 @@ async def test_a_complaint_ends_mail_to_that_recipient(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """For good, with a reason of its own; the sender gets nothing."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
 
     assert (await sent.back(bounces.complaint())).startswith("250 ")
 
@@ -315,7 +250,7 @@ async def test_a_feedback_loop_has_one_address(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """The complaint says itself about which message it is; only complaints are taken there."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     feedback = feedback_address(RETURN_KEY, DOMAIN).address
     forged = sent.address().replace("-0-", "-1-")
     for path in (forged, "bob@far.example", ""):
@@ -338,7 +273,7 @@ async def test_other_feedback_suppresses_nobody(
     """One says the contrary, the other says nothing of the recipient."""
     for feedback in ("not-spam", "virus"):
         site.accepted.clear()
-        sent = await _sent(site, logged_in, connect)
+        sent = await send(site, logged_in, connect)
 
         assert (await sent.back(bounces.complaint(feedback))).startswith("250 ")
 
@@ -350,7 +285,7 @@ async def test_who_takes_a_complaint_back_can_complain_again(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """ "not-spam" about one of several is no complaint, so the first one still counts."""
-    sent = await _sent(site, logged_in, connect, "ann@far.example", "bob@far.example")
+    sent = await send(site, logged_in, connect, "ann@far.example", "bob@far.example")
     shared, to = sent.address(shared=True), "Original-Rcpt-To: <bob@far.example>\n"
 
     assert (await sent.back(bounces.complaint("not-spam", to=to), shared)).startswith("250 ")
@@ -366,7 +301,7 @@ async def test_a_report_on_a_report_has_nowhere_to_go(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:
     """What we tell senders has no sender, so nothing of it comes back."""
-    sent = await _sent(site, logged_in, connect)
+    sent = await send(site, logged_in, connect)
     await sent.back(bounces.report(bounces.POSTFIX))
     ((report, _),) = await sent.told()
 
@@ -374,25 +309,3 @@ async def test_a_report_on_a_report_has_nowhere_to_go(
     reply = await sent.back(b"x", return_address(RETURN_KEY, DOMAIN, tag).address)
 
     assert reply.startswith("550 5.1.1 ")
-
-
-async def test_memory_for_what_comes_back_is_bounded(
-    site: Site, logged_in: Client, connect: Connect
-) -> None:
-    """Who is too much is told to come again; a connection that breaks gives its place back."""
-    sent = await _sent(site, logged_in, connect)
-    room = site.services.returns_room
-    room.taken = CONTENTS
-    assert (await sent.back(bounces.report(bounces.POSTFIX))).startswith("452 4.3.1 ")
-    room.taken = 0
-
-    other = await connect("returns")
-    for command in ("EHLO x", "MAIL FROM:<>", f"RCPT TO:<{sent.address()}>", "DATA"):
-        await other.command(command)
-    assert room.taken == 1
-    await other.close()
-    await site.open_sessions(2)
-
-    assert room.taken == 0
-    assert (await sent.back(bounces.report(bounces.POSTFIX) + b"x\n" * 300_000)).startswith("250 ")
-    assert room.taken == 0

@@ -159,7 +159,10 @@ async def _read(http: h11.Connection, reader: asyncio.StreamReader) -> Request |
         if len(body) > BODY_OCTETS:
             raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
     headers = dict(head.headers)
-    target = urlsplit(head.target.decode("ascii", "replace"))
+    try:
+        target = urlsplit(head.target.decode("ascii", "replace"))
+    except ValueError as error:
+        raise h11.RemoteProtocolError(str(error)) from error
     host = headers.get(b"host", b"").decode("ascii", "replace").lower()
     return Request(
         head.method.decode("ascii"),

@@ -6,6 +6,7 @@ somewhere in the text, mostly at the begin of a line or behind "said:". explain 
 """
 
 import re
+from functools import lru_cache
 
 from pillarbox.mail.leaves import Header
 from pillarbox.mail.reply import Reply
@@ -13,6 +14,8 @@ from pillarbox.mail.reply import Reply
 MAX_TEXT = 16_000
 MAX_REPLY = 600
 _LINES = 6
+_REMEMBERED = 4
+"""Texts; a report asks the same for each of its recipients."""
 
 _WRITERS = frozenset(
     {"mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon", "mailer_daemon", "mdaemon"}
@@ -64,6 +67,7 @@ def is_delay(subject: str, text: str) -> bool:
     return _DELAY.search(beginning) is not None and _PERMANENT.search(beginning) is None
 
 
+@lru_cache(_REMEMBERED)
 def find_reply(text: str) -> Reply | None:
     """The first reply that a text quotes; None if it quotes none."""
     own = _own_words(text)
@@ -82,14 +86,24 @@ def find_reply(text: str) -> Reply | None:
 def words_about(text: str, address: str) -> str:
     """What stands below the line with an address, until the next empty line; "" if there is none.
     Exim and others say there what happened, and nowhere else."""
-    lines = _own_words(text).split("\n") if address else []
-    at = next((at for at, line in enumerate(lines) if line.strip(" \t<>:").lower() == address), -1)
+    lines, places = _lines(text)
+    at = places.get(address) if address else None
     found: list[str] = []
-    for line in lines[at + 1 : at + 1 + _LINES] if at >= 0 else ():
+    for line in lines[at + 1 : at + 1 + _LINES] if at is not None else ():
         if not line.strip():
             break
         found.append(line.strip())
     return "\n".join(found)
+
+
+@lru_cache(_REMEMBERED)
+def _lines(text: str) -> tuple[list[str], dict[str, int]]:
+    """All lines, and where each stands first that may be an address."""
+    lines = _own_words(text).split("\n")
+    places: dict[str, int] = {}
+    for at, line in enumerate(lines):
+        places.setdefault(line.strip(" \t<>:").lower(), at)
+    return lines, places
 
 
 def _at_line(text: str, match: re.Match[str]) -> bool:

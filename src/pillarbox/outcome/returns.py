@@ -16,7 +16,7 @@ from pillarbox.mail.envelope import Body, Envelope, Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import format_date, scan_header
 from pillarbox.mail.return_path import is_feedback_address, read_return_address
-from pillarbox.mail.returned import Returned, ReturnKind, read_returned
+from pillarbox.mail.returned import Returned, ReturnKind
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
@@ -36,9 +36,11 @@ _OWN_COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 @dataclass(frozen=True, slots=True)
 class CameBack:
     """A message that came to a return address. `octets` are its beginning, all of it where it
-    `is_whole`; `received` is the Received field for it up to the id."""
+    `is_whole`, and `found` is what they say; `received` is the Received field for it up to the
+    id."""
 
     octets: bytes
+    found: Returned
     is_whole: bool
     has_sender: bool
     smtputf8: bool
@@ -65,10 +67,14 @@ class _Case:
     """One message that came back, and the message that it is about."""
 
     came: CameBack
-    found: Returned
     sent: Sent
     tenant: Tenant
     now: Timestamp
+
+    @property
+    def found(self) -> Returned:
+        """What it says."""
+        return self.came.found
 
 
 class ReturnDesk:
@@ -91,23 +97,23 @@ class ReturnDesk:
     async def take(self, address: Mailbox, came: CameBack) -> Refusal | None:
         """Do what follows from a message to this address; it is durable on return. None: taken.
         Raises SpoolUnavailable."""
-        found = read_returned(came.octets, has_sender=came.has_sender)
         if is_feedback_address(self._means.key, address):
-            return await self._take_feedback(found, came)
-        return await self._take(address, found, came)
+            return await self._take_feedback(came)
+        return await self._take(address, came)
 
-    async def _take_feedback(self, found: Returned, came: CameBack) -> Refusal | None:
+    async def _take_feedback(self, came: CameBack) -> Refusal | None:
         """A complaint that came by a feedback loop: the reverse-path says about which message."""
+        found = came.found
         if not found.feedback:
             return Refusal.NO_REPORT
-        answers = [await self._take(parse_mailbox(path), found, came) for path in found.paths]
+        answers = [await self._take(parse_mailbox(path), came) for path in found.paths]
         if all(answer is not None for answer in answers):
             # Of a message of long ago, or not from here. Who is refused does not send the next.
             metrics.RETURNED.labels("unknown").inc()
             log.info("complaint.unknown", session_id=format_id(came.session_id))
         return None
 
-    async def _take(self, address: Mailbox, found: Returned, came: CameBack) -> Refusal | None:
+    async def _take(self, address: Mailbox, came: CameBack) -> Refusal | None:
         for _ in range(_TRIES):
             sent = await self.find(address)
             tenant = None
@@ -115,7 +121,7 @@ class ReturnDesk:
                 tenant = await self._means.tenant_of(sent.message.tenant_id)
             if sent is None or tenant is None:
                 return Refusal.NO_RETURN_ADDRESS
-            case = _Case(came, found, sent, tenant, self._means.wall())
+            case = _Case(came, sent, tenant, self._means.wall())
             try:
                 return await self._settle(case)
             except ReturnedMeanwhile:

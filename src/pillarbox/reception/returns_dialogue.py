@@ -14,7 +14,7 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.message import SessionTrace, with_protocol
-from pillarbox.mail.returned import READ_OCTETS
+from pillarbox.mail.returned import READ_OCTETS, read_returned
 from pillarbox.outcome.returns import CameBack, ReturnDesk
 from pillarbox.policy.authenticate import Grant
 from pillarbox.policy.denial import Denial
@@ -190,10 +190,12 @@ class ReturnsDialogue:
 
     async def _take_back(self, octets: bytes) -> Denial | None:
         envelope, addresses = self._envelope(), [one.forward_path for one in self._core.recipients]
+        has_sender = envelope.reverse_path is not None
         came = CameBack(
             octets,
+            read_returned(octets, has_sender=has_sender),
             is_whole=self._size == len(octets),
-            has_sender=envelope.reverse_path is not None,
+            has_sender=has_sender,
             smtputf8=envelope.smtputf8,
             received=self._received(envelope),
             session_id=self._story.session_id,

@@ -219,3 +219,23 @@ def test_hostile_content_takes_no_time(head: bytes, piece: bytes) -> None:
 
     assert time.process_time() - begun < 0.5
     assert len(leaves(octets)) <= MAX_LEAVES
+
+
+def test_many_recipients_in_a_long_text_take_no_time() -> None:
+    """A text without a reply and as many recipients as are read: it is looked at once for all."""
+    text = "550 a\n" * 2600
+    status = "".join(
+        f"Final-Recipient: rfc822; u{number}@b.example\nAction: failed\n\n" for number in range(100)
+    )
+    octets = (
+        f"Content-Type: multipart/report; boundary=B\n\n--B\n\n{text}\n--B\n"
+        f"Content-Type: message/delivery-status\n\n{status}--B--\n"
+    ).encode()
+    took = []
+    for number in range(3):
+        begun = time.thread_time()
+        found = _read(octets.replace(b"550 a", b"55%d a" % number))
+        took.append(time.thread_time() - begun)
+
+    assert len(found.recipients) == 100
+    assert min(took) < 0.1

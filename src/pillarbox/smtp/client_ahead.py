@@ -163,8 +163,16 @@ class AheadProtocol(ClientProtocol):
             return super().was_stale
         first = self.finished[0] if self.finished else self._transaction
         mail = first.mail_reply
-        is_refused = mail is not None and mail.code == SHUTTING_DOWN
-        return self.is_closed and (is_refused or (mail is None and not self.content_ended))
+        if not self.is_closed:
+            return False
+        if mail is None:
+            return not self.content_ended
+        return mail.code == SHUTTING_DOWN and not self._may_have_taken()
+
+    def _may_have_taken(self) -> bool:
+        """Whether a recipient of any message was accepted, or may have been."""
+        replies = [reply for outcome in self.outcomes() for reply in outcome]
+        return any(self.content_ended if each is None else each.code < 300 for each in replies)
 
     def outcomes(self) -> list[list[Reply | None]]:
         """For each message of begin_whole(), and each of its recipients, the reply that decided.

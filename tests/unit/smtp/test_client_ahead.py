@@ -184,6 +184,16 @@ def test_a_session_that_ended_with_421_to_the_first_sender_was_stale() -> None:
     assert core.was_stale
 
 
+def test_a_session_that_took_a_later_message_was_not_stale() -> None:
+    """Some say 421 to one sender and go on: what was taken must not be sent again."""
+    core = sent(parcel(), parcel())
+    core.receive(BYE + b"503 no\r\n" * 2 + OK * 4)
+
+    assert codes(core) == [[421], [250]]
+    assert core.is_closed
+    assert not core.was_stale
+
+
 @pytest.mark.parametrize(
     "replies", [OK * 4, b"354 go\r\n", OK + OK + b"354 go\r\n"], ids=["more", "early", "late"]
 )

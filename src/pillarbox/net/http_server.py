@@ -134,25 +134,26 @@ class HttpServer:
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_OCTETS)
+        is_head = False
         try:
-            request = await _read(http, reader)
+            head = await _next(http, reader)
+            if not isinstance(head, h11.Request):
+                return b""
+            is_head = head.method == b"HEAD"
+            request = await _read(head, http, reader)
         except h11.RemoteProtocolError as error:
-            return _octets(http, text_response(error.error_status_hint, "that is no request"))
-        if request is None:
-            return b""
+            refusal = text_response(error.error_status_hint, "that is no request")
+            return _octets(http, refusal, is_head=is_head)
         try:
             response = await self._handler(request)
         except Exception:
             log.exception("http.failed", path=request.path)
             response = text_response(500, "that failed; the log of the service says why")
-        return _octets(http, response, is_head=request.method == "HEAD")
+        return _octets(http, response, is_head=is_head)
 
 
-async def _read(http: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
-    """A whole request; None where the client says nothing. Raises h11.RemoteProtocolError."""
-    head = await _next(http, reader)
-    if not isinstance(head, h11.Request):
-        return None
+async def _read(head: h11.Request, http: h11.Connection, reader: asyncio.StreamReader) -> Request:
+    """The whole request. Raises h11.RemoteProtocolError."""
     body = b""
     while isinstance(event := await _next(http, reader), h11.Data):
         body += event.data
@@ -162,7 +163,8 @@ async def _read(http: h11.Connection, reader: asyncio.StreamReader) -> Request |
     try:
         target = urlsplit(head.target.decode("ascii", "replace"))
     except ValueError as error:
-        raise h11.RemoteProtocolError(str(error)) from error
+        # A bracket that is not closed, for one.
+        raise h11.RemoteProtocolError("the target is no URI") from error
     host = headers.get(b"host", b"").decode("ascii", "replace").lower()
     return Request(
         head.method.decode("ascii"),

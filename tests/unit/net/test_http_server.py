@@ -70,6 +70,8 @@ async def test_a_request_is_read_whole() -> None:
         (b"GET //[x HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000, b"431"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000, b"413"),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000, b"413"),
+        (b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", b"500"),
     ],
 )

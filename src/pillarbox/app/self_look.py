@@ -59,14 +59,17 @@ class SelfLooker:
         """All facts. Raises SpoolUnavailable."""
         watch = self.progress.watch
         before = await self.database.read(lambda c: last_look(c, self.settings.host_name))
-        async with asyncio.TaskGroup() as group:
-            start = group.create_task
-            stored = start(watch("database", self._stored()))
-            clock = start(watch("clock", self._clock()))
-            address = start(watch("address", self._address()))
-            sources = start(watch("sources", self._sources()))
-            disk = start(asyncio.to_thread(self._disk))
-            seen = start(self._listeners())
+        try:
+            async with asyncio.TaskGroup() as group:
+                start = group.create_task
+                stored = start(watch("database", self._stored()))
+                clock = start(watch("clock", self._clock()))
+                address = start(watch("address", self._address()))
+                sources = start(watch("sources", self._sources()))
+                disk = start(asyncio.to_thread(self._disk))
+                seen = start(self._listeners())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
         service = replace(
             stored.result(),
             clock=clock.result(),

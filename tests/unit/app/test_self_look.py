@@ -3,6 +3,7 @@
 import base64
 from pathlib import Path
 
+import pytest
 from tests.support.mail_world import World
 from tests.support.storing import now_ms, open_database
 from tests.unit.net.test_clocks import TimeServer
@@ -62,3 +63,17 @@ async def test_clock_and_address_are_looked_at(tmp_path: Path) -> None:
     assert found["SELF-CLOCK-WRONG"].severity == "fail"
     assert "PTR-NONE" not in found
     assert outcome.address == "11.9.9.9"
+
+
+async def test_what_is_away_is_named_itself(tmp_path: Path) -> None:
+    """In the line of a command and in that of the daily look: not as a group of errors."""
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    file = tmp_path / "pillarbox.toml"
+    key = base64.b64encode(new_master_key()).decode()
+    config = CONFIG.format(key=key, dns=1, time=1)
+    file.write_text(config.replace('data_directory = "."', 'data_directory = "gone"'))
+    try:
+        with pytest.raises(FileNotFoundError, match="gone"):
+            await SelfLooker(load(file), database, Progress()).look()
+    finally:
+        await database.close()

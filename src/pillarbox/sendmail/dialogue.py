@@ -11,8 +11,8 @@ from pillarbox.mail.reply import Reply, reply
 from pillarbox.profiles import Profile
 from pillarbox.sendmail import codes
 from pillarbox.sendmail.options import Options
-from pillarbox.sendmail.program import Refusal, hand_over
 from pillarbox.sendmail.spool import SpoolError
+from pillarbox.sendmail.taking import Refusal, hand_over
 from pillarbox.smtp.events import (
     Content,
     ContentAbort,

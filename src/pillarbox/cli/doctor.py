@@ -14,6 +14,7 @@ from pillarbox.cli.doctor_domain import (
     domain_options,
     domain_request,
     facts_of_domain,
+    is_about_domain,
 )
 from pillarbox.cli.doctor_message import command as message
 from pillarbox.cli.doctor_report import report_options, tell
@@ -119,6 +120,8 @@ def check(
     request = None
     if "@" in sender:
         request = domain_request(sender.rpartition("@")[2], options, server=meant.host)
+    elif is_about_domain(options):
+        raise click.UsageError("options about the sender's domain need --sender ADDRESS")
     with progress_line(f"looking at {meant.host}") as progress:
         tools = Tools(
             client_context(verify=True, ca_file=ca_file),

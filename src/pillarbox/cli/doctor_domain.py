@@ -52,6 +52,12 @@ def domain_options(decorated: Command) -> Command:
     return decorated
 
 
+def is_about_domain(options: Mapping[str, Any]) -> bool:
+    """Whether one of them was given."""
+    names = ("dkim_selector", "sending_address", "ehlo_name", "block_lists")
+    return any(options[name] for name in names)
+
+
 def domain_request(domain: str, options: Mapping[str, Any], server: str = "") -> DomainRequest:
     """What is asked. Raises AddressError, Failure for what is no address."""
     selector, address = options["dkim_selector"], options["sending_address"]

@@ -79,6 +79,9 @@ def command(
     """
     names = ("client_id", "tenant_id", "secret_file", "key_file")
     sign_in = {name: str(options.pop(name)) for name in names}
+    if profile is None and (password_file is not None or any(sign_in.values())):
+        words = "--password-file, --client-id, --tenant-id, --secret-file and --key-file"
+        raise click.UsageError(f"{words} go with --save")
     found = discover(target, Options(**options))  # type: ignore[arg-type] # click made the types
     if cli.as_json:
         print_json(as_json(found, _snippets(found, only)))

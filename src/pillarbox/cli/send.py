@@ -103,6 +103,8 @@ def command(
     """
     way = Way(**{name: options.pop(name) for name in Way.__slots__})
     letter = Letter(**options)
+    if eml is not None and (ignored := _beside_eml(letter)):
+        raise Failure(ExitCode.USAGE, f"--eml sends a message as it stands: leave out {ignored}")
     profile = _profile(way)
     if check:
         _check(profile)
@@ -122,11 +124,21 @@ def command(
     _show(result, as_json=cli.as_json)
 
 
+def _beside_eml(letter: Letter) -> str:
+    """An option that makes a message, "" where none was given."""
+    made = ("subject", "text", "text_file", "html", "attach", "header", "reply_to")
+    given = [name for name in made if getattr(letter, name)]
+    return f"--{given[0].replace('_', '-')}" if given else ""
+
+
 def _profile(way: Way) -> Profile:
     if not way.server:
         if way.user or way.password_file or way.password_env or way.keyring:
             raise Failure(ExitCode.USAGE, "--user and its password go with --server")
-        return load_profile(way.profile)
+        profile = load_profile(way.profile)
+        return profile._replace(ca_file=way.ca_file or profile.ca_file)
+    if way.profile:
+        raise Failure(ExitCode.USAGE, "give --profile or --server")
     if way.user and not (way.password_file or way.password_env or way.keyring):
         hint = "--password-file, --password-env or --keyring"
         raise Failure(ExitCode.USAGE, f"there is no password for {way.user} (add {hint})")

@@ -129,6 +129,15 @@ def test_what_is_asked_about_an_address_needs_the_address(words: tuple[str, ...]
     assert "--sending-address" in result.stderr
 
 
+def test_what_is_asked_about_a_domain_needs_a_sender() -> None:
+    """A host has no SPF record: who named an address would wait for its finding in vain."""
+    words = ["doctor", f"127.0.0.1:{free_port()}", "--sending-address", "11.9.9.9"]
+    result = CliRunner().invoke(root, words)
+
+    assert result.exit_code == EX_USAGE
+    assert "--sender" in result.stderr
+
+
 def test_since_leaves_out_what_was_known_then(service: Service) -> None:
     """Since the last look, or since a time: what was found after it is told again."""
     known = KnownFinding("SELF-NOT-RUNNING", "service", "fail", "", "", now_ms())

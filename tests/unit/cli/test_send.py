@@ -129,6 +129,17 @@ def test_server_can_be_named_in_place_of_a_profile(
     assert "--password-env" in without.stderr
 
 
+def test_roots_can_be_named_beside_a_profile(smtp_server: SmtpServer, profiles: Profiles) -> None:
+    """One that has none of its own trusts nobody here."""
+    profiles.write(ca_file=None)
+
+    without = send(*TO, "--text", "x")
+    with_roots = send(*TO, "--text", "x", "--ca-file", str(smtp_server.ca_file))
+
+    assert "certificate" in without.stderr
+    assert with_roots.exit_code == 0, with_roots.output
+
+
 def test_password_may_stand_in_the_keyring(smtp_server: SmtpServer, profiles: Profiles) -> None:
     """Of the profile, or of --user."""
     user, password = smtp_server.username, smtp_server.password
@@ -171,6 +182,8 @@ def test_json_tells_each_recipient(smtp_server: SmtpServer) -> None:
     [
         (("--text", "x"), EX_USAGE, "nobody is named"),
         ((*TO, "--user", "x", "--text", "x"), EX_USAGE, "go with --server"),
+        ((*TO, "--eml", "-", "--subject", "x"), EX_USAGE, "leave out --subject"),
+        ((*TO, "--profile", "main", "--server", "smtp://127.0.0.1:1"), EX_USAGE, "or --server"),
         (("--to", "a@b\nBcc: c@d", "--text", "x"), EX_DATA, "control character"),
         ((*TO, "--header", "X: a\nBcc: c@d", "--text", "x"), EX_DATA, "control character"),
         ((*TO, "--text", "x", "--attach", "/nowhere"), EX_NO_INPUT, "/nowhere: No such file"),
@@ -212,6 +225,15 @@ def test_transcript_and_dry_run_show_no_password(smtp_server: SmtpServer) -> Non
 def find(*arguments: str, stdin: str = "") -> Result:
     """`pillarbox find` for a provider in the table; nobody is asked."""
     return CliRunner().invoke(root, ["find", *arguments, "--offline"], input=stdin)
+
+
+@pytest.mark.parametrize("option", ["--password-file", "--client-id", "--key-file"])
+def test_what_is_for_a_profile_needs_one(option: str) -> None:
+    """It would be read by nobody."""
+    result = find("ann@mailbox.org", option, "x")
+
+    assert result.exit_code == EX_USAGE
+    assert "--save" in result.stderr
 
 
 def test_find_makes_a_profile(profiles: Profiles) -> None:

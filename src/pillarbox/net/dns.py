@@ -189,20 +189,27 @@ class DnsResolver:
         """
         try:
             found = await self.look_up(name, SOA)
-            if found.is_secure:
-                return ZoneSecurity.SECURE
-            root = await self.look_up(".", SOA)
-            return ZoneSecurity.INSECURE if root.is_secure else ZoneSecurity.UNKNOWN
-        except DnsFailure:
-            unchecked = dns.asyncresolver.Resolver(configure=False)
-            unchecked.nameservers = self._resolver.nameservers
-            unchecked.lifetime = self._resolver.lifetime
-            unchecked.set_flags(dns.flags.RD | dns.flags.CD)
+        except DnsFailure as exc:
+            # Silence says nothing of signatures.
+            is_refused = isinstance(exc.__cause__, dns.resolver.NoNameservers)
+            is_bogus = is_refused and await self._is_refused_when_checked(name)
+            return ZoneSecurity.BOGUS if is_bogus else ZoneSecurity.UNKNOWN
+        if found.is_secure:
+            return ZoneSecurity.SECURE
+        root = await or_none(self.look_up(".", SOA))
+        return ZoneSecurity.INSECURE if root and root.is_secure else ZoneSecurity.UNKNOWN
+
+    async def _is_refused_when_checked(self, name: str) -> bool:
+        """Whether the resolver knows the zone, and gives it to nobody who lets it check."""
+        unchecked = dns.asyncresolver.Resolver(configure=False)
+        unchecked.nameservers = self._resolver.nameservers
+        unchecked.lifetime = self._resolver.lifetime
+        unchecked.set_flags(dns.flags.RD | dns.flags.CD)
         try:
             await unchecked.resolve(name, "SOA", search=False, raise_on_no_answer=False)
         except (dns.exception.DNSException, OSError):
-            return ZoneSecurity.UNKNOWN
-        return ZoneSecurity.BOGUS
+            return False
+        return await or_none(self.look_up(name, SOA)) is None
 
     async def records(self, name: str, kind: type[Record]) -> list[Record]:
         """The records of look_up alone. Raises DnsFailure."""

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy import Column
 
-revision = "0017"
-down_revision = "0016b"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -111,6 +111,9 @@ class SmtpAttempt:
         message = self._message
         if self._returns is not None and (domain := await self._returns.domain_for(message)):
             envelope = self._returns.envelope(envelope, domain, message.queue_id, batch)
+        if core.is_closed:
+            # It ended while something about the message was read.
+            return None if is_reused else self._end_without(core, recipients)
         at_hand = () if message.content is None else (message.prefix, message.content)
         core.begin(envelope, batch, size=message.size_octets, whole=at_hand)
         await connection.step()
@@ -123,6 +126,11 @@ class SmtpAttempt:
         if core.failure is None:
             return again
         self._settle_all(again, explain(core.failure, hop=self._hop).reply)
+        return []
+
+    def _end_without(self, core: ClientProtocol, recipients: list[Recipient]) -> list[Recipient]:
+        """Nothing was said in a new session; gives nobody to be tried again."""
+        self.give_up(recipients, core.failure or Failure(FailureKind.CONNECTION_LOST))
         return []
 
     async def _fit(self, core: ClientProtocol, recipients: Sequence[Recipient]) -> Envelope | None:
@@ -147,8 +155,12 @@ class SmtpAttempt:
         """Those that can be named without SMTPUTF8; the others have failed."""
         if all(recipient.forward_path.local_part.isascii() for recipient in recipients):
             return recipients
+        # Of a session that was over nothing counts, but these have failed already.
+        settled = {outcome.number for outcome in self._outcomes}
         sendable: list[Recipient] = []
         for recipient in recipients:
+            if recipient.number in settled:
+                continue
             if path_text(recipient.forward_path, smtputf8=False) is None:
                 failure = Failure(FailureKind.UTF8_NOT_TAKEN)
                 self._settle(recipient, explain(failure, hop=self._hop).reply)

@@ -1,12 +1,13 @@
 """The reverse-path by which bounces come back: who gets one, and what it says."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from tests.support.mx_world import CONTEXTS, MxWorld, open_mx_world, take_all
-from tests.support.outgoing import DELIVERED, attempt, message, states
-from tests.support.smtp_peer import serve
+from tests.support.outgoing import DEFERRED, DELIVERED, attempt, message, states
+from tests.support.smtp_peer import Peer, serve
 
 from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp import SmtpCourier
@@ -104,3 +105,43 @@ async def test_a_smart_host_gets_it_where_the_route_says_so(*, is_asked: bool) -
 
     (path,) = _reverse_paths(server.commands)
     assert path.endswith(f"@{DOMAIN}") is is_asked
+
+
+async def test_a_session_may_end_while_the_tenant_is_read() -> None:
+    """One that was used before is replaced; a new one is a failure of the hop."""
+    is_read = asyncio.Event()
+    courier: SmtpCourier
+    waits = [False, True, False, True]
+
+    async def tenant_of(_: int) -> Tenant | None:
+        if waits.pop():
+            connection = courier._connection
+            assert connection is not None
+            is_read.set()
+            await asyncio.wait_for(asyncio.shield(connection._closed), 10)
+            is_read.clear()
+        return TENANT
+
+    async def ends(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await is_read.wait()
+        peer.send("421 4.4.2 idle too long")
+
+    async def takes_one(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+        await is_read.wait()
+        peer.send("421 4.4.2 idle too long")
+
+    async with serve(ends, takes_one, takes_one) as server:
+        hop = SmartHost("localhost", server.port, TlsMode.NONE, return_path=True)
+        settings = SessionSettings(
+            "out.example", CONTEXTS, Timeouts(quit=2), returns=ReturnPaths(KEY, tenant_of)
+        )
+        courier = SmtpCourier(hop, settings)
+        results = [await attempt(courier, message()) for _ in range(3)]
+        is_read.set()
+        await courier.close()
+
+    assert [states(result)[0] for result in results] == [DEFERRED, DELIVERED, DELIVERED]
+    assert [result.hop_failure is None for result in results] == [False, True, True]

@@ -1,11 +1,13 @@
 """Connections that end, hang or lie, and the time that a next hop has."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.support.outgoing import (
     DEFERRED,
     DELIVERED,
+    FAILED,
     attempt,
     message,
     states,
@@ -16,6 +18,7 @@ from tests.unit.delivery.conftest import CourierMaker
 
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
+from pillarbox.mail.address import Mailbox
 from pillarbox.smtp.client import ClientProtocol, ClientSettings
 
 
@@ -45,6 +48,33 @@ async def test_a_session_that_went_stale_is_replaced(courier_to: CourierMaker) -
     assert [states(result) for result in results] == [{0: DELIVERED}] * 3
     assert not any(result.throttled or result.hop_failure for result in results)
     assert len(server.peers) == 3
+
+
+async def test_who_can_not_be_named_fails_once(courier_to: CourierMaker) -> None:
+    """Also where the session turns out to be over, so that all is offered again."""
+
+    async def closes(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+        await peer.expect("MAIL")
+        peer.cut()
+
+    async def works(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+
+    mixed = message(recipients=2)
+    foreign = replace(mixed.recipients[1].recipient, forward_path=Mailbox("jörg", "far.example"))
+    mixed.recipients[1].recipient = foreign
+    async with serve(closes, works) as server:
+        courier = courier_to(server.port)
+        await attempt(courier, message())
+        result = await attempt(courier, mixed)
+
+    assert sorted((each.number, each.state) for each in result.outcomes) == [
+        (0, DELIVERED),
+        (1, FAILED),
+    ]
 
 
 async def test_a_session_closed_while_idle_is_seen(courier_to: CourierMaker) -> None:

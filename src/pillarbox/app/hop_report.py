@@ -27,8 +27,9 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.scheduler.lane_queue import LaneQueue
 from pillarbox.scheduler.scheduler import Scheduler
 
-PAGE = 500
-"""Names in one answer at most, so that it fits the line of a worker."""
+PAGE = 100
+"""Names in one answer at most, so that it fits the line of a worker: Linux gives that 416 KiB,
+unless net.core.wmem_max says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

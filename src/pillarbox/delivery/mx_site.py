@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pillarbox.delivery.courier import HopBusy
-from pillarbox.delivery.hop_state import ConnectionsState, SiteState, WallOf
+from pillarbox.delivery.hop_state import REPLY_LENGTH, ConnectionsState, SiteState, WallOf
 from pillarbox.delivery.mx_pace import MxPace
 from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
@@ -95,22 +95,22 @@ class Site:
     def state(self, hops: int, wall: WallOf) -> SiteState:
         """For people to read; so many hops share it."""
         gate, now = self.gate, self._tools.monotonic()
+        pace, concurrency = self.pace, self.concurrency
+        lowered_by = pace.slowed_by if pace.is_slow(now) else concurrency.lowered_by
         return SiteState(
             hosts=self.name,
             hops=hops,
             connections=ConnectionsState(
                 open=self._lent + len(self._idle),
                 allowed=self._most(now),
-                cap=self.concurrency.cap,
-                lowered_by=self.pace.slowed_by
-                if self.pace.is_slow(now)
-                else self.concurrency.lowered_by,
-                grows_after=self.concurrency.grows_after,
-                paused_until=wall(self.concurrency.paused_until),
-                slow_until=wall(self.pace.slow_until),
+                cap=concurrency.cap,
+                lowered_by=lowered_by[:REPLY_LENGTH],
+                grows_after=concurrency.grows_after,
+                paused_until=wall(concurrency.paused_until),
+                slow_until=wall(pace.slow_until),
             ),
             closed_until=wall(gate.closed_until) if gate.state(now) is GateState.CLOSED else None,
-            failure="" if self.trouble is None else self.trouble.text,
+            failure="" if self.trouble is None else self.trouble.text[:REPLY_LENGTH],
             security=self._security,
         )
 

@@ -152,7 +152,7 @@ _SIGNATURES: tuple[Check, ...] = (
     warn(
         "MESSAGE-DKIM-NONE",
         "it went its way without a DKIM signature",
-        "turn on DKIM at whoever sends; Pillarbox: pillarbox dkim add",
+        "turn on DKIM at whoever sends; Pillarbox: pillarbox dkim create",
     ),
     fail(
         "MESSAGE-DKIM-BODY",

@@ -1,6 +1,8 @@
 """`pillarbox send`: send one message by a profile, or by a server that is named."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +108,10 @@ def command(
     if eml is not None and (ignored := _beside_eml(letter)):
         raise Failure(ExitCode.USAGE, f"--eml sends a message as it stands: leave out {ignored}")
     profile = _profile(way)
+    lines: list[str] | None = [] if transcript else None
     if check:
-        _check(profile)
+        with _told(lines):
+            _check(profile, lines, as_json=cli.as_json)
         return
     octets = _read_eml(eml) if eml is not None else None
     message: bytes | Message = octets if octets is not None else _message(letter, profile)
@@ -115,12 +119,8 @@ def command(
         made = message if isinstance(message, bytes) else bytes(message.build())
         click.echo(made, nl=False)
         return
-    lines: list[str] | None = [] if transcript else None
-    try:
+    with _told(lines):
         result = _send(profile, message, letter, lines, require_tls=require_tls)
-    finally:
-        for line in lines or ():
-            click.echo(printable(line), err=True)
     _show(result, as_json=cli.as_json)
 
 
@@ -154,16 +154,30 @@ def _profile(way: Way) -> Profile:
     )
 
 
-def _check(profile: Profile) -> None:
+@contextmanager
+def _told(lines: list[str] | None) -> Iterator[None]:
+    """Show what was said, whatever became of it."""
+    try:
+        yield
+    finally:
+        for line in lines or ():
+            click.echo(printable(line), err=True)
+
+
+def _check(profile: Profile, lines: list[str] | None, *, as_json: bool) -> None:
     from pillarbox.client import ClientError
 
     try:
-        with connect(profile) as client:
+        with connect(profile, transcript=lines) as client:
             tls = client.check()
     except ClientError as error:
         raise _failure(error) from error
-    who = f" as {profile.username}" if profile.username else ""
-    click.echo(printable(f"{profile.server}: logged in{who}, {tls or 'in the clear'}"))
+    user = profile.username
+    if as_json:
+        print_json({"server": profile.server, "username": user or None, "tls": tls or None})
+        return
+    done = f"logged in as {user}" if user else "connected, without a login"
+    click.echo(printable(f"{profile.server}: {done}, {tls or 'in the clear'}"))
 
 
 def _read_eml(name: str) -> bytes:

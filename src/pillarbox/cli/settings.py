@@ -37,7 +37,11 @@ def command(cli: Cli, account: str, only: str | None) -> None:
     if only in DOCUMENT_NAMES:
         mailboxes = published.mailboxes if published else None
         document = make_document(only, domain, shown, mailboxes)
-        click.echo(_found(document, only, domain), nl=False)
+        octets = _found(document, only, domain)
+        if cli.as_json:
+            print_json({**_record(shown, only), "snippets": {only: octets.decode()}})
+        else:
+            click.echo(octets, nl=False)
     elif cli.as_json:
         print_json(_record(shown, only or ""))
     else:
@@ -54,7 +58,7 @@ def _found(document: bytes | None, name: str, domain: str) -> bytes:
     raise Failure(ExitCode.CONFIG, f"PACC knows port 465 with TLS alone ({hint})")
 
 
-def _record(settings: ClientSettings, only: str) -> Json:
+def _record(settings: ClientSettings, only: str) -> dict[str, Json]:
     return {
         "server": settings.server,
         "ports": [

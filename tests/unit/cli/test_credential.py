@@ -116,6 +116,7 @@ def test_settings_for_programs_hold_every_example(office: Service) -> None:
     """JSON with server, ports and snippets by name; --for chooses one."""
     everything = office.json("settings", "printer@example.org")
     one = office.json("settings", "printer@example.org", "--for", "curl")
+    document = office.json("settings", "printer@example.org", "--for", "autoconfig")
 
     assert everything["ports"] == [
         {"port": 587, "encryption": "starttls"},
@@ -123,6 +124,7 @@ def test_settings_for_programs_hold_every_example(office: Service) -> None:
     ]
     assert tuple(everything["snippets"]) == SNIPPET_NAMES
     assert list(one["snippets"]) == ["curl"]
+    assert "<clientConfig" in document["snippets"]["autoconfig"]
 
 
 def test_settings_without_a_door_name_the_fix(office: Service, tmp_path: Path) -> None:

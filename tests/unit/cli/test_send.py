@@ -296,6 +296,22 @@ def test_login_can_be_tried_alone(smtp_server: SmtpServer) -> None:
     assert smtp_server.messages == []
 
 
+def test_trial_of_a_login_is_shown_and_told_to_programs(
+    smtp_server: SmtpServer, profiles: Profiles
+) -> None:
+    """As a message is: JSON, and what was said; without a login it claims none."""
+    result = send("--check", "--transcript", "--json")
+    profiles.write(username=None, password_file=None)
+    without = send("--check")
+
+    told = json.loads(result.stdout)
+    assert told["username"] == smtp_server.username
+    assert told["tls"].startswith("TLSv1.")
+    assert "C: EHLO" in result.stderr
+    assert smtp_server.password not in result.output
+    assert "connected, without a login" in without.stdout
+
+
 def test_first_profile_is_the_default_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folder and file are made; where no password is given its place is told."""
     file = tmp_path / "new" / "client.toml"

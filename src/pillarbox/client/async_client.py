@@ -115,10 +115,16 @@ class AsyncClient:
                     for result in await self._send_batch(batch):
                         yield result
                     await self._wait(seconds)
-                if is_file(message):
-                    await asyncio.to_thread(batch.add, message, server)
-                else:
-                    batch.add(message, server)
+                try:
+                    if is_file(message):
+                        await asyncio.to_thread(batch.add, message, server)
+                    else:
+                        batch.add(message, server)
+                except Exception:
+                    # A file that can not be read keeps none of those in front back.
+                    for result in await self._send_batch(batch):
+                        yield result
+                    raise
                 if batch.is_full:
                     for result in await self._send_batch(batch):
                         yield result

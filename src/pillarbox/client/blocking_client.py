@@ -109,7 +109,12 @@ class Client:
                 if (seconds := self._reserve()) > 0:
                     yield from self._send_batch(batch)
                     self._wait(seconds)
-                batch.add(message, server)
+                try:
+                    batch.add(message, server)
+                except Exception:
+                    # A file that can not be read keeps none of those in front back.
+                    yield from self._send_batch(batch)
+                    raise
                 if batch.is_full:
                     yield from self._send_batch(batch)
             yield from self._send_batch(batch)

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from io import BytesIO
 
+import pytest
 from tests.support.ahead_peer import CONTENT, OFFER, group, mails, taking
 from tests.support.sending import Certified, Face
 from tests.support.smtp_peer import Peer, serve
@@ -144,6 +146,20 @@ async def test_all_kinds_of_messages_go_in_their_order(face: Face) -> None:
 def many(count: int) -> list[str]:
     """So many recipients."""
     return [f"m{number}@x.test" for number in range(count)]
+
+
+async def test_a_file_that_can_not_be_read_keeps_none_in_front_back(face: Face) -> None:
+    """As where each message is sent alone: they are gone before it is looked at."""
+    closed = BytesIO()
+    closed.close()
+
+    async with serve(taking) as server:
+        client = face.client(server.port)
+        with pytest.raises(ValueError, match="closed file"):
+            await face.send_all(client, [*mails(2), Mail(closed, "a@t1.test", "r@x.test")])
+        await face.close(client)
+
+    assert [len(peer.contents) for peer in server.peers] == [2]
 
 
 async def test_a_connection_takes_no_more_than_its_messages(face: Face) -> None:

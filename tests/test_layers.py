@@ -24,7 +24,7 @@ LAYERS = (
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
-    ("admin", "doctor", "first_start", "testing", "profiles"),
+    ("doctor", "first_start", "testing", "profiles"),
     ("app", "sendmail", "django", "logs"),
     ("worker",),
     ("supervisor",),
@@ -51,7 +51,7 @@ SOCKET_CALLS = {
     *("start_server", "start_unix_server"),
 }
 SOCKET_PARTS = {
-    *("reception", "delivery", "net", "client", "doctor", "admin", "app", "supervisor"),
+    *("reception", "delivery", "net", "client", "doctor", "app", "supervisor"),
     *("emulate", "testing"),
 }
 
@@ -60,7 +60,7 @@ LIGHT = PURE | {"client", "doctor", "profiles", "sendmail", "logs"}
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 EXTRA_LIBRARIES = {"cryptography", "dkim", "keyring", "msal"}
 """What extras of the library bring: imported where it is used, and told where it is missing."""
-SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "admin", "app"}
+SERVER_PARTS = {"store", "policy", "delivery", "outcome", "reception", "scheduler", "app"}
 
 EMULATOR_PARTS = {"emulate", "smtp", "mail", "net", "explain", "errors", "files"}
 """What the emulator of Microsoft 365 may use."""
@@ -120,6 +120,18 @@ def _ours(file: Path) -> Iterator[tuple[int, str]]:
 
 def _by_name(files: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("file", files, ids=[_name(file) for file in files])
+
+
+def test_the_page_shows_the_layers() -> None:
+    """From the top down, and no part that there is not."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = page.partition("## Layers")[2].partition("\n    ")[2].partition("\n\n")[0]
+    layers = [set(line.strip().split(" | ")) for line in shown.splitlines()]
+
+    assert layers == [set(parts) for parts in reversed(LAYERS[:-1])]
+    assert {part for layer in layers for part in layer} | {"__main__"} == {
+        path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or path.is_dir()
+    } - {"__init__", "__pycache__"}
 
 
 @_by_name([file for file in FILES if file != SOURCE / "__init__.py"])

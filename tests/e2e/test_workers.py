@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.e2e.next_hop import NextHop
@@ -73,8 +74,13 @@ def test_a_next_hop_is_seen_and_overridden_for_all_workers(
     _order(service, "pause", hop, "--reason", "they move")
     messages = send_by_all(service, domain)
 
-    [paused] = service.admin_json("queue", "hops", "--domain", domain)["hops"]
-    assert (paused["hop"], paused["recipients"], paused["in_flight"]) == (hop, len(messages), 0)
+    def all_wait() -> dict[str, Any]:
+        """Each worker has its lane by then; a claim takes a commit."""
+        [found] = service.admin_json("queue", "hops", "--domain", domain)["hops"]
+        return found if found["recipients"] == len(messages) else {}
+
+    paused = wait_until(all_wait, 20, "all mail to wait")
+    assert (paused["hop"], paused["in_flight"]) == (hop, 0)
     assert paused["state"] == "paused by order: they move"
     assert paused["connections"]["cap"] == 8
     assert not next_hop.begun

@@ -26,7 +26,7 @@ def test_labels_are_enums_only() -> None:
         for label in sample.labels
     }
 
-    assert labels <= {"listener", "result", "refusal", "state", "kind", "le", "days"}
+    assert labels <= {"days", "kind", "le", "listener", "refusal", "result", "severity", "state"}
 
 
 def test_the_exposition_tells_what_was_counted() -> None:

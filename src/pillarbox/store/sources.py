@@ -8,9 +8,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from pillarbox.errors import DirectoryError
 from pillarbox.sources import SourceFacts, pool_of
 from pillarbox.store.database import Database
+from pillarbox.store.day_portions import DayPortions
 from pillarbox.store.generation import Part, moved
 from pillarbox.store.schema_directory import route, source, source_usage
-from pillarbox.store.upsert import insert_or_update
+
+_PORTIONS = DayPortions(source_usage, source_usage.c.address, source_usage.c.messages)
 
 
 class Sources:
@@ -26,11 +28,13 @@ class Sources:
     async def lease(self, address: str, *, day: str, messages: int, limit: int) -> int:
         """Lease up to so many messages of this day (YYYY-MM-DD); how many there were. What all
         workers lease in one day is never more than the limit."""
-        return await self._database.write(lambda c: _lease(c, address, day, messages, limit))
+        return await self._database.write(
+            lambda c: _PORTIONS.lease(c, address, day, messages, limit)
+        )
 
     async def give_back(self, address: str, *, day: str, messages: int) -> None:
         """Give back what was not used."""
-        await self._database.write(lambda c: _give_back(c, address, day, messages))
+        await self._database.write(lambda c: _PORTIONS.give_back(c, address, day, messages))
 
 
 def list_sources(connection: Connection) -> dict[str, SourceFacts]:
@@ -91,25 +95,3 @@ def _no_source(address: str) -> DirectoryError:
     return DirectoryError(
         f"there is no source {address}: pillarbox source add {address} --name NAME"
     )
-
-
-def _lease(connection: Connection, address: str, day: str, wanted: int, limit: int) -> int:
-    row = {"address": address, "day": day, "messages": 0}
-    made = insert_or_update(connection, source_usage).values(row)
-    connection.execute(made.on_conflict_do_nothing())
-    is_it = source_usage.c.address == address
-    # A worker whose clock is behind goes on with the day that has begun elsewhere.
-    is_old = source_usage.c.day < day
-    connection.execute(update(source_usage).where(is_it, is_old).values(day=day, messages=0))
-    query = select(source_usage.c.messages).where(is_it).with_for_update()
-    used: int = connection.scalar(query) or 0
-    leased = max(0, min(wanted, limit - used))
-    if leased:
-        connection.execute(update(source_usage).where(is_it).values(messages=used + leased))
-    return leased
-
-
-def _give_back(connection: Connection, address: str, day: str, messages: int) -> None:
-    is_it = (source_usage.c.address == address, source_usage.c.day == day)
-    left = source_usage.c.messages - messages
-    connection.execute(update(source_usage).where(*is_it).values(messages=left))

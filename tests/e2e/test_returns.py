@@ -134,11 +134,17 @@ def test_a_bounce_of_postfix_comes_back(back: Back, postfix: PostfixBouncing) ->
 
     with _with_log(postfix):
         back.check(queue_id, "bob@postfix.example", "postfix.example")
-    assert "TLSv1.3" in next(
-        line["tls"]
-        for line in back.service.events("session.closed")
-        if line["listener"] == "returns"
+    session_id = back.wait_for("message.returned", queue_id)["session_id"]
+    (session,) = wait_until(
+        lambda: [
+            line
+            for line in back.service.events("session.closed")
+            if line["session_id"] == session_id
+        ],
+        SECONDS,
+        f"the end of session {session_id}",
     )
+    assert "TLSv1.3" in session["tls"]
     wait_until(lambda: back.service.events("recipient.suppressed"), SECONDS, "the suppression")
     assert 'pillarbox_outcome_returned_total{kind="failed"}' in back.service.get("/metrics")[1]
 

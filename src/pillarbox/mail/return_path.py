@@ -29,7 +29,7 @@ _CODE_OCTETS = 10
 
 _FEEDBACK = "feedback"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LOCAL = re.compile(r"([0-9a-z]{13})-(0|[1-9][0-9]{0,5})(s?)-([0-9a-z]{16})", re.IGNORECASE)
+_LOCAL = re.compile(r"([0-9a-z]{13})-(0|[1-9][0-9]{0,5})(s?)-([0-9a-z]{16})", re.A | re.I)
 
 
 @dataclass(frozen=True, slots=True)

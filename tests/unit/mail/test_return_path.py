@@ -1,5 +1,6 @@
 """mail.return_path: addresses that say whom a bounce is about, and that nobody else can make."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,16 @@ def test_a_changed_address_says_nothing(tag: ReturnTag, at: int, character: str)
     found = read_return_address(KEY, Mailbox(changed, DOMAIN))
 
     assert found == (tag if changed == address.local_part else None)
+
+
+@pytest.mark.parametrize("letter", ["\u017f", "\u0131", "\u212a"])
+def test_letters_that_only_fold_to_ascii_say_nothing(letter: str) -> None:
+    """A long s, an i without its dot, the sign of Kelvin: SMTPUTF8 can bring them."""
+    address = return_address(KEY, DOMAIN, ReturnTag(1 << 62, 7, is_shared=True))
+
+    for at in range(len(address.local_part)):
+        changed = address.local_part[:at] + letter + address.local_part[at + 1 :]
+        assert read_return_address(KEY, Mailbox(changed, DOMAIN)) is None
 
 
 @given(TAGS)

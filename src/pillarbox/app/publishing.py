@@ -11,7 +11,7 @@ from pillarbox.config import Settings
 from pillarbox.config.client import client_settings
 from pillarbox.errors import AddressError, ConfigError, SpoolUnavailable
 from pillarbox.mail.address import domain_key, parse_mailbox
-from pillarbox.net.http_server import HttpServer, Request, Response, text_response
+from pillarbox.net.http_server import HttpServer, Request, Response, text_response, wrong_method
 from pillarbox.net.tls import ServerCertificate
 from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
@@ -80,7 +80,7 @@ class Publisher:
             case _:
                 return text_response(404, "there is no such document")
         if request.method != method:
-            return text_response(405, f"only {method}")
+            return wrong_method(method)
         try:
             return await make(request)
         except SpoolUnavailable:

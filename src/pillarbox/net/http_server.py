@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,14 +20,17 @@ HEAD_OCTETS = 16_384
 BODY_OCTETS = 65_536
 REQUEST_SECONDS = 10.0
 """From the connection to the answer; the handshake of TLS has as long for itself."""
+CLOSE_SECONDS = 10.0
+"""From the answer to the end: it has to be read, and under TLS the good-bye answered."""
 PAUSE_SECONDS = 1.0
 READ_OCTETS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. `host` is in lower case and without a port, "" where none was named; `path` is
-    decoded; of a parameter that comes several times the last one counts."""
+    """A request. HEAD is GET in `method`: the answer goes without its content. `host` is in lower
+    case and without a port, "" where none was named; `path` is decoded; of a parameter that comes
+    several times the last one counts."""
 
     method: str
     host: str
@@ -52,6 +55,13 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 def text_response(status: int, text: str) -> Response:
     """An answer for people."""
     return Response(status, "text/plain; charset=utf-8", f"{text}\n".encode())
+
+
+def wrong_method(allowed: str) -> Response:
+    """The answer where something else can only be asked for by this method."""
+    methods = "GET, HEAD" if allowed == "GET" else allowed
+    headers = {"Allow": methods}
+    return replace(text_response(405, f"only {methods}"), headers=headers)
 
 
 class HttpServer:
@@ -130,7 +140,7 @@ class HttpServer:
             # The client went away, or is none.
             transport.abort()
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_OCTETS)
@@ -152,6 +162,19 @@ class HttpServer:
         return _octets(http, response, is_head=is_head)
 
 
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Until it is closed it has a descriptor, so it keeps its place among the connections."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await writer.wait_closed()
+    except (TimeoutError, OSError):
+        # It does not read, or does not answer the good-bye of TLS.
+        pass
+    finally:
+        writer.transport.abort()
+
+
 async def _read(head: h11.Request, http: h11.Connection, reader: asyncio.StreamReader) -> Request:
     """The whole request. Raises h11.RemoteProtocolError."""
     body = b""
@@ -167,7 +190,7 @@ async def _read(head: h11.Request, http: h11.Connection, reader: asyncio.StreamR
         raise h11.RemoteProtocolError("the target is no URI") from error
     host = headers.get(b"host", b"").decode("ascii", "replace").lower()
     return Request(
-        head.method.decode("ascii"),
+        "GET" if head.method == b"HEAD" else head.method.decode("ascii"),
         host if host.endswith("]") else host.rpartition(":")[0] or host,
         unquote(target.path),
         dict(parse_qsl(target.query, keep_blank_values=True)),

@@ -19,7 +19,7 @@ def plain_address(address: str) -> str:
 @lru_cache(_CACHED)
 def source_of(address: str) -> str:
     """The name under which connections from this address are counted."""
-    parsed = ip_address(address)
+    parsed = ip_address(plain_address(address))
     if isinstance(parsed, IPv4Address):
-        return address
+        return str(parsed)
     return f"{IPv6Address(int(parsed) >> _HOST_BITS << _HOST_BITS)}/{_HOST_BITS}"

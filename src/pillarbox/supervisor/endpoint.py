@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from pillarbox.net.http_server import HttpServer, Request, Response, text_response
+from pillarbox.net.http_server import HttpServer, Request, Response, text_response, wrong_method
 from pillarbox.observe.log import log
 from pillarbox.observe.readiness import Readiness
 
@@ -47,7 +47,7 @@ class Endpoint:
 
     async def _answer(self, request: Request) -> Response:
         if request.method != "GET":
-            return text_response(405, "only GET")
+            return wrong_method("GET")
         match request.path:
             case "/metrics":
                 return Response(200, CONTENT_TYPE_LATEST, await self._metrics())

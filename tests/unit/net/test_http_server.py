@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pillarbox.net import http_server
-from pillarbox.net.http_server import HttpServer, Request, Response, text_response
+from pillarbox.net.http_server import HttpServer, Request, Response, text_response, wrong_method
 
 GET = b"GET /a%20b?x=1&x=2 HTTP/1.1\r\nHost: Corp.Example:8443\r\n\r\n"
 
@@ -22,12 +25,20 @@ async def _echo(request: Request) -> Response:
 
 @asynccontextmanager
 async def _serving(
-    *, connections: int = 100, admits: Callable[[str], bool] | None = None
+    *,
+    connections: int = 100,
+    admits: Callable[[str], bool] | None = None,
+    tls: Path | None = None,
 ) -> AsyncIterator[int]:
+    """A server at this port; `tls` is a folder with its certificate."""
     server = HttpServer(_echo, connections=connections, admits=admits)
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
-    server.start(bound)
+    context = None
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls / "certificate.pem", tls / "key.pem")
+    server.start(bound, lambda: context)
     yield bound.getsockname()[1]
     await server.close()
 
@@ -62,6 +73,16 @@ async def test_a_request_is_read_whole() -> None:
     assert at_once.endswith(b"POST corp.example /a b {'x': '2'} body")
 
 
+async def test_head_is_get_without_the_content() -> None:
+    """RFC 9110 section 9.3.2: whoever watches the service asks so."""
+    async with _serving() as port:
+        head, _, content = (await _ask(port, b"HEAD" + GET[3:])).partition(b"\r\n\r\n")
+        whole = await _ask(port, GET)
+
+    assert (head, content) == (whole.partition(b"\r\n\r\n")[0], b"")
+    assert b"HTTP/1.1 200" in head
+
+
 @pytest.mark.parametrize(
     ("request_octets", "status"),
     [
@@ -94,6 +115,84 @@ async def test_a_client_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch
         assert (await _ask(port, GET)).startswith(b"HTTP/1.1 200")
 
 
+class _Mute:
+    """A client that never says that it is done: TLS by hand, so that the server's good-bye gets no
+    answer."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._port = port
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname="localhost")
+
+    async def ask(self) -> bytes:
+        """The answer up to the good-bye; b"" where there is no place."""
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        answer = b""
+        try:
+            await self._until(self._tls.do_handshake)
+            self._tls.write(GET)
+            while octets := await self._until(self._tls.read):
+                answer += octets
+        except (ConnectionResetError, ssl.SSLEOFError):
+            return b""
+        return answer
+
+    async def _until(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLWantReadError:
+                self._writer.write(self._out.read())
+                octets = await self._reader.read(65_536)
+                if octets:
+                    self._in.write(octets)
+                else:
+                    self._in.write_eof()
+
+    async def is_cut(self) -> bool:
+        """Wait for the end of the connection."""
+        try:
+            return await self._reader.read() == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        """Leave."""
+        self._writer.close()
+
+
+async def test_who_was_answered_keeps_its_place_until_it_is_gone(issuer_ca: Path) -> None:
+    """A connection costs a descriptor until both ends have closed it."""
+
+    async def ask_once() -> bytes:
+        with closing(_Mute(port, issuer_ca)) as other:
+            return await other.ask()
+
+    async with _serving(connections=1, tls=issuer_ca) as port, asyncio.timeout(20):
+        with closing(_Mute(port, issuer_ca)) as mute:
+            assert (await mute.ask()).startswith(b"HTTP/1.1 200")
+
+            assert await ask_once() == b""
+
+        while not (answer := await ask_once()):
+            pass
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def test_who_does_not_close_is_cut(issuer_ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well before the half minute that TLS would wait for an answer to its good-bye."""
+    monkeypatch.setattr(http_server, "CLOSE_SECONDS", 0.2)
+
+    async with _serving(tls=issuer_ca) as port, asyncio.timeout(20):
+        with closing(_Mute(port, issuer_ca)) as mute:
+            await mute.ask()
+
+            assert await mute.is_cut()
+
+
 async def test_no_more_are_served_at_once_than_may() -> None:
     """One over the number is cut."""
     async with _serving(connections=1) as port:
@@ -120,6 +219,14 @@ async def test_who_is_not_admitted_is_cut() -> None:
         assert await _ask(port, GET) in (b"", b"cut")
 
     assert asked == ["127.0.0.1"]
+
+
+def test_another_method_is_refused_with_those_there_are() -> None:
+    """RFC 9110 section 15.5.6: "MUST generate an Allow header field"."""
+    refusals = [wrong_method(method) for method in ("GET", "POST")]
+
+    assert [one.status for one in refusals] == [405, 405]
+    assert [one.headers for one in refusals] == [{"Allow": "GET, HEAD"}, {"Allow": "POST"}]
 
 
 def test_text_is_for_people() -> None:

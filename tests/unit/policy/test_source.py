@@ -20,6 +20,11 @@ def test_ipv4_addresses_are_counted_alone() -> None:
     assert source_of("192.0.2.1") == "192.0.2.1"
 
 
+def test_ipv4_through_an_ipv6_socket_is_counted_alone() -> None:
+    """All of it has the same first 64 bits."""
+    assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1")
+
+
 def test_ipv6_addresses_of_one_network_are_one_source() -> None:
     """Who has one address of a /64 has them all."""
     assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") == "2001:db8::/64"

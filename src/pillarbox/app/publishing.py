@@ -24,6 +24,7 @@ from pillarbox.publish.autodiscover_document import (
 )
 from pillarbox.publish.pacc_document import pacc_document
 from pillarbox.reception.handshake_limits import HandshakeLimits
+from pillarbox.reception.web_gate import WebGate
 from pillarbox.store.database import Database
 from pillarbox.store.published import PublishedDomain, published_domain
 
@@ -46,7 +47,9 @@ class Publisher:
         self._sending = client_settings(settings, "")
         self._database = database
         limits = HandshakeLimits(settings.limits.handshakes_per_address, clock)
-        self._server = HttpServer(self._answer, admits=limits.may_begin if publishing.tls else None)
+        # Without TLS all of them come from the web server in front.
+        gate = WebGate(limits) if publishing.tls else None
+        self._server = HttpServer(self._answer, gate=gate)
 
     def start(self, bound: socket.socket) -> None:
         """Take connections."""

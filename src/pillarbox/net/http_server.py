@@ -9,7 +9,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from functools import partial
+from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
@@ -64,20 +65,32 @@ def wrong_method(allowed: str) -> Response:
     return replace(text_response(405, f"only {methods}"), headers=headers)
 
 
+class Gate(Protocol):
+    """Decides who is served, by the address."""
+
+    def enter(self, address: str) -> bool:
+        """Whether a connection from there is served. If so, it will leave."""
+        ...
+
+    def leave(self, address: str) -> None:
+        """A connection that was let in is over."""
+        ...
+
+
 class HttpServer:
     """Serves one socket with one handler, at most `connections` clients at once; further ones, and
-    those whose address `admits` refuses, are cut before they cost anything."""
+    those that `gate` does not let in, are cut before they cost anything."""
 
     def __init__(
         self,
         handler: Handler,
         *,
         connections: int = 100,
-        admits: Callable[[str], bool] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._handler = handler
         self._connections = connections
-        self._admits = admits
+        self._gate = gate
         self._accepting: asyncio.Task[None] | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -108,15 +121,21 @@ class HttpServer:
                     log.error("http.accept_failed", cause=str(error))
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
-                if len(self._open) >= self._connections or not self._may_enter(peer[0]):
+                if not self._enters(peer[0]):
                     client.close()
                     continue
                 task = asyncio.create_task(self._serve(client, context()))
                 self._open.add(task)
-                task.add_done_callback(self._open.discard)
+                task.add_done_callback(partial(self._gone, peer[0]))
 
-    def _may_enter(self, address: str) -> bool:
-        return self._admits is None or self._admits(address)
+    def _enters(self, address: str) -> bool:
+        is_full = len(self._open) >= self._connections
+        return not is_full and (self._gate is None or self._gate.enter(address))
+
+    def _gone(self, address: str, task: asyncio.Task[None]) -> None:
+        self._open.discard(task)
+        if self._gate is not None:
+            self._gate.leave(address)
 
     async def _serve(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()

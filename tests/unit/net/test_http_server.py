@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from pillarbox.net import http_server
-from pillarbox.net.http_server import HttpServer, Request, Response, text_response, wrong_method
+from pillarbox.net.http_server import (
+    Gate,
+    HttpServer,
+    Request,
+    Response,
+    text_response,
+    wrong_method,
+)
 
 GET = b"GET /a%20b?x=1&x=2 HTTP/1.1\r\nHost: Corp.Example:8443\r\n\r\n"
 
@@ -27,11 +34,11 @@ async def _echo(request: Request) -> Response:
 async def _serving(
     *,
     connections: int = 100,
-    admits: Callable[[str], bool] | None = None,
+    gate: Gate | None = None,
     tls: Path | None = None,
 ) -> AsyncIterator[int]:
     """A server at this port; `tls` is a folder with its certificate."""
-    server = HttpServer(_echo, connections=connections, admits=admits)
+    server = HttpServer(_echo, connections=connections, gate=gate)
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
     context = None
@@ -207,18 +214,40 @@ async def test_no_more_are_served_at_once_than_may() -> None:
         writer.close()
 
 
-async def test_who_is_not_admitted_is_cut() -> None:
-    """By its address."""
-    asked = []
+class _OneAtATime:
+    """Lets one connection in, and tells when it has gone."""
 
-    def admits(address: str) -> bool:
-        asked.append(address)
-        return False
+    def __init__(self) -> None:
+        self.inside: list[str] = []
+        self.left = asyncio.Event()
 
-    async with _serving(admits=admits) as port:
+    def enter(self, address: str) -> bool:
+        if self.inside:
+            return False
+        self.inside.append(address)
+        return True
+
+    def leave(self, address: str) -> None:
+        self.inside.remove(address)
+        self.left.set()
+
+
+async def test_the_gate_decides_by_the_address() -> None:
+    """Who is not let in is cut; who was let in leaves when the connection is over."""
+    gate = _OneAtATime()
+
+    async with _serving(gate=gate) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET[:-1])
+
         assert await _ask(port, GET) in (b"", b"cut")
+        assert gate.inside == ["127.0.0.1"]
 
-    assert asked == ["127.0.0.1"]
+        writer.write(GET[-1:])
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await gate.left.wait()
+        assert not gate.inside
 
 
 def test_another_method_is_refused_with_those_there_are() -> None:

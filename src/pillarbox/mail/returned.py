@@ -205,8 +205,9 @@ def _complaint(part: Leaf, text: str, original: bytes) -> Returned:
     )
 
 
-_COMPLAINTS = frozenset({"", "abuse", "fraud", "opt-out", "opt-out-list", "virus", "other"})
-"""Not "not-spam", which says the contrary, nor "auth-failure" (RFC 6591), which is about keys."""
+_COMPLAINTS = frozenset({"", "abuse", "fraud", "opt-out", "opt-out-list"})
+"""Of the recipient himself. Not "not-spam", which says the contrary, nor "virus", which a filter
+says, "other", or "auth-failure" (RFC 6591), which is about keys."""
 
 
 def _text_bounce(header: Header, text: str, original: bytes, author: str) -> Returned:

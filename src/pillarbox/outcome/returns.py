@@ -29,8 +29,6 @@ from pillarbox.store.suppressions import Bounced
 
 _TRIES = 5
 _PASSED_ON = frozenset({ReturnKind.AUTO_REPLY, ReturnKind.OTHER})
-_OWN_COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
-"""Of the recipient himself; he is not sent to any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +215,8 @@ def _taken(case: _Case, new: list[Entry], told: SpooledMessage | None) -> TakenR
         ),
         told=told,
         bounced=tuple(_suppressed(case, [e for e in new if e.bounce is Bounce.HARD])),
-        complained=tuple(_suppressed(case, [e for e in new if _is_complaint(case, e)])),
+        complained=tuple(_suppressed(case, [e for e in new if e.kind is ReturnKind.COMPLAINT])),
     )
-
-
-def _is_complaint(case: _Case, entry: Entry) -> bool:
-    return entry.kind is ReturnKind.COMPLAINT and case.found.feedback in _OWN_COMPLAINTS
 
 
 def _suppressed(case: _Case, entries: list[Entry]) -> list[Bounced]:

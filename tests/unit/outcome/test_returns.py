@@ -297,6 +297,20 @@ async def test_who_takes_a_complaint_back_can_complain_again(
     assert not await sent.told()
 
 
+async def test_a_complaint_behind_another_kind_of_feedback_counts(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """A filter may say "virus" of a message before its recipient does not want it."""
+    sent = await send(site, logged_in, connect)
+    assert (await sent.back(bounces.complaint("virus"))).startswith("250 ")
+    assert not await sent.suppressed()
+
+    assert (await sent.back(bounces.complaint())).startswith("250 ")
+
+    assert [one.address for one in await sent.suppressed()] == ["bob@far.example"]
+    assert [one.reply for one in await sent.returned()] == ["virus", "abuse"]
+
+
 async def test_a_report_on_a_report_has_nowhere_to_go(
     site: Site, logged_in: Client, connect: Connect
 ) -> None:

@@ -14,6 +14,7 @@ import time
 import uuid
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -113,23 +114,12 @@ class Slot:
         """Run one worker to its end: exit code and whether it was ever ready."""
         self.token = uuid.uuid4().hex
         self.on_tokens()
-        status_reader, status_writer = os.pipe()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        order = self._order(status_writer, theirs.fileno())
-        inherited = [*order.sockets.values(), order.life_descriptor, order.status_descriptor]
-        inherited += [self.shared.lock_descriptor, order.line_descriptor]
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "pillarbox.worker",
-                order.to_text(),
-                pass_fds=inherited,
-                env=environment_with_groups(os.environ),
-            )
-        finally:
-            os.close(status_writer)
-            theirs.close()
+            self.process, status_reader, ours = await self._start()
+        except OSError as error:
+            # No process, memory or descriptor is left; that may pass.
+            log.error("worker.not_started", number=self.number, cause=str(error))
+            return exits.UNAVAILABLE, False
         self.line = line = SupervisorEnd(ours, partial(self.on_wake, self))
         log.info("worker.started", number=self.number, pid=self.process.pid)
         was_ready = await _read_status(status_reader)
@@ -142,6 +132,29 @@ class Slot:
         self.line = None
         line.close()
         return code, was_ready
+
+    async def _start(self) -> tuple[Process, int, socket.socket]:
+        """A worker, and our ends of its status and its line. Raises OSError."""
+        with ExitStack() as theirs, ExitStack() as ours:
+            status_reader, status_writer = os.pipe()
+            ours.callback(os.close, status_reader)
+            theirs.callback(os.close, status_writer)
+            line, its_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.enter_context(line)
+            theirs.enter_context(its_line)
+            order = self._order(status_writer, its_line.fileno())
+            inherited = [*order.sockets.values(), order.life_descriptor, order.status_descriptor]
+            inherited += [self.shared.lock_descriptor, order.line_descriptor]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "pillarbox.worker",
+                order.to_text(),
+                pass_fds=inherited,
+                env=environment_with_groups(os.environ),
+            )
+            ours.pop_all()
+        return process, status_reader, line
 
     def _order(self, status_descriptor: int, line_descriptor: int) -> WorkerOrder:
         shared = self.shared

@@ -102,6 +102,34 @@ async def test_tokens_wait_until_a_successor_is_ready(
     assert second.dead_tokens == ("old", first.token)
 
 
+async def test_a_start_that_fails_is_tried_again(
+    slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine may have no process or no memory left for a moment: other workers go on."""
+    program, away = tmp_path / "program", tmp_path / "away"
+    _program(program, "ready()\ntime.sleep(60)", monkeypatch)
+    program.rename(away)
+    stopping = asyncio.Event()
+    open_files: list[int] = []
+
+    def before_start() -> None:
+        open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+        if len(open_files) == 3:
+            away.rename(program)
+
+    def end() -> None:
+        stopping.set()
+        slot.send(signal.SIGTERM)
+
+    slot.on_tokens, slot.on_ready = before_start, end
+
+    async with asyncio.timeout(20):
+        code = await slot.keep_running(stopping)
+
+    assert code == exits.OK
+    assert open_files[1] == open_files[2]
+
+
 async def test_a_worker_that_can_not_start_ends_the_service(
     slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ def tell(cli: Cli, facts: Facts, options: Mapping[str, object]) -> None:
         print_json(as_json(facts))
     else:
         text = _shaped(facts, str(options["shape"] or ""), strict=strict)
-        click.echo("\n".join(map(printable, text.splitlines())))
+        click.echo("\n".join(map(printable, text.rstrip("\n").split("\n"))))
     if code := exit_code(facts, strict=strict):
         raise click.exceptions.Exit(code)
 

@@ -88,7 +88,7 @@ def command(
     elif only is not None and found.best is not None:
         click.echo(_one_snippet(found, only))
     else:
-        click.echo("\n".join(map(printable, render_discovery(found).splitlines())))
+        click.echo("\n".join(map(printable, render_discovery(found).rstrip("\n").split("\n"))))
     if found.best is None:
         raise click.exceptions.Exit(ExitCode.NO_SUCH)
     if profile is not None:

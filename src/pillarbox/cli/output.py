@@ -20,6 +20,8 @@ Cell: TypeAlias = str | int | None
 _SHORT = 13
 """A column of cells that are no wider is never folded: ids are to be copied in one piece."""
 
+_LOUD = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 Item = TypeVar("Item")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -31,8 +33,10 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Json) -> None:
-    """One JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """One JSON document. Control characters that JSON takes as they are, and marks that reorder
+    text, are written by their numbers: it says the same, and drives no terminal."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(_LOUD.sub(lambda char: f"\\u{ord(char[0]):04x}", text))
 
 
 def print_list(

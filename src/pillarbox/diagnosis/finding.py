@@ -1,6 +1,6 @@
 """One thing that is wrong or worth knowing, and the checks that can find it. Values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -49,6 +49,21 @@ def warn(name: str, cause: str, fix: str) -> Check:
 def info(name: str, cause: str, fix: str) -> Check:
     """A check whose finding is worth knowing."""
     return Check(name, Severity.INFO, cause, fix)
+
+
+def tamed(finding: Finding) -> Finding:
+    """The same without anything that a report would not show in its line: what others wrote stands
+    in it, in text as well as in Markdown and XML."""
+    texts = finding.where, finding.cause, finding.fix, finding.evidence
+    if all(text.isprintable() for text in texts):
+        return finding
+    where, cause, fix, evidence = map(_in_one_line, texts)
+    return replace(finding, where=where, cause=cause, fix=fix, evidence=evidence)
+
+
+def _in_one_line(text: str) -> str:
+    """What is not printable is written as Python writes it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def shown(octets: bytes) -> str:

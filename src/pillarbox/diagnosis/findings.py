@@ -15,7 +15,7 @@ from pillarbox.diagnosis.about_tls import about_tls
 from pillarbox.diagnosis.about_tokens import about_token
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.facts import Attempt, Facts
-from pillarbox.diagnosis.finding import Finding, Severity
+from pillarbox.diagnosis.finding import Finding, Severity, tamed
 from pillarbox.discovery.provider_rows import PROVIDERS
 from pillarbox.discovery.providers import by_host
 from pillarbox.explain.failures import FailureKind
@@ -60,7 +60,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
     ]
     order = list(Severity)
     new = (f for f in dict.fromkeys(all_of_them) if (f.id, f.where) not in facts.known)
-    return tuple(sorted(new, key=lambda f: order.index(f.severity)))
+    return tuple(map(tamed, sorted(new, key=lambda f: order.index(f.severity))))
 
 
 def _about_what_was_asked(facts: Facts) -> Iterable[Finding]:

@@ -2,12 +2,13 @@
 
 import contextlib
 import io
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.cli.output import print_list, printable
+from pillarbox.cli.output import print_json, print_list, printable
 
 
 class Terminal(io.StringIO):
@@ -55,6 +56,18 @@ def test_ids_are_never_folded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_markup_in_a_cell_is_text() -> None:
     """What a remote host says has no colours."""
     assert "[red]x[/red]" in _table(["[red]x[/red]"], Terminal())
+
+
+def test_json_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what it was given, in characters that only stand there."""
+    hostile = "\x1b[2J \x9b2J \x7f \u202eevil\u2066 \u2028 é \udcff"
+
+    print_json({"said": hostile})
+
+    text = capsys.readouterr().out
+    assert json.loads(text) == {"said": hostile}
+    assert all(char in "\n" or char.isprintable() for char in text)
+    assert "é" in text
 
 
 def test_pipe_gets_plain_lines() -> None:

@@ -11,9 +11,11 @@ from tests.gallery.rooms import M365, M365_SERVER
 from tests.gallery.server import PASSWORD, Server
 from tests.gallery.visit import visit
 
+from pillarbox.diagnosis.domain_facts import DomainFacts, StsFacts
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.formats import as_junit, as_markdown, as_sarif
 from pillarbox.diagnosis.report import as_json, render
+from pillarbox.diagnosis.target import Target
 
 SCHEMA = json.loads(
     (Path(__file__).parents[3] / "docs" / "doctor.schema.json").read_text(encoding="utf-8")
@@ -97,6 +99,26 @@ async def test_markdown_shows_what_was_said_as_it_is() -> None:
     assert "| fail | `LOGIN-REFUSED` | port 587 |" in told
     assert "\n    550 5.7.1 <b>& `x`" in told
     assert "Settings that work: mail.corp.com" in told
+
+
+def test_what_a_web_server_publishes_stays_in_its_line() -> None:
+    """A policy of MTA-STS has line ends and any character: it can neither add a line to a report,
+    nor anything to Markdown, nor break XML or JSON."""
+    policy = (
+        "a\n![x](https://evil.example)\nOK   corp.example: works\r\x1b[2J\x9b\u2028\u202e\uffff b"
+    )
+    sts = StsFacts(("v=STSv1; id=1",), policy)
+    facts = Facts(Target("corp.example", ""), domain=DomainFacts("corp.example", sts=sts))
+    json_text = json.dumps(as_json(facts), ensure_ascii=False)
+    sarif = json.dumps(as_sarif(facts, "1"), ensure_ascii=False)
+
+    forms = [render(facts), as_markdown(facts), as_junit(facts, strict=False), json_text, sarif]
+
+    for form in forms:
+        assert "MTA-STS-SYNTAX" in form
+        assert not [line for line in form.splitlines() if line.startswith(("![x]", "OK "))]
+        assert all(char == "\n" or char.isprintable() for char in form)
+    assert ET.fromstring(forms[2]).get("tests") == "1"  # noqa: S314 - we wrote it
 
 
 async def test_sarif_has_its_rules() -> None:

@@ -8,7 +8,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant
-from pillarbox.cli.output import Json, print_facts, print_json, print_list
+from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.errors import FetchError
 from pillarbox.net.issuer_documents import Fetcher
@@ -113,7 +113,7 @@ def check(cli: Cli, tenant: str | None) -> None:
     if cli.as_json:
         print_json({**_record(found), "keys": list(names)})
     else:
-        click.echo(f"{found.issuer.url} answers; its keys: {', '.join(names)}")
+        click.echo(printable(f"{found.issuer.url} answers; its keys: {', '.join(names)}"))
 
 
 @command.command("remove")

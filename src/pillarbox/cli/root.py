@@ -84,8 +84,15 @@ class Root(click.Group):
             if ctx.find_root().params["traceback"]:
                 raise
             for line in lines:
-                click.echo(f"pillarbox: {line}", err=True)
+                _say(f"pillarbox: {line}")
             raise click.exceptions.Exit(code) from error
+
+
+def _say(text: str) -> None:
+    """On standard error; servers and files may have said some of it."""
+    from pillarbox.cli.output import printable
+
+    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
 def _usage(error: click.UsageError) -> click.exceptions.Exit:

@@ -49,6 +49,14 @@ def test_wrong_usage_is_one_line_and_64(arguments: list[str]) -> None:
     assert "--help" in result.stderr
 
 
+def test_an_error_drives_no_terminal() -> None:
+    """What stands in it may come from elsewhere."""
+    result = CliRunner().invoke(root, ["doctor", "a b\a\x9b2J"])
+
+    assert "?2J" in result.stderr
+    assert all(char == "\n" or char.isprintable() for char in result.stderr)
+
+
 def test_json_and_config_may_stand_anywhere() -> None:
     """Before the noun or behind it."""
     before = CliRunner().invoke(root, ["--json", "version"])

@@ -1,6 +1,7 @@
 """Whom a message that came back is about, and what his sender is told of it. Decides only."""
 
 from dataclasses import dataclass
+from string import ascii_letters, digits
 
 from pillarbox.explain.remedies import Bounce
 from pillarbox.explain.replies import ReplyContext, bounce_of
@@ -73,13 +74,30 @@ def _unnamed(found: Returned, by_key: dict[str, SpooledRecipient]) -> Entry:
     """Named in the text, or as who wrote it; or nobody."""
     text = found.text.lower()
     if found.recipients and not any(one.keys for one in found.recipients):
-        named = [key for key in by_key if key in text]
+        named = [key for key in by_key if _stands_in(text, key)]
         if len(named) == 1:
             return Entry(found.kind, by_key[named[0]], found.recipients[0])
     if found.kind is ReturnKind.COMPLAINT:
         return Entry(found.kind, None, ReturnedRecipient(found.kind))
     kind = found.kind if found.kind is ReturnKind.AUTO_REPLY else ReturnKind.OTHER
     return Entry(kind, by_key.get(found.author), ReturnedRecipient(kind))
+
+
+_BEFORE = frozenset(".-_+=%/@" + ascii_letters + digits)
+_BEHIND = frozenset("-_@" + ascii_letters + digits)
+
+
+def _stands_in(text: str, address: str) -> bool:
+    """Whether an address stands there, and not as a part of another one."""
+    at = text.find(address)
+    while at >= 0:
+        end = at + len(address)
+        before, behind = text[at - 1 : at], text[end : end + 2]
+        goes_on = behind[:1] in _BEHIND or (behind[:1] == "." and behind[1:] in _BEHIND)
+        if before not in _BEFORE and not goes_on:
+            return True
+        at = text.find(address, at + 1)
+    return False
 
 
 _OCCASIONS = {

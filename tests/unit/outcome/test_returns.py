@@ -155,6 +155,20 @@ async def test_a_text_names_one_of_several(site: Site, logged_in: Client, connec
         await site.change(_forget_suppressions)
 
 
+async def test_a_part_of_an_address_names_nobody(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Somebody else has a longer one; the sender gets to read it himself."""
+    for other in (b"jobob@far.example", b"bob@far.example.org", b"x.bob@far.example"):
+        sent = await send(site, logged_in, connect, "ann@far.example", "bob@far.example")
+
+        await sent.back(bounces.QMAIL.replace(b"bob@far.example", other), sent.address(shared=True))
+
+        assert not await sent.returned(1), other
+        assert not await sent.suppressed()
+        assert [one.kind for one in (await sent.trace()).returned] == ["other"]
+
+
 def _forget_suppressions(connection: Any) -> None:
     connection.execute(delete(suppression))
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from pillarbox.hop_caps import Counted as Counted
 from pillarbox.hop_caps import HopCaps as HopCaps
 from pillarbox.hop_caps import LanePlan as LanePlan
 from pillarbox.hop_caps import Window as Window
-from pillarbox.mail.address import Mailbox, parse_mailbox
+from pillarbox.mail.address import Mailbox, domain_key, parse_mailbox
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, SignIn
 from pillarbox.sources import Source, pool_name
@@ -316,17 +317,18 @@ def lane_id(hop: str, number: int = 0) -> int:
     return int.from_bytes(digest) >> 1
 
 
-def route_domain(path: Mailbox | None) -> str:
-    """The domain of a path as routes know it: "" for the null reverse-path, and for an address
-    literal, which only routes for everything match."""
-    if path is None:
-        return ""
-    domain = path.domain_key
-    return "" if domain.startswith("[") else domain
-
-
+_REMEMBERED_DOMAINS = 4096
 _REMEMBERED_PAIRS = 1000
-"""Domains repeat from message to message; this bounds what each tenant makes us remember."""
+"""Domains repeat from message to message; these bound what we remember of them, in all and for each
+tenant."""
+
+
+@lru_cache(_REMEMBERED_DOMAINS)
+def route_domain(domain: str) -> str:
+    """The domain of a mailbox as routes know it: "" for an address literal, which only routes for
+    everything match."""
+    key = domain_key(domain)
+    return "" if key.startswith("[") else key
 
 
 _NO_ORDERS: Mapping[str, CapsOrder] = MappingProxyType({})

@@ -39,7 +39,7 @@ class TlsLetters:
         SpoolUnavailable."""
         tenant = await self._tenant()
         domain = self.sender.domain_key
-        route = tenant.routes.choose(domain, route_domain(to))
+        route = tenant.routes.choose(domain, route_domain(to.domain))
         if route is None or isinstance(route.next_hop, Reject):
             raise NoWayForReport(f"tenant {tenant.name!r} has no route to {to.domain}")
         now = self.clock.timestamp()

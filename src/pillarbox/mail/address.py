@@ -7,7 +7,7 @@ local part: `"a@b"@c` and `a%b@c` belong to c and to nobody else.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 from pillarbox.errors import AddressError
@@ -55,15 +55,19 @@ def _wide(pattern: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mailbox as it was given: `parse_mailbox` makes valid ones."""
+    """A mailbox as it was given: `parse_mailbox` makes valid ones. `is_ascii`: its address can be
+    used without SMTPUTF8."""
 
     local_part: str
     domain: str
+    address: str = field(init=False, compare=False, repr=False)
+    is_ascii: bool = field(init=False, compare=False, repr=False)
 
-    @property
-    def address(self) -> str:
-        """The address as it was given."""
-        return f"{self.local_part}@{self.domain}"
+    def __post_init__(self) -> None:
+        """These two are asked many times for each message."""
+        address = f"{self.local_part}@{self.domain}"
+        object.__setattr__(self, "address", address)
+        object.__setattr__(self, "is_ascii", address.isascii())
 
     @property
     def key(self) -> str:
@@ -78,11 +82,6 @@ class Mailbox:
     def domain_key(self) -> str:
         """The domain as a lower-case A-label, or the address literal."""
         return domain_key(self.domain)
-
-    @property
-    def is_ascii(self) -> bool:
-        """Whether the address can be used without SMTPUTF8."""
-        return self.local_part.isascii() and self.domain.isascii()
 
     def __str__(self) -> str:
         return self.address

@@ -67,20 +67,11 @@ class RecipientState(StrEnum):
     EXPIRED = "expired"
     """Given up after the tenant's limit; a DSN was made where one is due."""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will be tried."""
-        return self in _FINAL
+    is_final: bool
+    """Whether nothing more will be tried."""
 
-
-_FINAL = frozenset(
-    {
-        RecipientState.DELIVERED,
-        RecipientState.CAPTURED,
-        RecipientState.FAILED,
-        RecipientState.EXPIRED,
-    }
-)
+    def __init__(self, value: str) -> None:
+        self.is_final = value in {"delivered", "captured", "failed", "expired"}
 
 
 @quick(frozen=True, slots=True)

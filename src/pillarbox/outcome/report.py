@@ -94,7 +94,7 @@ class Reporter:
         # RFC 3461 section 6.1: no DSN about a DSN, so NOTIFY is NEVER where it is given at all.
         recipient = Recipient(0, to, Notify.NEVER)
         now = tried.finished_at
-        route = _route_of(tried, route_domain(to)).member(letter.queue_id, None)
+        route = _route_of(tried, route_domain(to.domain)).member(letter.queue_id, None)
         lane_id = self._lane_of(route)
         return SpooledMessage(
             queue_id=letter.queue_id,

@@ -16,7 +16,7 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import HeaderBlock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.sendas import NULL_GRANT, author_fault, may_send_as
-from pillarbox.route import Microsoft365, OtherFrom, Reject, Route
+from pillarbox.route import Microsoft365, OtherFrom, Reject, Route, route_domain
 from pillarbox.store.records import Account
 
 Routing: TypeAlias = Route | Denial
@@ -59,7 +59,7 @@ class Submission:
             return Denial(Refusal.RECIPIENT_SUPPRESSED, f"{forward_path.address} is suppressed")
         sender = envelope.reverse_path
         route = account.tenant.routes.choose(
-            _route_domain(sender) if sender is not None else "", _route_domain(forward_path)
+            "" if sender is None else route_domain(sender.domain), route_domain(forward_path.domain)
         )
         if route is None:
             return Denial(Refusal.NO_ROUTE, f"no route for {forward_path.domain}")
@@ -110,9 +110,3 @@ def _other_from_text(hop: Microsoft365) -> str:
         f" to {mailbox}, or ask the administrator to allow it (route change: --may-send-as, or"
         " --other-from rewrite)"
     )
-
-
-def _route_domain(mailbox: Mailbox) -> str:
-    """The domain as routes know it; an address literal matches only routes for everything."""
-    domain = mailbox.domain_key
-    return "" if domain.startswith("[") else domain

@@ -109,8 +109,9 @@ class Tenants:
         A DSN of ours that nobody would take is captured.
         """
         is_dsn = message.account_id is None
-        sender = route_domain(message.envelope.reverse_path)
-        key = (tenant.tenant_id, sender, route_domain(recipient.forward_path), is_dsn)
+        path = message.envelope.reverse_path
+        sender = "" if path is None else route_domain(path.domain)
+        key = (tenant.tenant_id, sender, route_domain(recipient.forward_path.domain), is_dsn)
         known = self._ways.get(key)
         if known is None:
             route = tenant.routes.choose(key[1], key[2])
@@ -122,11 +123,7 @@ class Tenants:
             if self._tenants.get(tenant.tenant_id) is tenant:
                 self._ways[key] = known
         route, ways = known
-        return (
-            None
-            if route is None
-            else ways[route.member_number(message.queue_id, message.envelope.reverse_path)]
-        )
+        return None if route is None else ways[route.member_number(message.queue_id, path)]
 
     def _way(self, route: Route) -> Way:
         known = self._routes.get((route.next_hop, route.caps))

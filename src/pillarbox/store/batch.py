@@ -8,7 +8,9 @@ it found (`Work.run_alone`).
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -44,30 +46,21 @@ LaneOwner = tuple[int, str]
 
 
 class Batch:
-    """The rows of some work, by statement."""
+    """The rows of some work, by statement, for the work to add its own."""
 
     def __init__(self, cursor: Cursor, statements: Statements) -> None:
         self.cursor = cursor
         self.statements = statements
-        self._rows: list[list[Row]] = [[] for _ in Do]
-        self._owners: dict[LaneOwner, bool] = {}
-
-    def add(self, do: Do, row: Row) -> None:
-        """Run `do` for this row with the batch."""
-        self._rows[do].append(row)
-
-    def extend(self, do: Do, rows: list[Row]) -> None:
-        """Run `do` for these rows with the batch."""
-        self._rows[do] += rows
-
-    def owns(self, owner: LaneOwner) -> bool:
+        self.rows: list[list[Row]] = [[] for _ in Do]
+        self.owners: dict[LaneOwner, bool] = {}
         """Whether the lane belongs to this owner, and will until the commit (check_owners)."""
-        return self._owners[owner]
+        self.once_durable: list[Callable[[], None]] = []
+        """To be called in the writer's thread after the commit."""
 
     def fresh(self) -> "Batch":
         """An empty batch in the same transaction."""
         batch = Batch(self.cursor, self.statements)
-        batch._owners = self._owners
+        batch.owners = self.owners
         return batch
 
     def check_owners(self, owners: set[LaneOwner]) -> None:
@@ -77,11 +70,11 @@ class Batch:
         lock = self.statements.shares_rows
         self.cursor.execute(f"SELECT id, owner FROM lane WHERE id IN ({marks}){lock}", ids)  # noqa: S608 - marks only
         found = dict(self.cursor.fetchall())
-        self._owners = {owner: found.get(owner[0]) == owner[1] for owner in owners}
+        self.owners = {owner: found.get(owner[0]) == owner[1] for owner in owners}
 
     def run(self) -> None:
         """Run what was collected. Raises InexactError, or what the driver raises."""
-        for do, rows in enumerate(self._rows):
+        for do, rows in enumerate(self.rows):
             if not rows:
                 continue
             if do == Do.UPDATE_MESSAGE:
@@ -118,15 +111,16 @@ class Batch:
         return self.cursor.rowcount
 
 
-def _last(row: Row) -> int:
-    last: int = row[-1]
-    return last
+_last = itemgetter(-1)
 
 
+@dataclass(slots=True, eq=False)
 class Work(Generic[T]):
-    """Something to be written; `future` gets `result` once it is durable."""
+    """Something to be written; `future` gets `result` once it is durable.
 
-    __slots__ = ("future", "lane_owner", "result", "size_octets")
+    `size_octets` is roughly what it adds to the size of a transaction; `lane_owner` is the lane
+    that has to be owned for it to count.
+    """
 
     must_be_recorded: ClassVar[bool] = False
     """Whether the work waits for the store to heal instead of failing."""
@@ -134,19 +128,10 @@ class Work(Generic[T]):
     """Whether it has to be found out what became of it when the answer to its COMMIT was lost
     (see pillarbox.store.doubt)."""
 
-    def __init__(self, future: "asyncio.Future[T] | None", size_octets: int = 0) -> None:
-        self.future = future
-        self.result: T
-        self.size_octets = size_octets
-        """Roughly what the work adds to the size of a transaction."""
-        self.lane_owner: LaneOwner | None = None
-        """The lane that has to be owned for the work to count."""
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for it any more. What must be recorded is done all the same."""
-        future = self.future
-        return future is not None and future.cancelled() and not self.must_be_recorded
+    future: "asyncio.Future[T] | None"
+    result: T = field(init=False)
+    size_octets: int = 0
+    lane_owner: LaneOwner | None = None
 
     @property
     def puts(self) -> tuple[int, ...]:
@@ -162,43 +147,26 @@ class Work(Generic[T]):
         self.collect(batch)
         batch.run()
 
-    def committed(self) -> None:
-        """Called in the writer's thread once the work is durable."""
 
-
+@dataclass(slots=True, eq=False, kw_only=True)
 class RowsWork(Work[None]):
     """Some rows for some statements."""
 
-    __slots__ = ("_rows",)
-
-    def __init__(
-        self,
-        future: "asyncio.Future[None] | None",
-        rows: Sequence[tuple[Do, Row]],
-        *,
-        size_octets: int = 0,
-    ) -> None:
-        super().__init__(future, size_octets)
-        self.result = None
-        self._rows = rows
+    rows: Sequence[tuple[Do, Row]]
+    result: None = field(default=None, init=False)
 
     def collect(self, batch: Batch) -> None:
         """Add the rows."""
-        for do, row in self._rows:
-            batch.add(do, row)
+        for do, row in self.rows:
+            batch.rows[do].append(row)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class ChangeWork(Work[T]):
     """A function that changes something, run under a savepoint of its own."""
 
-    __slots__ = ("_change",)
-
-    def __init__(
-        self, future: "asyncio.Future[T] | None", change: Callable[[Connection], T]
-    ) -> None:
-        super().__init__(future)
-        self._change = change
+    change: Callable[[Connection], T]
 
     def run(self, connection: Connection) -> None:
         """Run the function in the transaction at hand."""
-        self.result = self._change(connection)
+        self.result = self.change(connection)

@@ -27,16 +27,17 @@ class BatchRunner:
     def run(self, works: Sequence[Work[Any]]) -> Finished:
         """Make the work durable. Raises what the driver raises when nothing of it is, and
         CommitError when nobody knows."""
-        finished = self._together(works)
+        batch = self._begin(works)
+        finished = self._together(works, batch)
         if finished is None:
-            finished = self._each(works)
+            batch = self._begin(works)
+            finished = [(work, self._alone(work, batch)) for work in works]
         try:
             self._writer.commit()
         except Exception as error:
             raise CommitError from error
-        for work, failure in finished:
-            if failure is None:
-                work.committed()
+        for call in batch.once_durable:
+            call()
         return finished
 
     def _begin(self, works: Sequence[Work[Any]]) -> Batch:
@@ -48,9 +49,8 @@ class BatchRunner:
             batch.check_owners(owners)
         return batch
 
-    def _together(self, works: Sequence[Work[Any]]) -> Finished | None:
+    def _together(self, works: Sequence[Work[Any]], batch: Batch) -> Finished | None:
         """All rows at once; None, and no transaction, if some work is wrong."""
-        batch = self._begin(works)
         changes: list[ChangeWork[Any]] = []
         finished: Finished = []
         try:
@@ -68,19 +68,17 @@ class BatchRunner:
             return None
         return finished + [(change, self._alone(change, batch)) for change in changes]
 
-    def _each(self, works: Sequence[Work[Any]]) -> Finished:
-        """Each piece of work under a savepoint."""
-        batch = self._begin(works)
-        return [(work, self._alone(work, batch)) for work in works]
-
     def _alone(self, work: Work[Any], batch: Batch) -> Exception | None:
+        """One piece of work under a savepoint; what went wrong."""
         writer = self._writer
         writer.savepoint()
         try:
             if isinstance(work, ChangeWork):
                 work.run(writer.connection)
             else:
-                work.run_alone(batch.fresh())
+                own = batch.fresh()
+                work.run_alone(own)
+                batch.once_durable += own.once_durable
         except Exception as error:
             if fault_of(error) is not Fault.WORK:
                 raise

@@ -127,7 +127,7 @@ class Database:
         """Run `change` in the next group commit, under a savepoint of its own. It runs in the
         writer's thread and may run twice. Raises what it raises, or SpoolUnavailable."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._commits.submit(ChangeWork(future, change))
+        self._commits.submit(ChangeWork(future, change=change))
         with self._translated():
             return await future
 

@@ -153,7 +153,7 @@ class Directory:
             return
         self._touched.put(credential_id, now)
         row = (now, credential_id)
-        self._database.submit(RowsWork(None, ((Do.TOUCH_CREDENTIAL, row),)))
+        self._database.submit(RowsWork(None, rows=((Do.TOUCH_CREDENTIAL, row),)))
 
     async def _cached(
         self, cache: "_Cache[int, V | None]", key: int, query: Callable[[Connection], V | None]

@@ -126,7 +126,6 @@ class Doubts:
         finished: Finished = []
         for work in works:
             if found.issuperset(work.puts):
-                work.committed()
                 finished.append((work, None))
             else:
                 finished.append((work, _unknown()))

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -44,6 +45,7 @@ _FULL_PAUSE_SECONDS = 1.0
 _IDLE_CHECKPOINT_SECONDS = 1.0
 
 _STOP: Work[Any] = Work(None)
+_size_octets = attrgetter("size_octets")
 
 
 class GroupCommit:
@@ -154,7 +156,9 @@ class GroupCommit:
             # What comes until it is our turn belongs to the batch.
             self._wait_for_turn()
             while work is not _STOP:
-                if not work.is_abandoned:
+                future = work.future
+                # Nobody may wait for it any more. What must be recorded is done all the same.
+                if future is None or work.must_be_recorded or not future.cancelled():
                     works.append(work)
                     octets += work.size_octets
                 if len(works) >= BATCH_WORKS or octets >= BATCH_OCTETS:
@@ -219,7 +223,7 @@ class GroupCommit:
             metrics.COMMITS.inc()
             metrics.COMMIT_ITEMS.observe(len(works))
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
-            self._writer.wrote(sum(work.size_octets for work in works))
+            self._writer.wrote(sum(map(_size_octets, works)))
             return
         self._failed(works, TimeoutError("other writers do not let go"), Fault.AGAIN)
 

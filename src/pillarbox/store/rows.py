@@ -1,6 +1,7 @@
 """Between the values of mail.spooled and the rows of the tables."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -30,6 +31,10 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+clean_name = lru_cache(1000)(clean)
+"""The same for names of hosts and ciphers, which come again and again."""
+
+
 def message_row(message: SpooledMessage) -> Row:
     """The row of `message` for INSERT_MESSAGE. All its recipients are open."""
     envelope = message.envelope
@@ -46,7 +51,7 @@ def message_row(message: SpooledMessage) -> Row:
         _BODIES[envelope.body],
         envelope.smtputf8,
         None if ret is None else ret.value,
-        clean(envelope.envid),
+        envelope.envid and clean(envelope.envid),
         clean(message.header_id),
         message.size_octets,
         message.prefix,
@@ -71,7 +76,7 @@ def recipient_rows(message: SpooledMessage) -> list[Row]:
                 recipient.number,
                 recipient.forward_path.address,
                 int(recipient.notify),
-                clean(recipient.orcpt),
+                recipient.orcpt and clean(recipient.orcpt),
                 STATES[spooled.state],
                 spooled.lane_id,
                 spooled.attempts,

@@ -43,7 +43,7 @@ class Sessions:
             record.refusals,
             clean(record.cause),
         )
-        self._database.submit(RowsWork(future, ((Do.INSERT_SESSION, row),)))
+        self._database.submit(RowsWork(future, rows=((Do.INSERT_SESSION, row),)))
 
     def _written(self, future: "asyncio.Future[None]") -> None:
         self._waiting -= 1

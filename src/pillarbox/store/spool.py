@@ -85,7 +85,8 @@ class Spool:
         """
         self._database.check_room()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._database.submit(PutWork(future, message, self._lanes))
+        size = len(message.content or b"")
+        self._database.submit(PutWork(future, size, message=message, lanes=self._lanes))
         return future
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
@@ -96,7 +97,11 @@ class Spool:
         Raises SpoolUnavailable (BAD, or the store was closed): the attempt will be made again.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._database.submit(SettleWork(future, settlement, self._lanes))
+        # Only its owner settles for a lane.
+        owner = settlement.lane_id, settlement.owner
+        self._database.submit(
+            SettleWork(future, lane_owner=owner, settlement=settlement, lanes=self._lanes)
+        )
         return future
 
     async def store_chunk(self, queue_id: int, number: int, octets: bytes) -> None:
@@ -107,7 +112,7 @@ class Spool:
         rows: list[tuple[Do, Row]] = [(Do.INSERT_CONTENT, (queue_id, number, octets))]
         if number == 0:
             rows.append((Do.INSERT_UPLOAD, (queue_id, time_of(queue_id))))
-        self._database.submit(RowsWork(future, rows, size_octets=len(octets)))
+        self._database.submit(RowsWork(future, len(octets), rows=rows))
         await future
 
     async def discard_chunks(self, queue_id: int) -> None:
@@ -117,7 +122,7 @@ class Spool:
             (Do.DISCARD_UPLOAD, (queue_id,)),
             (Do.DISCARD_CONTENT, (queue_id,)),
         ]
-        self._database.submit(RowsWork(future, rows))
+        self._database.submit(RowsWork(future, rows=rows))
         await future
 
     async def read_chunk(self, queue_id: int, number: int) -> bytes:

@@ -1,12 +1,22 @@
 """What the spool hands to the group commit: taking a message, settling an attempt."""
 
-import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
 
+from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.store.batch import Batch, Work
+from pillarbox.store.batch import Batch, LaneOwner, Work
 from pillarbox.store.records import RecipientRecord, Settlement
-from pillarbox.store.rows import STATES, clean, content_rows, message_row, recipient_rows
+from pillarbox.store.rows import (
+    STATES,
+    clean,
+    clean_name,
+    content_rows,
+    message_row,
+    recipient_rows,
+)
 from pillarbox.store.statements import Do, Row
 
 MAX_LANES = 50_000
@@ -18,19 +28,21 @@ _INSERT_LANE, _INSERT_MESSAGE = Do.INSERT_LANE, Do.INSERT_MESSAGE
 _INSERT_CONTENT, _INSERT_RECIPIENT = Do.INSERT_CONTENT, Do.INSERT_RECIPIENT
 _INSERT_ATTEMPT, _FINISH_RECIPIENT = Do.INSERT_ATTEMPT, Do.FINISH_RECIPIENT
 _UPDATE_MESSAGE, _DELETE_CONTENT = Do.UPDATE_MESSAGE, Do.DELETE_CONTENT
+_DELETE_UPLOAD = Do.DELETE_UPLOAD
 
 
 class NewLanes:
     """Lanes that this process has used and that may have no row yet."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, Row] = {}
+        self.unstored: dict[int, Row] = {}
+        """Rows that have to come first, by the id of the lane."""
         self._stored: set[int] = set()
 
     def know(self, lane_id: int, hop: str, number: int) -> None:
         """The next message for this lane makes its row."""
         if lane_id not in self._stored:
-            self._rows[lane_id] = (lane_id, hop, number)
+            self.unstored[lane_id] = (lane_id, hop, number)
 
     def forget(self) -> None:
         """The next message for each lane that is known makes its row, or finds it."""
@@ -38,50 +50,51 @@ class NewLanes:
 
     def rows(self, messages: Iterable[SpooledMessage]) -> list[Row]:
         """The rows that the recipients of these messages need first."""
-        if not self._rows:
-            return []
         lanes = {spooled.lane_id for message in messages for spooled in message.recipients}
         # Another thread may add lanes meanwhile, so the dictionary is only asked, not walked.
-        found = (self._rows.get(lane_id) for lane_id in sorted(lanes))
+        found = (self.unstored.get(lane_id) for lane_id in sorted(lanes))
         return [row for row in found if row is not None]
 
-    def stored(self, rows: list[Row]) -> None:
-        """These rows are durable now."""
+    def collect(self, batch: Batch, messages: Iterable[SpooledMessage]) -> None:
+        """Add these rows to the batch."""
+        rows = self.rows(messages)
+        if rows:
+            batch.rows[_INSERT_LANE] += rows
+            batch.once_durable.append(partial(self._stored_now, rows))
+
+    def _stored_now(self, rows: list[Row]) -> None:
         if len(self._stored) >= MAX_LANES:
             self._stored.clear()
         for row in rows:
             self._stored.add(row[0])
-            self._rows.pop(row[0], None)
+            self.unstored.pop(row[0], None)
 
 
-def _collect_message(batch: Batch, message: SpooledMessage) -> None:
-    rows = content_rows(message)
+def _collect_message(batch: Batch, message: SpooledMessage, lanes: NewLanes) -> None:
+    rows = batch.rows
+    if lanes.unstored:
+        lanes.collect(batch, (message,))
     if message.content is None:
         if message.chunks:
             # Each chunk came before; if they were collected as orphans, this finds no row.
-            batch.add(Do.DELETE_UPLOAD, (message.queue_id,))
+            rows[_DELETE_UPLOAD].append((message.queue_id,))
     else:
-        message.chunks = len(rows)
-        batch.extend(_INSERT_CONTENT, rows)
-    batch.add(_INSERT_MESSAGE, message_row(message))
-    batch.extend(_INSERT_RECIPIENT, recipient_rows(message))
+        pieces = content_rows(message)
+        message.chunks = len(pieces)
+        rows[_INSERT_CONTENT] += pieces
+    rows[_INSERT_MESSAGE].append(message_row(message))
+    rows[_INSERT_RECIPIENT] += recipient_rows(message)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class PutWork(Work[None]):
     """One message becomes durable."""
 
-    __slots__ = ("_lane_rows", "_lanes", "message")
+    is_put: ClassVar[bool] = True
 
-    is_put = True
-
-    def __init__(
-        self, future: "asyncio.Future[None] | None", message: SpooledMessage, lanes: NewLanes
-    ) -> None:
-        super().__init__(future, len(message.content or b""))
-        self.result = None
-        self.message = message
-        self._lanes = lanes
-        self._lane_rows: list[Row] = []
+    message: SpooledMessage
+    lanes: NewLanes
+    result: None = field(default=None, init=False)
 
     @property
     def puts(self) -> tuple[int, ...]:
@@ -90,62 +103,44 @@ class PutWork(Work[None]):
 
     def collect(self, batch: Batch) -> None:
         """Add the rows that the usual case needs."""
-        self._lane_rows = self._lanes.rows((self.message,))
-        if self._lane_rows:
-            batch.extend(_INSERT_LANE, self._lane_rows)
-        _collect_message(batch, self.message)
-
-    def committed(self) -> None:
-        """The lanes have their rows."""
-        if self._lane_rows:
-            self._lanes.stored(self._lane_rows)
+        _collect_message(batch, self.message, self.lanes)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class SettleWork(Work[bool]):
     """One attempt is recorded; False if it does not count any more."""
 
-    __slots__ = ("_lane_rows", "_lanes", "_owner", "_settlement")
+    must_be_recorded: ClassVar[bool] = True
 
-    must_be_recorded = True
-
-    def __init__(
-        self, future: "asyncio.Future[bool] | None", settlement: Settlement, lanes: NewLanes
-    ) -> None:
-        super().__init__(future)
-        self._settlement = settlement
-        self._lanes = lanes
-        self._lane_rows: list[Row] = []
-        # Only its owner settles for a lane.
-        self._owner = self.lane_owner = settlement.lane_id, settlement.owner
+    settlement: Settlement
+    lanes: NewLanes
+    lane_owner: LaneOwner
 
     def collect(self, batch: Batch) -> None:
         """Add the rows that the usual case needs."""
-        self.result = batch.owns(self._owner)
+        self.result = batch.owners[self.lane_owner]
         if not self.result:
             return
-        settlement = self._settlement
-        for record in settlement.records:
-            reply = clean(str(record.reply))
-            do, row = _record(settlement, record, reply)
-            batch.add(do, row)
+        rows, settlement = batch.rows, self.settlement
+        for do, row, attempt in _record_rows(settlement):
+            rows[do].append(row)
             if settlement.attempt:
-                batch.add(_INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
+                rows[_INSERT_ATTEMPT].append(attempt)
         self._collect_rest(batch, settlement.records)
 
     def run_alone(self, batch: Batch) -> None:
         """The same record by record: one that a person or another worker has changed in the
         meantime does not count, the others do."""
-        self.result = batch.owns(self._owner)
-        settlement = self._settlement
+        settlement = self.settlement
         counted: list[RecipientRecord] = []
-        for record in settlement.records if self.result else ():
-            reply = clean(str(record.reply))
-            do, row = _record(settlement, record, reply)
-            if not batch.execute(do, row) and not self._record_held(batch, record, row):
-                continue
-            counted.append(record)
-            if settlement.attempt:
-                batch.add(_INSERT_ATTEMPT, _attempt_row(settlement, record, reply))
+        if batch.owners[self.lane_owner]:
+            changes = zip(settlement.records, _record_rows(settlement), strict=True)
+            for record, (do, row, attempt) in changes:
+                if not batch.execute(do, row) and not self._record_held(batch, record, row):
+                    continue
+                counted.append(record)
+                if settlement.attempt:
+                    batch.rows[_INSERT_ATTEMPT].append(attempt)
         self.result = bool(counted)
         if counted:
             self._collect_rest(batch, counted)
@@ -158,45 +153,40 @@ class SettleWork(Work[bool]):
         return bool(batch.execute(Do.COUNT_ATTEMPT, (row[1], *row[3:])))
 
     def _collect_rest(self, batch: Batch, records: Iterable[RecipientRecord]) -> None:
-        settlement = self._settlement
-        final = sum(record.state.is_final for record in records)
+        settlement = self.settlement
+        final = len([record for record in records if record.state.is_final])
         queue_id = settlement.queue_id
         if final:
             until = settlement.keep_content_until
             row = (final, final, settlement.finished_at, until, queue_id)
-            batch.add(_UPDATE_MESSAGE, row)
+            batch.rows[_UPDATE_MESSAGE].append(row)
             if until is None:
-                batch.add(_DELETE_CONTENT, (queue_id,))
-        if settlement.dsns:
-            self._lane_rows = self._lanes.rows(settlement.dsns)
-            batch.extend(_INSERT_LANE, self._lane_rows)
-            for dsn in settlement.dsns:
-                _collect_message(batch, dsn)
-
-    def committed(self) -> None:
-        """The lanes have their rows."""
-        if self._lane_rows:
-            self._lanes.stored(self._lane_rows)
+                batch.rows[_DELETE_CONTENT].append((queue_id,))
+        for dsn in settlement.dsns:
+            _collect_message(batch, dsn, self.lanes)
 
 
-def _record(settlement: Settlement, record: RecipientRecord, reply: str) -> tuple[Do, Row]:
-    """What changes the recipient."""
-    where = settlement.queue_id, record.number, record.attempts - settlement.attempt
-    state, attempts, told = STATES[record.state], record.attempts, record.delay_notified
-    if record.state.is_final:
-        return _FINISH_RECIPIENT, (state, attempts, told, reply, settlement.finished_at, *where)
-    return Do.DEFER_RECIPIENT, (state, attempts, record.next_attempt_at, told, reply, *where)
-
-
-def _attempt_row(settlement: Settlement, record: RecipientRecord, reply: str) -> Row:
-    return (
-        settlement.queue_id,
-        record.number,
-        record.attempts,
-        settlement.started_at,
-        settlement.duration_ms,
-        STATES[record.state],
-        reply,
-        clean(record.remote_host),
-        clean(record.tls),
-    )
+def _record_rows(settlement: Settlement) -> list[tuple[Do, Row, Row]]:
+    """For each record what changes the recipient, and the row of the attempt."""
+    queue_id, finished_at = settlement.queue_id, settlement.finished_at
+    started_at, duration_ms = settlement.started_at, settlement.duration_ms
+    said: Reply | None = None
+    reply = ""
+    found: list[tuple[Do, Row, Row]] = []
+    for record in settlement.records:
+        if record.reply is not said:
+            # Most recipients of a message are told the same.
+            said, reply = record.reply, clean(str(record.reply))
+        number, attempts, told = record.number, record.attempts, record.delay_notified
+        state, where = STATES[record.state], (queue_id, number, attempts - settlement.attempt)
+        do: Do
+        row: Row
+        if record.state.is_final:
+            do, row = _FINISH_RECIPIENT, (state, attempts, told, reply, finished_at, *where)
+        else:
+            due = record.next_attempt_at
+            do, row = Do.DEFER_RECIPIENT, (state, attempts, due, told, reply, *where)
+        host, tls = clean_name(record.remote_host), clean_name(record.tls)
+        attempt = queue_id, number, attempts, started_at, duration_ms, state, reply, host, tls
+        found.append((do, row, attempt))
+    return found

@@ -178,7 +178,7 @@ async def test_a_full_disk_refuses_and_heals(tiny_disk: Path) -> None:
     large = make_message(lanes=(queue.lane,), content=bytes(CHUNK_OCTETS))
     refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     # Past the look at the reserve, so that the disk itself is full.
-    database.submit(PutWork(refused, large, NewLanes()))
+    database.submit(PutWork(refused, CHUNK_OCTETS, message=large, lanes=NewLanes()))
     with pytest.raises(SpoolUnavailable) as caught:
         await refused
     settling = queue.spool.settle(settlement(first, *_large_records()))

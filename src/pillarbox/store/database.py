@@ -6,6 +6,7 @@ SQLite and PostgreSQL keep it and a running service apart.
 """
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -48,10 +49,11 @@ class Database:
         self._reserve_octets = max(reserve_octets, _LEAST_FREE_OCTETS)
         self._commits = GroupCommit(engines)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        self._file = engines.file
-        self._reserve_checked_at = 0.0
-        self._octets_since_check = 0
+        self._look_at = 0.0 if engines.file else math.inf
+        self._look_at_octets: float = math.inf
         self._is_full = False
+        self.submit: Callable[[Work[Any]], None] = self._commits.submit
+        """Write with the next group commit; the future of the work tells the rest."""
 
     @classmethod
     def open(cls, url: str, *, reserve_octets: int) -> "Database":
@@ -70,43 +72,44 @@ class Database:
 
     @property
     def trouble(self) -> SpoolTrouble | None:
-        """Why nothing new is taken now; None when all is well. Cheap."""
-        trouble = self._commits.trouble
-        if trouble is not None:
-            return trouble.trouble
-        return SpoolTrouble.FULL if self._is_below_reserve() else None
+        """Why nothing new is taken now; None when all is well. Cheap: it is asked several times for
+        each message."""
+        commits, now = self._commits, time.monotonic()
+        if commits.failure is not None or now > commits.stalled_at:
+            trouble = commits.trouble
+            if trouble is not None:
+                return trouble.trouble
+        if now >= self._look_at or commits.octets >= self._look_at_octets:
+            self._look_at_disk(now)
+        return SpoolTrouble.FULL if self._is_full else None
 
     def check_room(self) -> None:
         """Raise SpoolUnavailable if nothing new is taken now."""
-        trouble = self._commits.trouble
-        if trouble is not None:
-            raise SpoolUnavailable(trouble.trouble, trouble.cause)
-        if self._is_below_reserve():
-            raise SpoolUnavailable(SpoolTrouble.FULL, "the disk has less free space than reserved")
+        kind = self.trouble
+        if kind is not None:
+            known = self._commits.trouble
+            cause = known.cause if known else "the disk has less free space than reserved"
+            raise SpoolUnavailable(kind, cause)
+
+    def _look_at_disk(self, now: float) -> None:
+        self._look_at = now + _RESERVE_CHECK_SECONDS
+        self._look_at_octets = self._commits.octets + _RESERVE_CHECK_OCTETS
+        self._is_full = self._is_below_reserve()
 
     def _is_below_reserve(self) -> bool:
-        file = self._file
+        file = self._engines.file
         if file is None:
             return False
-        now = time.monotonic()
-        if (
-            now - self._reserve_checked_at >= _RESERVE_CHECK_SECONDS
-            or self._octets_since_check >= _RESERVE_CHECK_OCTETS
-        ):
-            self._reserve_checked_at = now
-            self._octets_since_check = 0
-            try:
-                facts = os.statvfs(file.parent)
-            except OSError:
-                # Nothing can be written to a folder that is not there.
-                self._is_full = True
-            else:
-                room = facts.f_bavail * facts.f_frsize
-                # What delivered mail leaves behind is used again, but the log comes first.
-                room_with_file = room + self._commits.free_octets
-                is_log_in_danger = room < min(self._reserve_octets, _LOG_OCTETS)
-                self._is_full = is_log_in_danger or room_with_file < self._reserve_octets
-        return self._is_full
+        try:
+            facts = os.statvfs(file.parent)
+        except OSError:
+            # Nothing can be written to a folder that is not there.
+            return True
+        room = facts.f_bavail * facts.f_frsize
+        # What delivered mail leaves behind is used again, but the log comes first.
+        room_with_file = room + self._commits.free_octets
+        is_log_in_danger = room < min(self._reserve_octets, _LOG_OCTETS)
+        return is_log_in_danger or room_with_file < self._reserve_octets
 
     def migrate(self) -> None:
         """Bring the tables to the newest shape; several processes may do it at once."""
@@ -117,11 +120,6 @@ class Database:
         """Raise ConfigError unless the tables have the shape that this version knows."""
         with self._translated(), self._engines.reader.connect() as connection:
             migrate.check(connection)
-
-    def submit(self, work: Work[Any]) -> None:
-        """Write with the next group commit; the future of the work tells the rest."""
-        self._octets_since_check += work.size_octets
-        self._commits.submit(work)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run `change` in the next group commit, under a savepoint of its own. It runs in the

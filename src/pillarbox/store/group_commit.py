@@ -10,6 +10,7 @@ attempt) waits until the store is well again. After a failed write or sync of SQ
 written any more in this process.
 """
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -63,20 +64,23 @@ class GroupCommit:
         self._kept: list[Work[Any]] = []
         self._pause = _FIRST_PAUSE_SECONDS
         self._retry_at = 0.0
-        self._busy_since = 0.0
-        self._trouble: SpoolUnavailable | None = None
+        self.failure: SpoolUnavailable | None = None
+        """What failed last, as long as nothing has succeeded since."""
+        self.stalled_at = math.inf
+        """When the transaction that runs will have taken too long."""
+        self.octets = 0
+        """Of all work that was taken."""
 
     @property
     def trouble(self) -> SpoolUnavailable | None:
         """Why new work would fail now. After a full disk new work is let through once a second:
         whether there is room again shows in no other way."""
-        trouble = self._trouble
+        trouble = self.failure
         if trouble is not None:
             if trouble.trouble is SpoolTrouble.FULL and time.monotonic() >= self._retry_at:
                 return None
             return trouble
-        since = self._busy_since
-        if since and time.monotonic() - since > STALLED_SECONDS:
+        if time.monotonic() > self.stalled_at:
             return SpoolUnavailable(SpoolTrouble.AWAY, "the database takes long to commit")
         return None
 
@@ -92,6 +96,7 @@ class GroupCommit:
         if self._closed:
             wake([(work, SpoolUnavailable(SpoolTrouble.AWAY, "the store was closed"))])
             return
+        self.octets += work.size_octets
         self._queue.put(work)
 
     def _start(self) -> None:
@@ -169,9 +174,9 @@ class GroupCommit:
         return works, True
 
     def _wait_for_turn(self) -> None:
-        self._busy_since = time.monotonic()
+        self.stalled_at = time.monotonic() + STALLED_SECONDS
         self._turns.begin()
-        self._busy_since = 0.0
+        self.stalled_at = math.inf
 
     def _patience(self) -> float | None:
         """How long to wait for work before something else is due; None: for ever."""
@@ -183,7 +188,7 @@ class GroupCommit:
 
     @property
     def _is_bad(self) -> bool:
-        return self._trouble is not None and self._trouble.trouble is SpoolTrouble.BAD
+        return self.failure is not None and self.failure.trouble is SpoolTrouble.BAD
 
     def _connect(self) -> bool:
         """Whether there is a connection, now or again."""
@@ -207,7 +212,8 @@ class GroupCommit:
     def _commit(self, works: list[Work[Any]]) -> None:
         """One batch, from its begin to the waking of those who wait."""
         for _ in range(CONFLICTS):
-            started = self._busy_since = time.monotonic()
+            started = time.monotonic()
+            self.stalled_at = started + STALLED_SECONDS
             try:
                 finished = self._runner.run(works)
             except Exception as error:  # noqa: BLE001 - all that fails here fails those who wait
@@ -217,7 +223,7 @@ class GroupCommit:
                 self._failed(works, error, fault)
                 return
             finally:
-                self._busy_since = 0.0
+                self.stalled_at = math.inf
             self._heal()
             wake(finished)
             metrics.COMMITS.inc()
@@ -267,7 +273,7 @@ class GroupCommit:
         self._fail(works)
 
     def _fail(self, works: Sequence[Work[Any]]) -> None:
-        trouble = self._trouble
+        trouble = self.failure
         kind = SpoolTrouble.AWAY if trouble is None else trouble.trouble
         cause = "the store closes" if trouble is None else trouble.cause
         wake([(work, SpoolUnavailable(kind, cause)) for work in works])
@@ -281,20 +287,20 @@ class GroupCommit:
                 self._set_trouble(TROUBLES.get(fault, SpoolTrouble.BAD), _cause(error))
 
     def _set_trouble(self, kind: SpoolTrouble, cause: str) -> None:
-        before = self._trouble
+        before = self.failure
         if kind is SpoolTrouble.FULL:
             self._pause = _FULL_PAUSE_SECONDS
         self._retry_at = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
-        self._trouble = SpoolUnavailable(kind, cause)
+        self.failure = SpoolUnavailable(kind, cause)
         if before is None or before.trouble is not kind:
             log.error("store.trouble", trouble=kind.value, cause=cause)
             metrics.SPOOL_IN_TROUBLE.set(1)
 
     def _heal(self) -> None:
-        if self._trouble is None:
+        if self.failure is None:
             return
-        self._trouble = None
+        self.failure = None
         self._pause = _FIRST_PAUSE_SECONDS
         log.info("store.healed")
         metrics.SPOOL_IN_TROUBLE.set(0)

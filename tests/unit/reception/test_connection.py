@@ -189,10 +189,10 @@ async def test_grant_counts_in_an_open_session(site: Site, logged_in: Client) ->
 async def test_row_58_full_disk_is_told_at_mail(site: Site, logged_in: Client) -> None:
     """452 4.3.1 before any content comes; mail is taken again when there is room."""
     reserve = site.database._reserve_octets
-    site.database._reserve_octets, site.database._reserve_checked_at = 1 << 62, 0.0
+    site.database._reserve_octets, site.database._look_at = 1 << 62, 0.0
     assert (await logged_in.message(MESSAGE)).startswith("452 4.3.1 ")
 
-    site.database._reserve_octets, site.database._reserve_checked_at = reserve, 0.0
+    site.database._reserve_octets, site.database._look_at = reserve, 0.0
     assert (await logged_in.message(MESSAGE)).startswith("250 2.0.0 ")
 
 
@@ -200,7 +200,7 @@ async def test_row_58_disk_that_fills_up_is_told_at_the_end(site: Site, logged_i
     """No 250 for what could not be kept."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
         await logged_in.command(command)
-    site.database._reserve_octets, site.database._reserve_checked_at = 1 << 62, 0.0
+    site.database._reserve_octets, site.database._look_at = 1 << 62, 0.0
     logged_in.send(MESSAGE + b".\r\n")
 
     assert (await logged_in.reply()).startswith("452 4.3.1 ")

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import orjson
@@ -53,6 +54,7 @@ _LEVELS = {
 }
 
 _Fields: TypeAlias = MutableMapping[str, Any]
+_Render: TypeAlias = Callable[[str, str, _Fields], bytes]
 
 
 class LineWriter:
@@ -83,7 +85,7 @@ class LineWriter:
         """Write all lines that were taken."""
         with self._writing:
             while self._lines:
-                self._write(b"".join(self._lines.popleft() for _ in range(len(self._lines))))
+                self._write(b"".join([self._lines.popleft() for _ in range(len(self._lines))]))
 
     def close(self) -> None:
         """Write the rest and end the thread."""
@@ -111,27 +113,16 @@ class LineWriter:
             self.dropped += octets.count(b"\n") or 1
 
 
-class _Clock:
-    """The time as ISO 8601 in UTC; the text up to the second is made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = ""
-
-    def now(self) -> str:
-        moment = time.time()
-        second = int(moment)
-        if second != self._second:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = second
-        return f"{self._text}{int((moment - second) * 1000):03d}Z"
+@lru_cache(2)
+def _up_to_second(second: int) -> str:
+    """The time as ISO 8601 in UTC, up to the fraction of the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
 
 
-def mask(fields: _Fields) -> None:
+def _mask(fields: _Fields) -> None:
     """Replace the values of secret fields."""
-    if not SECRET_FIELDS.isdisjoint(fields):
-        for name in SECRET_FIELDS.intersection(fields):
-            fields[name] = MASK
+    for name in SECRET_FIELDS.intersection(fields):
+        fields[name] = MASK
 
 
 def _explain_error(fields: _Fields) -> None:
@@ -143,35 +134,34 @@ def _explain_error(fields: _Fields) -> None:
             fields["traceback"] = "".join(traceback.format_exception(found))
 
 
-class _Json:
+def _json(level: str, event: str, fields: _Fields) -> bytes:
     """A line as JSON: time, level, event, then the fields."""
-
-    def __init__(self) -> None:
-        self._now = _Clock().now
-
-    def __call__(self, level: str, event: str, fields: _Fields) -> bytes:
-        if "exc_info" in fields:
-            _explain_error(fields)
-        mask(fields)
-        line = {"time": self._now(), "level": level, "event": event, **fields}
-        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    if "exc_info" in fields:
+        _explain_error(fields)
+    if not SECRET_FIELDS.isdisjoint(fields):
+        _mask(fields)
+    milliseconds = time.time_ns() // 1_000_000
+    moment = f"{_up_to_second(milliseconds // 1000)}{milliseconds % 1000:03d}Z"
+    line = {"time": moment, "level": level, "event": event, **fields}
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class _Console:
     """A line for people at a terminal."""
 
     def __init__(self, *, colours: bool) -> None:
-        self._now = _Clock().now
         self._event = ("\x1b[1m", "\x1b[0m") if colours else ("", "")
         self._levels = {"warning": "\x1b[33m", "error": "\x1b[31m"} if colours else {}
 
     def __call__(self, level: str, event: str, fields: _Fields) -> bytes:
         _explain_error(fields)
-        mask(fields)
+        _mask(fields)
         text = io.StringIO()
+        milliseconds = time.time_ns() // 1_000_000
+        moment = f"{_up_to_second(milliseconds // 1000)[11:]}{milliseconds % 1000:03d}"
         end = "\x1b[0m" if level in self._levels else ""
         bold, plain = self._event
-        text.write(f"{self._now()[11:23]} {self._levels.get(level, '')}{level:7}{end} ")
+        text.write(f"{moment} {self._levels.get(level, '')}{level:7}{end} ")
         text.write(f"{bold}{event}{plain}")
         trace = fields.pop("traceback", "")
         for name, value in fields.items():
@@ -209,7 +199,7 @@ class Log:
     def __init__(self) -> None:
         self.use("info", _Console(colours=False), _write_direct)
 
-    def use(self, level: str, render: "_Json | _Console", write: Callable[[bytes], None]) -> None:
+    def use(self, level: str, render: _Render, write: Callable[[bytes], None]) -> None:
         """From now on write what is not below this level in this style."""
         self._level = _LEVELS[level]
         self._render = render
@@ -256,7 +246,7 @@ def configure(level: str = "info", style: str = "auto", descriptor: int = 2) -> 
     is_terminal = os.isatty(descriptor)
     if style == "auto":
         style = "console" if is_terminal else "json"
-    log.use(level, _Json() if style == "json" else _Console(colours=is_terminal), _writer.write)
+    log.use(level, _json if style == "json" else _Console(colours=is_terminal), _writer.write)
     handler = _FromLibraries(level=logging.WARNING)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 

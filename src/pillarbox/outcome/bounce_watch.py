@@ -18,11 +18,13 @@ class BounceWatch:
         self._bounced: list[Bounced] = []
 
     def note(self, tried: Tried, judgement: Judgement) -> None:
-        """An attempt has ended."""
+        """An attempt has ended by which a recipient failed."""
         days = tried.tenant.suppress_days
         if not days or not tried.is_attempt or tried.message.account_id is None:
             return
-        for spooled in tried.recipients if self._has_failure(judgement) else ():
+        if len(self._bounced) >= MOST_WAITING:
+            return
+        for spooled in tried.recipients:
             number = spooled.recipient.number
             record = next((one for one in judgement.records if one.number == number), None)
             # Only what a next hop said: our own verdicts are about the route.
@@ -32,11 +34,6 @@ class BounceWatch:
             if record.remote_host and bounce_of(record.reply, context) is Bounce.HARD:
                 key = spooled.recipient.forward_path.key
                 self._bounced.append(Bounced(tried.tenant.tenant_id, key, str(record.reply), days))
-
-    def _has_failure(self, judgement: Judgement) -> bool:
-        if len(self._bounced) >= MOST_WAITING:
-            return False
-        return any(record.state is RecipientState.FAILED for record in judgement.records)
 
     def take(self) -> list[Bounced]:
         """What was noticed since the last time."""

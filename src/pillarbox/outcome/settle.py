@@ -34,7 +34,7 @@ _DAY_MS = 86_400_000
 
 
 _DEFERRED, _DELIVERED = RecipientState.DEFERRED, RecipientState.DELIVERED
-_EXPIRED = RecipientState.EXPIRED
+_EXPIRED, _FAILED = RecipientState.EXPIRED, RecipientState.FAILED
 _SUCCESS = Notify.SUCCESS
 _BY_DEFAULT = frozenset({Notify.FAILURE, Notify.DELAY})
 _UNGIVEN = Notify.DEFAULT
@@ -74,6 +74,7 @@ class Judgement:
     reported: tuple[ReportedRecipient, ...]
     keep_content_until: Timestamp | None
     has_expired: bool = False
+    has_failed: bool = False
 
 
 def wants_report(notify: Notify, occasion: Notify) -> bool:
@@ -98,22 +99,29 @@ def judge(tried: Tried, rand: float) -> Judgement:
     recipients, outcomes = tried.recipients, tried.outcomes
     records = []
     reported = []
-    has_expired = False
+    has_expired = has_failed = False
     tells = tried.message.envelope.reverse_path is not None
     if len(outcomes) == len(recipients) == 1:
         pairs = [(recipients[0], outcomes[0])]
     else:
         by_number = {outcome.number: outcome for outcome in outcomes}
-        pairs = [(spooled, _outcome_for(spooled, by_number)) for spooled in recipients]
+        pairs = [
+            (spooled, by_number.get(spooled.recipient.number) or _unknown(spooled))
+            for spooled in recipients
+        ]
     for spooled, outcome in pairs:
         record = _record(tried, spooled, outcome, rand)
-        if tells:
-            entry = _reported(tried, spooled, outcome, record)
-            if entry is not None:
-                reported.append(entry)
-        has_expired |= record.state is _EXPIRED
         records.append(record)
-    return Judgement(tuple(records), tuple(reported), _keep_until(tried, records), has_expired)
+        if record.state is _DELIVERED and spooled.recipient.notify is _UNGIVEN:
+            # Nearly all mail: nobody wants to be told.
+            continue
+        has_expired |= record.state is _EXPIRED
+        has_failed |= record.state is _FAILED
+        entry = _reported(tried, spooled, outcome, record) if tells else None
+        if entry is not None:
+            reported.append(entry)
+    keep_until = _keep_until(tried, records)
+    return Judgement(tuple(records), tuple(reported), keep_until, has_expired, has_failed)
 
 
 def settlement_of(
@@ -126,7 +134,7 @@ def settlement_of(
         owner=tried.owner,
         started_at=tried.started_at,
         duration_ms=tried.duration_ms,
-        finished_at=tried.finished_at,
+        finished_at=tried.started_at + tried.duration_ms,
         records=judgement.records,
         keep_content_until=judgement.keep_content_until,
         dsns=dsns,
@@ -134,13 +142,9 @@ def settlement_of(
     )
 
 
-def _outcome_for(
-    spooled: SpooledRecipient, by_number: dict[int, RecipientOutcome]
-) -> RecipientOutcome:
-    """Its outcome. What is unknown counts as deferred: better twice than not at all."""
-    number = spooled.recipient.number
-    found = by_number.get(number)
-    return found or RecipientOutcome(number, RecipientState.DEFERRED, NO_OUTCOME)
+def _unknown(spooled: SpooledRecipient) -> RecipientOutcome:
+    """What is unknown counts as deferred: better twice than not at all."""
+    return RecipientOutcome(spooled.recipient.number, RecipientState.DEFERRED, NO_OUTCOME)
 
 
 def _record(

@@ -17,4 +17,5 @@ class Watches:
     def note(self, tried: Tried, judgement: Judgement) -> None:
         """An attempt has ended."""
         self.unknown.note(tried, judgement)
-        self.bounces.note(tried, judgement)
+        if judgement.has_failed:
+            self.bounces.note(tried, judgement)

@@ -87,6 +87,7 @@ class Mailbox:
         return self.address
 
 
+@lru_cache(_CACHED)
 def parse_mailbox(text: str, *, smtputf8: bool = True) -> Mailbox:
     """Read "local-part@domain" or "local-part@[address literal]" without angle brackets.
 
@@ -94,11 +95,6 @@ def parse_mailbox(text: str, *, smtputf8: bool = True) -> Mailbox:
     """
     if not smtputf8 and not text.isascii():
         raise AddressError("the address is not ASCII")
-    return _parse(text)
-
-
-@lru_cache(_CACHED)
-def _parse(text: str) -> Mailbox:
     if len(text) > _MAX_TEXT:
         raise AddressError("the address is too long")
     pattern = _quoted_string(text) if text.startswith('"') else _dot_string(text)

@@ -9,6 +9,7 @@ that make one remove it themselves before they send.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -53,6 +54,7 @@ class HeaderBlock:
     is_tls_optional: bool = False
 
 
+_NO_FIELDS: tuple[Sequence[bytes], bool] = (), False
 _NO_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0)
 _EMPTY_HEADER = HeaderBlock(0, False, (), (), False, False, None, 0)
 
@@ -80,8 +82,12 @@ def scan_header(content: bytes) -> HeaderBlock:
     block = b"\r\n" + (content[:size] if size > 0 else content)
     folded = block.lower()
     from_fields, from_odd = _bodies(block, folded, b"\r\nfrom", 2)
-    agent_fields, agent_odd = _agent_fields(block, folded)
-    header_ids, _ = _bodies(block, folded, b"\r\nmessage-id", 1)
+    agent_fields, agent_odd = _NO_FIELDS
+    if b"\r\nsender" in folded or b"\r\nresent-" in folded:
+        agent_fields, agent_odd = _agent_fields(block, folded)
+    header_ids, _ = _NO_FIELDS
+    if b"\r\nmessage-id" in folded:
+        header_ids, _ = _bodies(block, folded, b"\r\nmessage-id", 1)
     return HeaderBlock(
         len(block) - 2,
         False,
@@ -91,15 +97,13 @@ def scan_header(content: bytes) -> HeaderBlock:
         b"\r\ndate:" in folded,
         _header_id(header_ids[0]) if header_ids else None,
         folded.count(b"\r\nreceived:"),
-        _is_tls_optional(block, folded),
+        b"\r\ntls-required" in folded and _is_tls_optional(block, folded),
     )
 
 
 def _is_tls_optional(block: bytes, folded: bytes) -> bool:
     """RFC 8689 section 3: "More than one instance of the TLS-Required header field MUST NOT appear
     in a given message", so several say nothing."""
-    if b"\r\ntls-required" not in folded:
-        return False
     bodies, _ = _bodies(block, folded, b"\r\ntls-required", 2)
     return [body.strip(b" \t\r\n").lower() for body in bodies] == [b"no"]
 

@@ -15,6 +15,7 @@ from pillarbox.app.tls_reporting import TlsReporting, reporting_for
 from pillarbox.config import Limits, Settings
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.tls_counts import TlsCounts
+from pillarbox.mail.address import Mailbox
 from pillarbox.net.issuer_documents import Fetcher
 from pillarbox.net.oauth import TokenSource
 from pillarbox.net.tls import ServerCertificate
@@ -46,6 +47,7 @@ from pillarbox.store.database import Database
 from pillarbox.store.passwords import match_password
 from pillarbox.store.returns import Returns
 from pillarbox.store.sessions import Sessions
+from pillarbox.store.suppressions import Suppressions
 from pillarbox.store.tls_results import TlsResultStore
 
 
@@ -139,9 +141,7 @@ def _services(
 
     def services_for(wanted: Limits) -> Services:
         limits = within_open_files(wanted, settings.delivery)
-        rules = Submission(
-            limits, lambda tenant_id, m: stores.suppressions.holds(tenant_id, m, clock.timestamp())
-        )
+        rules = Submission(limits, _asker(stores.suppressions, clock))
         return Services(
             returns=_return_desk(settings, stores, scheduler, limits),
             limits=limits,
@@ -162,6 +162,16 @@ def _services(
         )
 
     return services_for
+
+
+def _asker(known: Suppressions, clock: Clock) -> Callable[[int, Mailbox], bool]:
+    """What says now whether a tenant does not send to an address."""
+
+    def is_suppressed(tenant_id: int, mailbox: Mailbox) -> bool:
+        # Most tenants have no such address, and this is asked for each recipient.
+        return tenant_id in known.by_tenant and known.holds(tenant_id, mailbox, clock.timestamp())
+
+    return is_suppressed
 
 
 def _return_desk(

@@ -70,7 +70,7 @@ class SendingLimits:
 
     def on_rcpt(self, account: Account, recipients: int) -> Denial | None:
         """Refuse a recipient that is one too many, as far as that is known without the store."""
-        limit = _limit_of(account)
+        limit = account.recipients_per_day
         if limit is None:
             return None
         lease = self._lease(account.account_id, limit)
@@ -81,7 +81,7 @@ class SendingLimits:
 
     def charge(self, account: Account, recipients: int) -> Charge | None:
         """Charge a message if that is possible at once; if not, ask `lease_and_charge`."""
-        limit = _limit_of(account)
+        limit = account.recipients_per_day
         if limit is None:
             return _NO_CHARGE
         lease = self._lease(account.account_id, limit)
@@ -92,7 +92,7 @@ class SendingLimits:
 
     async def lease_and_charge(self, account: Account, recipients: int) -> Charge | Denial:
         """Charge a message, with a lease from the store. Raises SpoolUnavailable."""
-        limit = _limit_of(account)
+        limit = account.recipients_per_day
         if limit is not None and self._lease(account.account_id, limit).left < recipients:
             await self._extend(account.account_id, limit, recipients)
         charge = self.charge(account, recipients)
@@ -137,11 +137,6 @@ class SendingLimits:
     def _today(self) -> str:
         moment = self._clock.timestamp() / 1000
         return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%d")
-
-
-def _limit_of(account: Account) -> int | None:
-    own = account.recipients_per_day
-    return account.tenant.account_recipients_per_day if own is None else own
 
 
 def _denial(limit: int) -> Denial:

@@ -16,7 +16,7 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.mail.message import HeaderBlock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.sendas import NULL_GRANT, author_fault, may_send_as
-from pillarbox.route import Microsoft365, OtherFrom, Reject, Route, route_domain
+from pillarbox.route import Microsoft365, NextHop, OtherFrom, Reject, Route, route_domain
 from pillarbox.store.records import Account
 
 Routing: TypeAlias = Route | Denial
@@ -82,7 +82,11 @@ class Submission:
     ) -> Denial | None:
         """May the mailboxes that the message takes be used with its From address? `author` is the
         sender, and stands in From where there is none. What on_message let pass can be read."""
-        hops = {route.next_hop: None for route in routes if _is_strict(route)}
+        hops: dict[NextHop, None] = {}
+        for route in routes:
+            hop = route.next_hop
+            if isinstance(hop, Microsoft365) and hop.other_from is OtherFrom.REFUSE:
+                hops[hop] = None
         if not hops:
             return None
         authors = [author, *(one for body in header.from_fields for one in parse_authors(body))]
@@ -96,11 +100,6 @@ class Submission:
         """The refusal of a message whose header block has no end within the limit."""
         limit = self.limits.header_octets
         return Denial(Refusal.HEADER_TOO_LARGE, "", {"limit": limit})
-
-
-def _is_strict(route: Route) -> bool:
-    hop = route.next_hop
-    return isinstance(hop, Microsoft365) and hop.other_from is OtherFrom.REFUSE
 
 
 def _other_from_text(hop: Microsoft365) -> str:

@@ -215,12 +215,13 @@ def _account(
     patterns = connection.scalars(
         select(send_as.c.pattern).where(send_as.c.account_id == row["id"])
     )
+    own_limit = row["recipients_per_day"]
     return Account(
         account_id=row["id"],
         tenant=owner,
         address=mailbox_of(row["address"]),
         credential_id=None,
         send_as=frozenset((row["address_key"], *patterns)),
-        recipients_per_day=row["recipients_per_day"],
+        recipients_per_day=owner.account_recipients_per_day if own_limit is None else own_limit,
         is_held=row["held_at"] is not None,
     )

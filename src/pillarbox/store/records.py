@@ -103,8 +103,9 @@ class Tenant:
 class Account:
     """Who may send. `send_as` holds the keys of the addresses that the account may use, its own
     included, and "@domain" for every address of a domain. `credential_id` is the credential by
-    which it was found, None if by none. `recipients_per_day` None: the tenant's limit for each of
-    its accounts holds. `is_held`: what it sends is taken, and held for a person to decide."""
+    which it was found, None if by none. `recipients_per_day` is its own limit, else that of its
+    tenant; None: neither has any. `is_held`: what it sends is taken, and held for a person to
+    decide."""
 
     account_id: int
     tenant: Tenant

@@ -59,13 +59,14 @@ class Suppressions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[int, dict[str, Timestamp]] = {}
+        self.by_tenant: dict[int, dict[str, Timestamp]] = {}
+        """Until when, by the key of the address; only of tenants that have any."""
         self._count = 0
         self._seen: Timestamp = 0
 
     def holds(self, tenant_id: int, mailbox: Mailbox, now: Timestamp) -> bool:
         """Whether the tenant does not send to this address now."""
-        known = self._known.get(tenant_id)
+        known = self.by_tenant.get(tenant_id)
         return known is not None and known.get(mailbox.key, 0) > now
 
     async def refresh(self, now: Timestamp) -> None:
@@ -78,7 +79,7 @@ class Suppressions:
             self._take(tenant_id, key, _NEVER if expires_at is None else expires_at, now)
 
     def _take(self, tenant_id: int, key: str, expires_at: Timestamp, now: Timestamp) -> None:
-        known = self._known.setdefault(tenant_id, {})
+        known = self.by_tenant.setdefault(tenant_id, {})
         self._count -= known.pop(key, None) is not None
         if expires_at > now:
             if self._count >= KEPT and known:
@@ -87,7 +88,7 @@ class Suppressions:
             known[key] = expires_at
             self._count += 1
         elif not known:
-            del self._known[tenant_id]
+            del self.by_tenant[tenant_id]
 
 
 def changed_since(

@@ -14,13 +14,11 @@ from pillarbox.store.records import Account, Tenant
 DAY_SECONDS = 86_400
 
 
-def account(own: int | None = None, tenants: int | None = None) -> Account:
-    """An account with a limit of its own, or of its tenant."""
-    tenant = Tenant(
-        1, "one", frozenset({"t1.test"}), RouteTable([]), account_recipients_per_day=tenants
-    )
+def account(limit: int | None = None) -> Account:
+    """An account with a limit."""
+    tenant = Tenant(1, "one", frozenset({"t1.test"}), RouteTable([]))
     mailbox = parse_mailbox("u1@t1.test")
-    return Account(1, tenant, mailbox, None, frozenset({mailbox.key}), recipients_per_day=own)
+    return Account(1, tenant, mailbox, None, frozenset({mailbox.key}), recipients_per_day=limit)
 
 
 @dataclass
@@ -65,7 +63,7 @@ async def test_row_44_exactly_the_limit_is_taken() -> None:
     """Also where it is no multiple of a portion; the store is asked once for each portion."""
     worker = Worker()
 
-    assert await worker.count(account(own=1010), 2000) == 1010
+    assert await worker.count(account(1010), 2000) == 1010
     assert worker.ledger.asked <= 102
 
 
@@ -73,26 +71,24 @@ async def test_row_44_two_workers_share_a_limit() -> None:
     """Each holds back at most one portion from the other."""
     ledger = Ledger()
     workers = Worker(ledger), Worker(ledger)
-    sender = account(own=1000)
+    sender = account(1000)
 
     taken = [await worker.count(sender, 1) for worker in workers * 800]
 
     assert 1000 - 10 <= sum(taken) <= 1000
 
 
-async def test_limit_of_the_tenant_holds_without_an_own_one() -> None:
-    """And the account's own one goes before it; without any there is no limit."""
-    assert await Worker().count(account(tenants=3), 10) == 3
-    assert await Worker().count(account(own=5, tenants=3), 10) == 5
+async def test_account_without_a_limit_sends_what_it_likes() -> None:
+    """The store is not asked."""
     assert await Worker().count(account(), 10) == 10
 
 
 async def test_refusal_names_the_limit() -> None:
     """A refusal that the client can try again after midnight."""
     worker = Worker()
-    await worker.send(account(own=1))
+    await worker.send(account(1))
 
-    denial = await worker.send(account(own=1))
+    denial = await worker.send(account(1))
 
     assert isinstance(denial, Denial)
     assert denial.refusal is Refusal.DAILY_LIMIT
@@ -102,7 +98,7 @@ async def test_refusal_names_the_limit() -> None:
 async def test_small_messages_use_what_large_ones_leave() -> None:
     """A message that is too large for the rest does not use it up."""
     worker = Worker()
-    sender = account(own=10)
+    sender = account(10)
 
     taken = [isinstance(await worker.send(sender, n), Charge) for n in (8, 5, 2, 1)]
 
@@ -112,7 +108,7 @@ async def test_small_messages_use_what_large_ones_leave() -> None:
 async def test_recipient_beyond_the_limit_is_refused_before_the_content() -> None:
     """At RCPT, as soon as it is known."""
     worker = Worker()
-    sender = account(own=5)
+    sender = account(5)
     assert worker.limits.on_rcpt(sender, 5) is None
     assert worker.limits.on_rcpt(sender, 6) is not None
 
@@ -126,12 +122,12 @@ async def test_recipient_beyond_the_limit_is_refused_before_the_content() -> Non
 async def test_used_up_limit_costs_the_store_nothing() -> None:
     """It is asked again after a while, not for each message."""
     worker = Worker()
-    await worker.count(account(own=3), 100)
+    await worker.count(account(3), 100)
     asked = worker.ledger.asked
     assert asked <= 4
 
     worker.now += LOOK_AGAIN_SECONDS + 1
-    await worker.count(account(own=3), 100)
+    await worker.count(account(3), 100)
 
     assert worker.ledger.asked == asked + 1
 
@@ -139,37 +135,37 @@ async def test_used_up_limit_costs_the_store_nothing() -> None:
 async def test_next_day_begins_anew() -> None:
     """At midnight UTC."""
     worker = Worker()
-    assert await worker.count(account(own=3), 10) == 3
+    assert await worker.count(account(3), 10) == 3
 
     worker.now += DAY_SECONDS
 
-    assert await worker.count(account(own=3), 10) == 3
+    assert await worker.count(account(3), 10) == 3
 
 
 async def test_raised_limit_holds_at_once() -> None:
     """The administrator's remedy works without a wait."""
     worker = Worker()
-    assert await worker.count(account(own=3), 10) == 3
+    assert await worker.count(account(3), 10) == 3
 
-    assert await worker.count(account(own=5), 10) == 2
+    assert await worker.count(account(5), 10) == 2
 
 
 async def test_message_that_was_not_taken_costs_nothing() -> None:
     """What the store refused is given back."""
     worker = Worker()
     for _ in range(10):
-        charge = await worker.send(account(own=3), 3)
+        charge = await worker.send(account(3), 3)
         assert isinstance(charge, Charge)
         worker.limits.give_back(charge)
 
-    assert await worker.count(account(own=3), 10) == 3
+    assert await worker.count(account(3), 10) == 3
 
 
 async def test_rest_is_given_back_at_the_end() -> None:
     """The next worker goes on where this one ended."""
     ledger = Ledger()
     first = Worker(ledger)
-    assert await first.count(account(own=1000), 5) == 5
+    assert await first.count(account(1000), 5) == 5
     await first.limits.close()
 
-    assert await Worker(ledger).count(account(own=1000), 2000) == 995
+    assert await Worker(ledger).count(account(1000), 2000) == 995

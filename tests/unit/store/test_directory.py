@@ -9,10 +9,22 @@ from tests.support.storing import now_ms, until
 from pillarbox.errors import SecretError
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import Route, SmartHost, TlsMode
-from pillarbox.store.admin.accounts import add_account, add_send_as, disable_account, remove_account
+from pillarbox.store.admin.accounts import (
+    add_account,
+    add_send_as,
+    disable_account,
+    limit_account,
+    remove_account,
+)
 from pillarbox.store.admin.credentials import add_network, add_password, remove_credential
 from pillarbox.store.admin.routes import add_route
-from pillarbox.store.admin.tenants import TenantSettings, add_domain, add_tenant, disable_tenant
+from pillarbox.store.admin.tenants import (
+    TenantSettings,
+    add_domain,
+    add_tenant,
+    change_tenant,
+    disable_tenant,
+)
 from pillarbox.store.database import Database
 from pillarbox.store.directory import Directory
 from pillarbox.store.passwords import match_password
@@ -108,6 +120,23 @@ async def test_grants_come_with_the_account(database: Database, directory: Direc
 
     assert found is not None
     assert found.account.send_as == {"printer@here.example", "office@here.example", "@here.example"}
+
+
+async def test_limit_of_the_tenant_holds_without_an_own_one(
+    database: Database, directory: Directory
+) -> None:
+    """And the account's own one goes before it; without any there is no limit."""
+    limits = []
+    for tenants, own in ((None, None), (3, None), (3, 5)):
+        settings = TenantSettings(account_recipients_per_day=tenants)
+        await database.write(partial(change_tenant, name="acme", settings=settings))
+        await database.write(partial(limit_account, address=ADDRESS, recipients_per_day=own))
+        await directory.refresh()
+        found = await directory.login(ADDRESS)
+        assert found is not None
+        limits.append(found.account.recipients_per_day)
+
+    assert limits == [None, 3, 5]
 
 
 async def test_routes_come_with_the_password_opened(

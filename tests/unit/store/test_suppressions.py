@@ -116,7 +116,7 @@ async def test_a_new_process_reads_what_is_in_force(
 
     await process.refresh(NOW)
 
-    assert process._known == {tenants[1]: {BOB.key: NOW + DAY_MS}}
+    assert process.by_tenant == {tenants[1]: {BOB.key: NOW + DAY_MS}}
 
 
 async def test_memory_has_a_bound(
@@ -132,7 +132,7 @@ async def test_memory_has_a_bound(
         if number > 3:
             await process.refresh(NOW)
 
-    (known,) = process._known.values()
+    (known,) = process.by_tenant.values()
     assert len(known) == 3
     assert "u7@far.example" in known
 

@@ -110,13 +110,18 @@ def judge(tried: Tried, rand: float) -> Judgement:
             for spooled in recipients
         ]
     for spooled, outcome in pairs:
-        record = _record(tried, spooled, outcome, rand)
+        state, at, notified = outcome.state, None, spooled.delay_notified
+        attempts = spooled.attempts + tried.is_attempt
+        if state is _DEFERRED:
+            state, at, notified = _deferred(tried, spooled, attempts, rand)
+        said = outcome.reply, outcome.remote_host, outcome.tls
+        record = RecipientRecord(outcome.number, state, at, attempts, *said, notified)
         records.append(record)
-        if record.state is _DELIVERED and spooled.recipient.notify is _UNGIVEN:
+        if state is _DELIVERED and spooled.recipient.notify is _UNGIVEN:
             # Nearly all mail: nobody wants to be told.
             continue
-        has_expired |= record.state is _EXPIRED
-        has_failed |= record.state is _FAILED
+        has_expired |= state is _EXPIRED
+        has_failed |= state is _FAILED
         entry = _reported(tried, spooled, outcome, record) if tells else None
         if entry is not None:
             reported.append(entry)
@@ -147,29 +152,17 @@ def _unknown(spooled: SpooledRecipient) -> RecipientOutcome:
     return RecipientOutcome(spooled.recipient.number, RecipientState.DEFERRED, NO_OUTCOME)
 
 
-def _record(
-    tried: Tried, spooled: SpooledRecipient, outcome: RecipientOutcome, rand: float
-) -> RecipientRecord:
-    state = outcome.state
-    attempts = spooled.attempts + tried.is_attempt
-    at: Timestamp | None = None
+def _deferred(
+    tried: Tried, spooled: SpooledRecipient, attempts: int, rand: float
+) -> tuple[RecipientState, Timestamp | None, bool]:
+    """The state of a recipient who was deferred, when it is tried again, and whether its sender has
+    been told of the delay by then."""
     notified = spooled.delay_notified
-    if state is _DEFERRED:
-        at = _try_again_at(tried, spooled, attempts, rand)
-        if at is None:
-            state = _EXPIRED
-        else:
-            notified = notified or is_notice_time(tried.tenant, tried.message, tried.finished_at)
-    return RecipientRecord(
-        number=outcome.number,
-        state=state,
-        next_attempt_at=at,
-        attempts=attempts,
-        reply=outcome.reply,
-        remote_host=outcome.remote_host,
-        tls=outcome.tls,
-        delay_notified=notified,
-    )
+    at = _try_again_at(tried, spooled, attempts, rand)
+    if at is None:
+        return _EXPIRED, None, notified
+    told_now = notified or is_notice_time(tried.tenant, tried.message, tried.finished_at)
+    return _DEFERRED, at, told_now
 
 
 def _try_again_at(

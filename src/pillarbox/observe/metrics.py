@@ -2,7 +2,7 @@
 
 Names are `pillarbox_<module>_<thing>_<unit|total>`; values of labels are enums or names of the
 configuration, never addresses or free text. What each message counts is a plain number
-(observe.tallies): `ACCEPTED.inc()` costs a tenth of a microsecond.
+(observe.tallies): `ACCEPTED.value += 1` costs no call.
 """
 
 from prometheus_client import (

@@ -17,16 +17,12 @@ from prometheus_client.registry import Collector
 
 
 class Tally:
-    """A counter."""
+    """A counter: `tally.value += 1`."""
 
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value: float = 0
-
-    def inc(self, amount: float = 1) -> None:
-        """So many more."""
-        self.value += amount
 
 
 class Spread:

@@ -122,7 +122,8 @@ class Intake:
         account = submitted.account
         header = scan_header(beginning)
         sender = submitted.envelope.reverse_path
-        routes = [route.member(content.queue_id, sender) for route in submitted.routes]
+        queue_id = content.queue_id
+        routes = [r.member(queue_id, sender) if r.others else r for r in submitted.routes]
         author = sender or account.address
         denial = self._rules.on_message(account, header)
         denial = denial or self._rules.on_mailboxes(header, author, routes)
@@ -197,15 +198,16 @@ class Intake:
             done(unavailable(error))
             return
         content.release()
-        metrics.ACCEPTED.inc()
-        metrics.ACCEPTED_OCTETS.inc(message.size_octets)
+        metrics.ACCEPTED.value += 1
+        metrics.ACCEPTED_OCTETS.value += message.size_octets
         metrics.ACCEPT_SECONDS.observe(self._clock.seconds() - begun)
+        path = message.envelope.reverse_path
         log.info(
             "message.accepted",
             queue_id=format_id(message.queue_id),
             session_id=format_id(message.session_id or 0),
             tenant_id=format_id(message.tenant_id),
-            reverse_path=str(message.envelope.reverse_path or ""),
+            reverse_path="" if path is None else path.address,
             recipients=len(message.recipients),
             size_octets=message.size_octets,
             header_id=message.header_id,

@@ -202,7 +202,7 @@ class Recorder:
         if counted:
             for record in settlement.records:
                 if record.state.is_final:
-                    metrics.RECIPIENTS_BY_STATE[record.state].inc()
+                    metrics.RECIPIENTS_BY_STATE[record.state].value += 1
                 if record.state in _FAILURES:
                     kind = bounce_of(record.reply, ReplyContext(host=record.remote_host))
                     metrics.FAILURES.labels(kind.value).inc()
@@ -244,11 +244,11 @@ def note_attempt(tried: Tried, hop: str) -> None:
     first = outcomes[0]
     if len(outcomes) == 1:
         states, counter = _ONE_OUTCOME[first.state]
-        counter.inc()
+        counter.value += 1
     else:
         counts = Counter(outcome.state for outcome in outcomes)
         for state, count in counts.items():
-            metrics.ATTEMPTS_BY_STATE[state].inc(count)
+            metrics.ATTEMPTS_BY_STATE[state].value += count
         states = ",".join(f"{state.value}:{count}" for state, count in counts.items())
     metrics.ATTEMPT_SECONDS.observe(tried.duration_ms / 1000)
     log.info(

@@ -123,7 +123,9 @@ class Tenants:
             if self._tenants.get(tenant.tenant_id) is tenant:
                 self._ways[key] = known
         route, ways = known
-        return None if route is None else ways[route.member_number(message.queue_id, path)]
+        if route is None:
+            return None
+        return ways[route.member_number(message.queue_id, path) if route.others else 0]
 
     def _way(self, route: Route) -> Way:
         known = self._routes.get((route.next_hop, route.caps))

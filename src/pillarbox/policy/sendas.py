@@ -7,8 +7,10 @@ null reverse-path, which a mail server that submits its bounces needs. Whatever 
 domain must be one that its tenant has now.
 """
 
+from functools import lru_cache
+
 from pillarbox.errors import AddressError
-from pillarbox.mail.address import Mailbox
+from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.header_from import parse_authors
 from pillarbox.mail.message import HeaderBlock
 from pillarbox.store.records import Account
@@ -20,20 +22,27 @@ MAX_AUTHOR_OCTETS = 16_384
 """Of From, Sender and all Resent fields together: two fields of the greatest length. Reading them
 takes a microsecond an octet, in which nobody else is served."""
 
+_REMEMBERED = 1000
+"""Author fields whose verdict is known: at most 16 MiB of them, by the bound above."""
+
 
 def may_send_as(account: Account, mailbox: Mailbox | None) -> bool:
     """Whether the account may use this address, or the null reverse-path (None)."""
     if mailbox is None:
         return NULL_GRANT in account.send_as
+    return _may_use(account.send_as, account.tenant.domains, account.address.address, mailbox)
+
+
+def _may_use(send_as: frozenset[str], domains: frozenset[str], own: str, mailbox: Mailbox) -> bool:
     key = mailbox.key
     local_part, _, domain = key.rpartition("@")
-    if domain not in account.tenant.domains:
+    if domain not in domains:
         return False
-    if key in account.send_as or f"@{domain}" in account.send_as:
+    if key in send_as or f"@{domain}" in send_as:
         return True
-    own = account.address.key
+    own_key = parse_mailbox(own).key
     base, plus, _ = local_part.partition("+")
-    return key == own or (bool(plus and base) and f"{base}@{domain}" == own)
+    return key == own_key or (bool(plus and base) and f"{base}@{domain}" == own_key)
 
 
 def author_fault(account: Account, header: HeaderBlock) -> str:
@@ -49,23 +58,28 @@ def author_fault(account: Account, header: HeaderBlock) -> str:
     octets = sum(map(len, header.from_fields)) + sum(map(len, header.agent_fields))
     if octets > MAX_AUTHOR_OCTETS:
         return "the author fields are too long"
+    rights = account.send_as, account.tenant.domains, account.address.address
     for body in header.from_fields:
-        fault = _field_fault(account, body, "From")
+        fault = _field_fault(*rights, body, "From")
         if fault:
             return fault
     for body in header.agent_fields:
-        fault = _field_fault(account, body, "Sender or a Resent field")
+        fault = _field_fault(*rights, body, "Sender or a Resent field")
         if fault:
             return fault
     return ""
 
 
-def _field_fault(account: Account, body: bytes, name: str) -> str:
+@lru_cache(_REMEMBERED)
+def _field_fault(
+    send_as: frozenset[str], domains: frozenset[str], own: str, body: bytes, name: str
+) -> str:
+    """What follows from these values alone, and they are the same from message to message."""
     try:
         mailboxes = parse_authors(body)
     except AddressError as error:
         return f"{name} is not valid: {error}"
     for mailbox in mailboxes:
-        if not may_send_as(account, mailbox):
+        if not _may_use(send_as, domains, own, mailbox):
             return f"{name} names {mailbox.address}, which is not granted to the account"
     return ""

@@ -105,7 +105,7 @@ class ClientProtocol(TransactionResults):
             return
         try:
             parser.feed(octets)
-            while self.phase not in DEAF and (raw := parser.next_reply()) is not None:
+            while not parser.is_empty and self.phase not in DEAF and (raw := parser.next_reply()):
                 self.replies += 1
                 if self._watch is not None:
                     self._watch(raw)
@@ -128,22 +128,22 @@ class ClientProtocol(TransactionResults):
         if raws is None or not self._transaction.take_usual(raws):
             return False
         self.replies += len(raws)
-        self._begin_content()
         if self._content:
             self._send_whole()
+        else:
+            self._begin_content()
         return True
 
     def _send_whole(self) -> None:
         self._out.append(whole_data(self._content))
         self._content = ()
-        self.content_ended = True
+        self.content_begun = self.content_ended = True
         self.phase = _CONFIRMATION
 
     def _take(self, raw: RawReply) -> None:
-        if self.phase is _CONFIRMATION:
-            self._take_confirmation(raw)
-            return
         match self.phase:
+            case Phase.CONFIRMATION:
+                self._take_confirmation(raw)
             case Phase.MAIL | Phase.RCPT | Phase.DATA:
                 self._take_envelope(raw)
             case Phase.GREETING | Phase.HELLO | Phase.STARTTLS | Phase.LOGIN:
@@ -235,14 +235,14 @@ class ClientProtocol(TransactionResults):
 
     def _say_hello(self, verb: str) -> None:
         self.phase = Phase.HELLO
-        self._send(f"{verb} {self._settings.helo_name}\r\n")
+        self._say([f"{verb} {self._settings.helo_name}\r\n"])
 
     def _secure(self) -> None:
         if self.tls or not self._settings.starttls:
             self._log_in()
         elif self.capabilities.starttls:
             self.phase = Phase.STARTTLS
-            self._send("STARTTLS\r\n")
+            self._say(["STARTTLS\r\n"])
         elif self._settings.may_go_clear:
             self._log_in()
         else:
@@ -299,19 +299,19 @@ class ClientProtocol(TransactionResults):
         if self.phase is not _READY:
             raise LocalProtocolError(f"a transaction was begun in phase {self.phase.name}")
         capabilities = self.capabilities
-        utf8 = envelope.smtputf8
         self._by_chunks = chunked or envelope.body is Body.BINARY
         self.content_begun = self.content_ended = False
         self._content = () if self._by_chunks else whole
         self._transaction = Transaction(
             mail_command(capabilities, envelope, size_octets=size),
-            [rcpt_command(capabilities, recipient, smtputf8=utf8) for recipient in recipients],
+            [rcpt_command(capabilities, each, smtputf8=envelope.smtputf8) for each in recipients],
             data=bool(recipients) and not self._by_chunks,
             pipelining=capabilities.pipelining,
             reset=self._needs_reset,
         )
         self.transactions += 1
-        self._proceed()
+        self.phase = _MAIL
+        self._say(self._transaction.next_group())
 
     def _take_envelope(self, raw: RawReply) -> None:
         transaction = self._transaction
@@ -327,10 +327,10 @@ class ClientProtocol(TransactionResults):
         """All that was sent has its reply: send the next commands, or come to an end."""
         transaction = self._transaction
         if group := transaction.next_group():
-            self._send("".join(group), commands=len(group))
+            self._say(group)
             self.phase = COMMAND_PHASES[transaction.next_command]
         elif transaction.must_end_data:
-            self._send(".\r\n")
+            self._say([".\r\n"])
             self.phase = Phase.ABANDON
         elif transaction.may_send_content:
             self._begin_content()
@@ -394,7 +394,7 @@ class ClientProtocol(TransactionResults):
         """Say good-bye; the server's answer, whatever it is, ends the session."""
         if self.phase is Phase.READY:
             self.phase = Phase.QUIT
-            self._send("QUIT\r\n")
+            self._say(["QUIT\r\n"])
 
-    def _send(self, text: str, *, commands: int = 1) -> None:
-        self._out.append(encode_commands(text, commands))
+    def _say(self, commands: Sequence[str]) -> None:
+        self._out.append(encode_commands(commands))

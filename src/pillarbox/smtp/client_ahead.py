@@ -78,8 +78,7 @@ class AheadProtocol(ClientProtocol):
         for parcel in parcels:
             commands = self._transaction_of(parcel).next_group()
             chunk = f"BDAT {len(parcel.content)} LAST\r\n"
-            octets = encode_commands("".join(commands) + chunk, len(commands) + 1)
-            pieces += [octets, parcel.content]
+            pieces += [encode_commands([*commands, chunk]), parcel.content]
         self.transactions += len(parcels)
         self._transaction = self._behind.popleft()
         self.phase = Phase.MAIL

@@ -125,7 +125,7 @@ def fit(
     if envelope.body is _BINARY and not capabilities.binary:
         return Failure(FailureKind.BINARY_NOT_TAKEN)
     path = envelope.reverse_path
-    if path is not None and path_text(path, smtputf8=capabilities.smtputf8) is None:
+    if path is not None and not capabilities.smtputf8 and not path.local_part.isascii():
         return Failure(FailureKind.UTF8_NOT_TAKEN)
     if traits is None or not needs_look(capabilities, envelope):
         return envelope
@@ -161,8 +161,9 @@ def path_text(mailbox: Mailbox, *, smtputf8: bool) -> str | None:
     RFC 6531 section 3.2: where SMTPUTF8 is not offered, the client "MUST NOT transmit an
     internationalized email address"; a domain as A-label is not one.
     """
-    if smtputf8 or mailbox.is_ascii:
-        return mailbox.address
+    address = mailbox.address
+    if smtputf8 or address.isascii():
+        return address
     if mailbox.local_part.isascii():
         return f"{mailbox.local_part}@{mailbox.domain_key}"
     return None

@@ -44,18 +44,15 @@ class RawReply(NamedTuple):
 
 
 class ReplyParser:
-    """Cuts a stream of octets into replies; how the octets are split does not matter."""
+    """Cuts a stream of octets into replies; how the octets are split does not matter. `is_empty`:
+    nothing has come that was not handed out as a reply."""
 
     def __init__(self) -> None:
+        self.is_empty = True
         self._buffer = b""
         self._start = 0
         self._lines: list[bytes] = []
         self._octets = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing has come that was not handed out as a reply."""
-        return self._start == len(self._buffer) and not self._lines
 
     def feed(self, octets: bytes) -> None:
         """Take octets; then call next_reply() until it gives None."""
@@ -64,6 +61,7 @@ class ReplyParser:
         else:
             self._buffer = self._buffer[self._start :] + octets
         self._start = 0
+        self.is_empty = self.is_empty and not octets
 
     def next_reply(self) -> RawReply | None:
         """The next whole reply, None if it has not come yet.
@@ -88,6 +86,7 @@ class ReplyParser:
             self._lines.append(line[4:])
             if line[3:4] != b"-":
                 lines, self._lines, self._octets = self._lines, [], 0
+                self.is_empty = self._start == len(buffer)
                 return RawReply(code, lines)
             self._octets += end - start
             if len(self._lines) >= MAX_REPLY_LINES or self._octets > MAX_REPLY_OCTETS:
@@ -189,12 +188,14 @@ def to_reply(raw: RawReply, secrets: Secrets | None = None) -> Reply:
     if secrets is not None:
         lines = _without(secrets, lines)
     text = _clean(lines[0])
-    rest = [_clean(line) for line in lines[1:]] if len(lines) > 1 else ()
     enhanced, first = split_enhanced(text)
     if not enhanced or enhanced[0] != str(raw.code)[0]:
-        return Reply(raw.code, "", (text, *rest))
-    lead = f"{enhanced} "
-    return Reply(raw.code, enhanced, (first, *(line.removeprefix(lead) for line in rest)))
+        enhanced, first = "", text
+    if len(lines) == 1:
+        return Reply(raw.code, enhanced, (first,))
+    lead = f"{enhanced} " if enhanced else ""
+    rest = (_clean(line).removeprefix(lead) for line in lines[1:])
+    return Reply(raw.code, enhanced, (first, *rest))
 
 
 def to_replies(

@@ -3,7 +3,7 @@
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client_phase import Phase
-from pillarbox.smtp.client_replies import Secrets, to_replies
+from pillarbox.smtp.client_replies import Secrets, to_replies, to_reply
 from pillarbox.smtp.client_transaction import Transaction
 
 SHUTTING_DOWN = 421
@@ -42,6 +42,16 @@ class TransactionResults:
     def sender_reply(self) -> Reply | None:
         """The answer to the sender of the transaction."""
         return to_replies([self._transaction.mail_reply], self._secrets)[0]
+
+    @property
+    def taken(self) -> Reply | None:
+        """The reply by which the message was taken for every recipient; None where it was not, or
+        something went wrong."""
+        transaction = self._transaction
+        final = transaction.final_reply
+        if final is None or self.failure is not None or not transaction.took_all:
+            return None
+        return to_reply(final, self._secrets)
 
     def verdicts(self) -> list[Reply | None]:
         """For each recipient of the transaction the reply that decided, None where none did."""

@@ -155,16 +155,24 @@ class Transaction:
         content = self.data_reply
         if content is None or content.code < 400:
             content = self.final_reply
+        if self.took_all:
+            return [content] * self._recipients
         verdicts = [raw if raw.code >= 400 else content for raw in self.rcpt_replies]
         verdicts += [None] * (self._recipients - len(verdicts))
         return verdicts
 
     @property
+    def took_all(self) -> bool:
+        """Whether the message was taken for every recipient."""
+        final = self.final_reply
+        return final is not None and final.code < 300 and self.accepted == self._recipients
+
+    @property
     def asks_for_less(self) -> bool:
         """Whether the server deferred for the sake of how much it gets, not of this message."""
-        final = self.final_reply
-        if final is not None and final.code < 400 and self.accepted == self._recipients:
+        if self.took_all:
             return False
+        final = self.final_reply
         mail = self.mail_reply
         replies = [mail, *self.rcpt_replies, self.data_reply, final]
         return (
@@ -174,10 +182,10 @@ class Transaction:
         )
 
 
-def encode_commands(text: str, commands: int) -> bytes:
-    """So many command lines as octets. Raises LocalProtocolError where there are more."""
-    octets = text.encode()
+def encode_commands(commands: Sequence[str]) -> bytes:
+    """Command lines as octets. Raises LocalProtocolError where there are more lines than these."""
+    octets = "".join(commands).encode()
     # Nothing that came from outside may have become a command of its own.
-    if octets.count(b"\n") != commands or octets.count(b"\r") != commands:
+    if octets.count(b"\n") != len(commands) or octets.count(b"\r") != len(commands):
         raise LocalProtocolError("a command with a line end inside")
     return octets

@@ -11,6 +11,7 @@ _ONE_PIECE_OCTETS = 64 * 1024
 _CRLF = b"\r\n"
 _LINE_DOT = b"\r\n."
 _LINE_DOT_STUFFED = b"\r\n.."
+_END = b".\r\n"
 
 Pieces: TypeAlias = Sequence[bytes]
 """All of the content of a message."""
@@ -47,12 +48,15 @@ class DataWriter:
     def end(self) -> bytes:
         """The end of data. RFC 5321 section 4.1.1.4: the CRLF of the last line is the first of
         the sequence; content that does not end with one gets it."""
-        return b".\r\n" if self._last_two == _CRLF else b"\r\n.\r\n"
+        return _END if self._last_two == _CRLF else _CRLF + _END
 
 
 def whole_data(pieces: Pieces) -> bytes:
     """Content that is at hand, from its first octet to its end."""
     if sum(map(len, pieces)) <= _ONE_PIECE_OCTETS:
-        pieces = (b"".join(pieces),)
+        content = b"".join(pieces)
+        if content[-2:] == _CRLF and content[:1] != b"." and find_line_dot(content) < 0:
+            return content + _END
+        pieces = (content,)
     writer = DataWriter()
     return b"".join([*map(writer.feed, pieces), writer.end()])

@@ -1,5 +1,7 @@
 """Content that a client of SMTP has at hand when it offers the message."""
 
+import pytest
+
 from pillarbox.explain.failures import FailureKind
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Recipient
@@ -7,6 +9,7 @@ from pillarbox.smtp.client import ClientProtocol, ClientSettings
 
 ENVELOPE = Envelope(parse_mailbox("u1@t1.test"))
 RECIPIENT = Recipient(0, parse_mailbox("r0@t2.test"))
+OTHER = Recipient(1, parse_mailbox("r1@t2.test"))
 
 
 def say(core: ClientProtocol, octets: bytes) -> bytes:
@@ -15,13 +18,13 @@ def say(core: ClientProtocol, octets: bytes) -> bytes:
     return core.data_to_send()
 
 
-def offered() -> ClientProtocol:
+def offered(*recipients: Recipient) -> ClientProtocol:
     """A session in which a message was offered whose content is at hand."""
     core = ClientProtocol(ClientSettings("me.test"))
     core.receive(b"220 hi\r\n")
     core.receive(b"250-mx.test\r\n250 PIPELINING\r\n")
     core.data_to_send()
-    core.begin(ENVELOPE, [RECIPIENT], size=10, whole=(b"A: b\r\n\r\n", b".c\r\n"))
+    core.begin(ENVELOPE, recipients or [RECIPIENT], size=10, whole=(b"A: b\r\n\r\n", b".c\r\n"))
     core.data_to_send()
     return core
 
@@ -46,3 +49,23 @@ def test_row_65_a_reply_behind_the_354_confirms_no_content() -> None:
     assert core.failure is not None
     assert core.failure.kind is FailureKind.PROTOCOL_BROKEN
     assert core.verdicts() == [None]
+
+
+@pytest.mark.parametrize(
+    ("reply", "end", "taken"),
+    [
+        (b"250 ok\r\n", b"250 2.0.0 queued\r\n", "250 2.0.0 queued"),
+        (b"550 no\r\n", b"250 2.0.0 queued\r\n", None),
+        (b"250 ok\r\n", b"451 later\r\n", None),
+        (b"250 ok\r\n", b"250 2.0.0 queued\r\nnonsense\r\n", None),
+    ],
+)
+def test_a_message_is_taken_by_one_reply_where_nothing_went_wrong(
+    reply: bytes, end: bytes, taken: str | None
+) -> None:
+    """For every recipient, and in a session that stands."""
+    core = offered(RECIPIENT, OTHER)
+    say(core, b"250 ok\r\n250 ok\r\n" + reply + b"354 go\r\n")
+    core.receive(end)
+
+    assert (core.taken and str(core.taken)) == taken

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.smtp.data import DataReader
-from pillarbox.smtp.data_writer import DataWriter
+from pillarbox.smtp.data_writer import DataWriter, whole_data
 
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b".x", b"x", b"x.", b" .", b"..."]), max_size=8)
 
@@ -36,7 +36,7 @@ def test_stuffing_is_that_of_the_rfc_in_every_splitting(
     borders = sorted({0, *(min(cut, len(content)) for cut in cuts), len(content)})
     pieces = [content[a:b] for a, b in itertools.pairwise(borders)]
 
-    assert written(pieces) == stuffed(content)
+    assert written(pieces) == whole_data(pieces) == stuffed(content)
 
 
 @given(LINES)
@@ -63,5 +63,5 @@ def test_what_is_written_is_read_back(lines: list[bytes]) -> None:
 )
 def test_row_2_content_can_not_end_early(content: bytes, octets: bytes) -> None:
     """Nothing in the content looks like the end of data to the next hop (row 2)."""
-    assert written([content]) == octets
+    assert written([content]) == whole_data([content]) == octets
     assert written([content[i : i + 1] for i in range(len(content))]) == octets

@@ -49,20 +49,19 @@ class SmtpCourier:
         pending = [each.recipient for each in recipients]
         try:
             while pending:
-                pending = await self._go_on(attempt, pending)
+                connection = self._usable()
+                left = None
+                if connection is not None:
+                    left = await attempt.transact(connection, pending, is_reused=True)
+                pending = await self._begin_anew(attempt, pending) if left is None else left
         except BaseException:
             # Without the dot the next hop has no message; the session can not be used any more.
             self._drop()
             raise
         return attempt.result
 
-    async def _go_on(self, attempt: SmtpAttempt, pending: list[Recipient]) -> list[Recipient]:
-        """One transaction, in a new session where that is needed; gives who is left."""
-        connection = self._usable()
-        if connection is not None:
-            left = await attempt.transact(connection, pending, is_reused=True)
-            if left is not None:
-                return left
+    async def _begin_anew(self, attempt: SmtpAttempt, pending: list[Recipient]) -> list[Recipient]:
+        """One transaction in a new session; gives who is left."""
         opened = await self._open()
         if isinstance(opened, Failure):
             attempt.give_up(pending, opened)

@@ -18,7 +18,7 @@ from pillarbox.mail.envelope import Envelope, Recipient, RecipientOutcome, Recip
 from pillarbox.mail.reply import Reply, ReplyClass
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.smtp.client import ClientProtocol
-from pillarbox.smtp.client_fit import fit, needs_look, path_text
+from pillarbox.smtp.client_fit import fit, needs_look
 from pillarbox.smtp.client_phase import Phase
 
 _STATES = {
@@ -111,7 +111,7 @@ class SmtpAttempt:
         message = self._message
         if self._returns is not None and (domain := await self._returns.domain_for(message)):
             envelope = self._returns.envelope(envelope, domain, message.queue_id, batch)
-        if core.is_closed:
+        if core.phase is Phase.CLOSED:
             # It ended while something about the message was read.
             return None if is_reused else self._end_without(core, recipients)
         at_hand = () if message.content is None else (message.prefix, message.content)
@@ -153,23 +153,22 @@ class SmtpAttempt:
 
     def _without_international(self, recipients: list[Recipient]) -> list[Recipient]:
         """Those that can be named without SMTPUTF8; the others have failed."""
-        if all(recipient.forward_path.local_part.isascii() for recipient in recipients):
-            return recipients
-        # Of a session that was over nothing counts, but these have failed already.
-        settled = {outcome.number for outcome in self._outcomes}
         sendable: list[Recipient] = []
         for recipient in recipients:
-            if recipient.number in settled:
-                continue
-            if path_text(recipient.forward_path, smtputf8=False) is None:
+            if recipient.forward_path.local_part.isascii():
+                sendable.append(recipient)
+            # Of a session that was over nothing counts, but these have failed already.
+            elif recipient.number not in {outcome.number for outcome in self._outcomes}:
                 failure = Failure(FailureKind.UTF8_NOT_TAKEN)
                 self._settle(recipient, explain(failure, hop=self._hop).reply)
-            else:
-                sendable.append(recipient)
         return sendable
 
     def _judge(self, core: ClientProtocol, batch: Sequence[Recipient]) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
+        taken = core.taken
+        if taken is not None:
+            self._note_delivered(core, batch, taken)
+            return []
         verdicts = core.verdicts()
         refusal = self._refusal_of_hop(verdicts)
         if refusal is not None:
@@ -198,6 +197,15 @@ class SmtpAttempt:
             else:
                 self._settle(recipient, verdict, core=core)
         return again
+
+    def _note_delivered(
+        self, core: ClientProtocol, batch: Sequence[Recipient], reply: Reply
+    ) -> None:
+        """The usual end: the next hop has taken the message for all of them."""
+        state, dsn = RecipientState.DELIVERED, core.capabilities.dsn
+        for each in batch:
+            outcome = RecipientOutcome(each.number, state, reply, self._host, core.tls, dsn)
+            self._outcomes.append(outcome)
 
     def _refusal_of_hop(self, verdicts: Sequence[Reply | None]) -> Reply | None:
         """A reply that all mail of the route would get, where every recipient got such a one."""

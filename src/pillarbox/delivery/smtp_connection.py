@@ -13,7 +13,7 @@ from typing import cast
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.net.tls import describe
 from pillarbox.smtp.client import ClientProtocol
-from pillarbox.smtp.client_phase import Phase
+from pillarbox.smtp.client_phase import STANDING, Phase
 
 _IDLE = frozenset({Phase.READY, Phase.CLOSED})
 
@@ -28,6 +28,7 @@ class SmtpConnection(asyncio.Protocol):
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
+        self._limits = timeouts.by_phase
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._waiter: asyncio.Future[None] | None = None
@@ -63,11 +64,12 @@ class SmtpConnection(asyncio.Protocol):
         core.receive(data)
         if out := core.data_to_send():
             self._transport.write(out)
-        if not core.is_waiting:
+        phase = core.phase
+        if phase in STANDING:
             self._wake()
         elif core.replies != replies:
             # Only a whole reply buys more time: octets that trickle in do not.
-            self._allow(self._timeouts.of(core.phase))
+            self._allow(self._limits[phase])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Tell the core; nobody waits any longer."""
@@ -150,9 +152,9 @@ class SmtpConnection(asyncio.Protocol):
         core = self.core
         if out := core.data_to_send():
             self._transport.write(out)
-        while core.is_waiting:
-            await self._wait(self._timeouts.of(core.phase))
-        if core.is_closed:
+        while core.phase not in STANDING:
+            await self._wait(self._limits[core.phase])
+        if core.phase is Phase.CLOSED:
             self.drop()
 
     def write(self, octets: bytes) -> None:
@@ -197,20 +199,19 @@ class SmtpConnection(asyncio.Protocol):
 
     # -- waiting ------------------------------------------------------------------------------
 
-    async def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> asyncio.Future[None]:
+        """What to await until there is something to decide."""
         if self._closed.done():
             self.core.connection_lost()
-            return
+            return self._closed
         self._allow(seconds)
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _allow(self, seconds: float) -> None:
         """The server has so much time from now. The timer is moved only to an earlier moment: it
@@ -227,7 +228,7 @@ class SmtpConnection(asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         self._timer = None
-        if self._waiter is None:
+        if self._waiter is None or self._waiter.done():
             return
         if self._loop.time() < self._deadline:
             self._arm(self._deadline)

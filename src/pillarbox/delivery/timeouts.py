@@ -1,11 +1,13 @@
 """How long a next hop may take for each step (RFC 5321 section 4.5.3.2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pillarbox.smtp.client_phase import Phase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeouts:
     """Seconds. RFC 5321 section 4.5.3.2: "an SMTP client MUST provide a timeout mechanism", "per
     command"; the defaults are its minimums. `block` is for a piece of content to be taken, `end`
@@ -20,18 +22,14 @@ class Timeouts:
     end: float = 600
     quit: float = 5
 
-    def of(self, phase: Phase) -> float:
-        """How long to wait for the server in this phase."""
-        match phase:
-            case Phase.CONFIRMATION | Phase.ABANDON:
-                return self.end
-            case Phase.DATA:
-                return self.data
-            case Phase.CONTENT:
-                return self.block
-            case Phase.GREETING:
-                return self.greeting
-            case Phase.QUIT:
-                return self.quit
-            case _:
-                return self.command
+    @cached_property
+    def by_phase(self) -> Mapping[Phase, float]:
+        """How long to wait for the server in each phase."""
+        return dict.fromkeys(Phase, self.command) | {
+            Phase.GREETING: self.greeting,
+            Phase.DATA: self.data,
+            Phase.CONTENT: self.block,
+            Phase.CONFIRMATION: self.end,
+            Phase.ABANDON: self.end,
+            Phase.QUIT: self.quit,
+        }

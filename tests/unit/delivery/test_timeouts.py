@@ -22,4 +22,4 @@ from pillarbox.smtp.client_phase import Phase
 )
 def test_the_defaults_are_those_of_the_rfc(phase: Phase, minutes: int) -> None:
     """RFC 5321 section 4.5.3.2.1 to .6."""
-    assert Timeouts().of(phase) == minutes * 60
+    assert Timeouts().by_phase[phase] == minutes * 60

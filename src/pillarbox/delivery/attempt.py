@@ -45,12 +45,11 @@ class Attempt:
     def cost(self) -> Cost:
         """What it counts against the windows of the next hop."""
         size = self.message.size_octets
-        return Cost(1, len(self.recipients), size, _requests(self.next_hop, size))
+        requests = 1 if size <= _ONE_REQUEST_OCTETS else _requests(self.next_hop, size)
+        return Cost(1, len(self.recipients), size, requests)
 
 
 def _requests(next_hop: NextHop, size_octets: int) -> int:
-    """About how many requests of Graph there will be; they are counted at the end."""
-    if size_octets <= _ONE_REQUEST_OCTETS:
-        return 1
+    """About how many requests of Graph a large message takes; they are counted at the end."""
     is_draft = isinstance(next_hop, Microsoft365) and next_hop.way.has_drafts
     return _DRAFT_REQUESTS + size_octets // _RANGE_OCTETS if is_draft else 1

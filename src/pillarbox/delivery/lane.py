@@ -68,8 +68,11 @@ class Lane:
     @property
     def is_closed(self) -> bool:
         """Whether nothing is tried for long, so that no mail has to be at hand."""
+        gate = self.permits.gate
+        if not (self._not_before or gate.is_shut or gate.is_held):
+            return False
         now = self._tools.monotonic()
-        if self.permits.gate.state(now) is GateState.CLOSED:
+        if gate.state(now) is GateState.CLOSED:
             return True
         return _LONG_SECONDS < self._not_before - now < _UNTIL_ONE_ENDS
 
@@ -85,9 +88,11 @@ class Lane:
 
     def set_caps(self, caps: HopCaps) -> None:
         """Obey these caps from now on."""
-        if caps is not self.permits.caps and caps != self.permits.caps:
+        old = self.permits.caps
+        if caps is not old:
             self.permits.set_caps(caps)
-            self._not_before = 0.0
+            if caps != old:
+                self._not_before = 0.0
 
     def inherit(self, suspension: Suspension) -> None:
         """The hop took nothing when another process had the lane: begin with one attempt."""
@@ -193,9 +198,9 @@ class Lane:
         """Make attempts until this connection is not needed any more."""
         made = 0
         while True:
-            attempt = self._next()
+            attempt = self._next(connection)
             if attempt is None:
-                if not await self._rest(connection):
+                if not self._may_rest(connection) or not await self._resting.rest():
                     return
                 continue
             if not await self._make(connection, attempt):
@@ -215,18 +220,16 @@ class Lane:
         count = len(self._connections)
         if count > self.permits.concurrency.limit:
             return True
-        return self._tools.slots.is_wanted and (count > 1 or made >= _TURN_MESSAGES)
+        return bool(self._tools.slots.waiting) and (count > 1 or made >= _TURN_MESSAGES)
 
-    async def _rest(self, connection: LaneConnection) -> bool:
-        """Wait for mail with the session open; False when it is time to end."""
-        if self._is_stopping or not connection.may_rest or self._is_too_many(0):
-            return False
-        return await self._resting.rest()
+    def _may_rest(self, connection: LaneConnection) -> bool:
+        """Whether to wait for mail with the session open."""
+        return not self._is_stopping and connection.may_rest and not self._is_too_many(0)
 
     # One attempt.
 
-    def _next(self) -> Attempt | None:
-        """The next attempt, if the hop may be given one now."""
+    def _next(self, connection: LaneConnection) -> Attempt | None:
+        """The next attempt of a connection, if the hop may be given one now."""
         tools = self._tools
         now = tools.monotonic()
         if self._is_stopping or now < self._not_before:
@@ -240,8 +243,9 @@ class Lane:
             attempt = self._source.take(answer)
             if attempt is None:
                 return None
-            wait = permits.begin(now, attempt.cost)
-        if permits.usage.is_low:
+            connection.cost = cost = attempt.cost
+            wait = permits.begin(now, cost)
+        if permits.usage.has_windows and permits.usage.is_low:
             self._source.reserve()
         if wait is None:
             return attempt
@@ -252,8 +256,8 @@ class Lane:
             self._source.shut(None)
         return None
 
-    def _end(self, attempt: Attempt, *, counts: bool, **made: int) -> None:
-        self.permits.end(self._tools.monotonic(), attempt.cost, counts=counts, **made)
+    def _end(self, connection: LaneConnection, *, counts: bool, **made: int) -> None:
+        self.permits.end(self._tools.monotonic(), connection.cost, counts=counts, **made)
         if self._not_before == _UNTIL_ONE_ENDS:
             self._not_before = 0.0
 
@@ -261,13 +265,15 @@ class Lane:
         """Make one attempt; whether the connection can go on."""
         tools, begun = self._tools, self._tools.monotonic()
         try:
-            courier = await self._courier(connection, attempt.next_hop)
+            courier = connection.courier
+            if courier is None or attempt.next_hop is not connection.hop:
+                courier = await self._courier(connection, attempt.next_hop)
             content = self._source.content(attempt)
             result = await courier.attempt(attempt.message, attempt.recipients, content)
         except HopBusy as busy:
-            return self._wait_for(busy, attempt)
+            return self._wait_for(busy, connection, attempt)
         except SpoolUnavailable:
-            self._end(attempt, counts=True)
+            self._end(connection, counts=True)
             self._source.abandon(attempt)
             return True
         except Exception:
@@ -275,39 +281,25 @@ class Lane:
             metrics.TASK_FAILURES.inc()
             result = all_deferred(attempt)
         connection.served += 1
-        self._pause(result.retry_after)
+        if result.retry_after:
+            # The store is to know it at once.
+            self.permits.pause(tools.monotonic() + result.retry_after)
+            self._source.reserve()
         failure = result.hop_failure
+        was_seen = failure is None or result.was_seen
         counted = {"transactions": result.transactions, "requests": result.requests}
-        self._end(attempt, counts=result.was_seen, **counted)
-        if not result.was_seen and self._refuses_only_more(connection, failure):
+        self._end(connection, counts=was_seen, **counted)
+        if not was_seen and self._refuses_only_more(connection, failure):
             self._source.put_back(attempt)
             return False
         duration_ms = int((tools.monotonic() - begun) * 1000)
         # Counted from now: the clock may have been set since it began.
         self._source.finish(attempt, result, tools.wall() - duration_ms, duration_ms)
-        standstill = self.standstill
-        if failure is None and standstill.suspension is not None:
-            if standstill.is_older(begun):
-                return True
-            if standstill.is_probe_put_off(result):
-                failure = result.outcomes[0].reply
-        if failure is None:
-            self._went_through(result)
-            return True
-        if not standstill.believes(result.reason):
-            return True
-        self._shut(failure, result, attempt.next_hop)
-        return False
+        return self._goes_on(begun, result, attempt.next_hop)
 
-    def _pause(self, seconds: float) -> None:
-        """The hop said when it takes more, if it said so; the store is to know it at once."""
-        if seconds:
-            self.permits.pause(self._tools.monotonic() + seconds)
-            self._source.reserve()
-
-    def _wait_for(self, busy: HopBusy, attempt: Attempt) -> bool:
+    def _wait_for(self, busy: HopBusy, connection: LaneConnection, attempt: Attempt) -> bool:
         """Others have all that the hop allows: wait for a turn, without a connection."""
-        self._end(attempt, counts=False)
+        self._end(connection, counts=False)
         self._source.put_back(attempt)
         now = self._tools.monotonic()
         self._turn_at = min(busy.until, now + _LONGEST_TURN_SECONDS)
@@ -321,14 +313,29 @@ class Lane:
 
     async def _courier(self, connection: LaneConnection, next_hop: NextHop) -> Courier:
         """The courier of a connection; another one if the way to the hop has changed."""
-        if next_hop is not connection.hop and next_hop != connection.hop:
+        if next_hop != connection.hop:
             await connection.close()
-            connection.hop = next_hop
+        connection.hop = next_hop
         if connection.courier is None:
             connection.courier = self._tools.courier_for(next_hop)
         return connection.courier
 
     # What the next hop's answers mean for the lane.
+
+    def _goes_on(self, begun: float, result: AttemptResult, next_hop: NextHop) -> bool:
+        """Take what an attempt shows of the hop; whether the connection can go on."""
+        failure, standstill = result.hop_failure, self.standstill
+        if failure is None and standstill.suspension is not None:
+            if standstill.is_older(begun):
+                return True
+            if standstill.is_probe_put_off(result):
+                failure = result.outcomes[0].reply
+        if failure is None:
+            self._went_through(result)
+        elif standstill.believes(result.reason):
+            self._shut(failure, result, next_hop)
+            return False
+        return True
 
     def _refuses_only_more(self, connection: LaneConnection, failure: Reply | None) -> bool:
         """Whether the hop refused this connection while it kept others: it wants no more."""
@@ -358,7 +365,9 @@ class Lane:
             return
         tools = self._tools
         self.standstill.end()
-        if self.permits.gate.succeed():
+        gate = self.permits.gate
+        if gate.is_shut:
+            gate.succeed()
             log.info("delivery.hop_opened", next_hop=self.hop)
             self.wake_all()
         if result.throttled:

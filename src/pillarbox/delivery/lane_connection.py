@@ -1,19 +1,21 @@
 """One of the connections of a lane: its courier, and how much it has served."""
 
 from pillarbox.delivery.courier import Courier
+from pillarbox.delivery.usage import LEAST_COST
 from pillarbox.observe.log import log
 from pillarbox.route import MxHosts, NextHop
 
 
 class LaneConnection:
-    """One connection; its task is the lane's."""
+    """One connection; its task is the lane's. `cost` is what the attempt under way counts."""
 
-    __slots__ = ("courier", "hop", "served")
+    __slots__ = ("cost", "courier", "hop", "served")
 
     def __init__(self) -> None:
         self.courier: Courier | None = None
         self.hop: NextHop | None = None
         self.served = 0
+        self.cost = LEAST_COST
 
     @property
     def is_open(self) -> bool:

@@ -41,15 +41,16 @@ class Gate:
     def __init__(self) -> None:
         self._failures = 0
         self._closed_until = 0.0
-        self._is_closed = False
+        self.is_shut = False
+        """It could not be reached, or is not sure to be, and has taken nothing since."""
         self.is_held = False
         """An administrator wants it closed."""
 
     def state(self, now: float) -> GateState:
         """How it stands now."""
         if self.is_held:
-            return GateState.CLOSED
-        if not self._is_closed:
+            return _CLOSED
+        if not self.is_shut:
             return _OPEN
         return _CLOSED if now < self._closed_until else _PROBING
 
@@ -61,7 +62,7 @@ class Gate:
     def fail(self, now: float, rand: float) -> float:
         """The hop could not be reached: close for a time, which is returned."""
         self._failures += 1
-        self._is_closed = True
+        self.is_shut = True
         pause = backoff_seconds(
             self._failures, first=FIRST_CLOSED_SECONDS, longest=LONGEST_CLOSED_SECONDS, rand=rand
         )
@@ -70,13 +71,13 @@ class Gate:
 
     def ask_for_probe(self) -> None:
         """Let one attempt show whether the hop is well, now rather than at the end of a pause."""
-        self._is_closed = True
+        self.is_shut = True
         self._closed_until = 0.0
 
     def succeed(self) -> bool:
         """The hop answers; whether it was closed before."""
-        was_closed = self._is_closed
-        self._is_closed = False
+        was_closed = self.is_shut
+        self.is_shut = False
         self._failures = 0
         return was_closed
 

@@ -22,9 +22,6 @@ class Wait:
 _FOR_A_RUNNING_ONE = Wait(float("inf"))
 
 
-_CLOSED, _PROBING = GateState.CLOSED, GateState.PROBING
-
-
 class Permits:
     """What a next hop is given, by its caps and by how it answers."""
 
@@ -55,15 +52,16 @@ class Permits:
 
     def ask(self, now: float) -> int | Wait:
         """How many recipients the next attempt may have, or when to ask again."""
-        state = self.gate.state(now)
-        if state is _CLOSED:
-            return Wait(self.gate.closed_until)
-        if state is _PROBING and self._running:
-            return _FOR_A_RUNNING_ONE
+        gate = self.gate
+        if gate.is_shut or gate.is_held:
+            if gate.state(now) is GateState.CLOSED:
+                return Wait(gate.closed_until)
+            if self._running:
+                return _FOR_A_RUNNING_ONE
         paused_until = max(self.concurrency.paused_until, self.usage.paused_until)
         if now < paused_until:
             return Wait(paused_until)
-        if not self.usage:
+        if not self.usage.has_windows:
             return MAX_RECIPIENTS
         most = self.usage.most_recipients(now, MAX_RECIPIENTS)
         return most or Wait(self.usage.begin_at(now, LEAST_COST))
@@ -71,7 +69,7 @@ class Permits:
     def begin(self, now: float, cost: Cost) -> Wait | None:
         """An attempt begins; Wait: it does not, now that its size is known. Where that is for the
         store to know, `usage` has to be written."""
-        if self.usage:
+        if self.usage.has_windows:
             begin_at = self.usage.begin_at(now, cost)
             if begin_at > now:
                 return Wait(begin_at)

@@ -22,14 +22,14 @@ class RestingConnections:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def rest(self) -> bool:
-        """Wait for mail; False when it is time to end."""
-        tools = self._tools
+    def rest(self) -> asyncio.Future[bool]:
+        """What to await until there is mail; False when it is time to end."""
+        tools, now = self._tools, self._tools.monotonic()
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, tools.monotonic()))
+        self._waiting.append((future, now))
         if self._reaper is None:
-            self._reaper = tools.call_at(tools.monotonic() + tools.idle_seconds, self._reap)
-        return await future
+            self._reaper = tools.call_at(now + tools.idle_seconds, self._reap)
+        return future
 
     def wake_one(self) -> bool:
         """Bring the one that rested least to its mail, so that the others can close; whether there

@@ -14,6 +14,7 @@ import json
 import math
 from collections import deque
 from dataclasses import dataclass
+from operator import add, sub
 from typing import Any, NamedTuple
 
 from pillarbox.route import Counted, Window
@@ -36,8 +37,13 @@ _MARGIN_RATE = 1e-4
 _UNTIL_ONE_ENDS = float("inf")
 
 
-_MESSAGES, _RECIPIENTS = Counted.MESSAGES, Counted.RECIPIENTS
-_OCTETS, _REQUESTS = Counted.OCTETS, Counted.REQUESTS
+_POSITIONS = {
+    Counted.MESSAGES: 0,
+    Counted.RECIPIENTS: 1,
+    Counted.OCTETS: 2,
+    Counted.REQUESTS: 3,
+}
+"""Where in a cost the amounts stand."""
 
 
 @dataclass(slots=True)
@@ -59,15 +65,7 @@ class Cost(NamedTuple):
 
     def of(self, counted: Counted) -> int:
         """What it counts in a window of this kind."""
-        match counted:
-            case Counted.MESSAGES:
-                return self.messages
-            case Counted.RECIPIENTS:
-                return self.recipients
-            case Counted.OCTETS:
-                return self.octets
-            case Counted.REQUESTS:
-                return self.requests
+        return self[_POSITIONS[counted]]
 
     def seen_in(self, transactions: int, requests: int) -> "Cost":
         """What the next hop has counted, after so many transactions, and requests for all of
@@ -198,13 +196,12 @@ class Usage:
         """Whether the store knows less than could be said."""
         self.paused_until = 0.0
         """The next hop has said itself that it wants nothing before."""
+        self.has_windows = False
+        """Whether the next hop allows only so much in a time."""
         self._known: dict[tuple[Counted, int], SlidingWindow] = {}
         self._windows: list[SlidingWindow] = []
-        self._running = dict.fromkeys(Counted, 0)
+        self._running: tuple[int, ...] = _NO_COST
         self._wanted = _NO_COST
-
-    def __bool__(self) -> bool:
-        return bool(self._windows)
 
     def set_windows(self, windows: tuple[Window, ...]) -> None:
         """These hold from now on; what was counted before still counts."""
@@ -213,6 +210,7 @@ class Usage:
             found = self._known.setdefault((window.counted, window.seconds), SlidingWindow(window))
             found.window = window
             self._windows.append(found)
+        self.has_windows = bool(windows)
 
     def pause(self, until: float) -> None:
         """The next hop has said when it takes more."""
@@ -224,7 +222,7 @@ class Usage:
         """How many recipients an attempt may have now; 0: ask `begin_at`."""
         for each in self._windows:
             counted = each.window.counted
-            room = each.room(now, self._running[counted])
+            room = each.room(now, self._running[_POSITIONS[counted]])
             if counted is Counted.RECIPIENTS:
                 most = min(most, room)
             elif not room:
@@ -235,9 +233,9 @@ class Usage:
         """From when on an attempt may begin, as the windows say."""
         return max(
             (
-                each.room_at(now, self._running[counted], each.within(cost.of(counted)))
+                each.room_at(now, self._running[at], each.within(cost[at]))
                 for each in self._windows
-                for counted in [each.window.counted]
+                for at in [_POSITIONS[each.window.counted]]
             ),
             default=now,
         )
@@ -252,13 +250,15 @@ class Usage:
     @property
     def is_low(self) -> bool:
         """Whether it is time to reserve more: little is left, or less than somebody waits for."""
-        if not self._windows:
+        if not self.has_windows:
             return False
         return self._wanted is not _NO_COST or any(each.is_low for each in self._windows)
 
     def begin(self, cost: Cost) -> None:
         """An attempt begins."""
-        self._run(cost, 1)
+        self._running = tuple(map(add, self._running, cost))
+        if not self.has_windows:
+            return
         for each in self._windows:
             each.reserved -= cost.of(each.window.counted)
         self.is_changed = True
@@ -268,7 +268,9 @@ class Usage:
     ) -> None:
         """It is over; it `counts` if the next hop may have seen it, in so many transactions and
         requests: how many there would be was not known for sure at its begin."""
-        self._run(cost, -1)
+        self._running = tuple(map(sub, self._running, cost))
+        if not self.has_windows:
+            return
         counted = cost.seen_in(transactions, requests)
         for each in self._windows:
             kind = each.window.counted
@@ -276,13 +278,6 @@ class Usage:
             each.add(now, seen)
             each.reserved = max(each.reserved + cost.of(kind) - seen, 0)
         self.is_changed = True
-
-    def _run(self, cost: Cost, sign: int) -> None:
-        running = self._running
-        running[_MESSAGES] += sign * cost.messages
-        running[_RECIPIENTS] += sign * cost.recipients
-        running[_OCTETS] += sign * cost.octets
-        running[_REQUESTS] += sign * cost.requests
 
     # What the store is told, and what it tells.
 
@@ -303,7 +298,7 @@ class Usage:
                 more = ahead and (each.is_low or needed > each.reserved)
                 portion = each.portion(needed) if more else 0
                 portions.append((each, portion))
-                reserved = self._running[counted] + each.reserved + portion
+                reserved = self._running[_POSITIONS[counted]] + each.reserved + portion
             dumps.append(each.dump(now, reserved, is_limit=is_limit))
         self.is_changed = False
         said: dict[str, Any] = {"windows": dumps}

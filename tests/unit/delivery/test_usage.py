@@ -340,3 +340,19 @@ def test_requests_count_as_many_as_there_were() -> None:
     assert usage.begin_at(1.0, Cost(1, 1, 1, 88)) > 60.0
     usage.end(1.0, thought, counts=False)
     assert usage.fill(1.0)[0].used == 9
+
+
+def test_a_hop_without_windows_has_nothing_to_be_written() -> None:
+    """Each lane would be written every five seconds, for nothing; but what runs when a window
+    comes counts in it."""
+    usage = Usage()
+    cost = Cost(1, 1, 1)
+
+    usage.begin(cost)
+    usage.begin(cost)
+    usage.end(1.0, cost, counts=True)
+
+    assert not usage.is_changed
+    usage.set_windows((Window(Counted.MESSAGES, 3, 60),))
+    assert usage.begin_at(1.0, Cost(2, 1, 1)) == 1.0
+    assert usage.begin_at(1.0, Cost(3, 1, 1)) > 1.0

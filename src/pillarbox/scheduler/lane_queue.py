@@ -6,7 +6,7 @@ yet. They are not loaded again before they are settled, else they would be deliv
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -118,7 +118,7 @@ class LaneQueue:
     @property
     def waiting(self) -> int:
         """See LaneSource."""
-        ready = len(self._ready)
+        ready = self._ready.length
         return ready if ready and self._may_begin() else 0
 
     def _may_begin(self) -> bool:
@@ -129,7 +129,7 @@ class LaneQueue:
     @property
     def is_busy(self) -> bool:
         """Whether it has anything in memory, on the way, or in the store."""
-        return bool(self.known or self.has_backlog or self.lane.connections or len(self._ready))
+        return bool(self.known or self.has_backlog or self.lane.connections or self._ready.length)
 
     # Mail comes in.
 
@@ -151,7 +151,7 @@ class LaneQueue:
         self._add(message, recipients, tenant, way, is_loaded=True)
 
     def _has_room(self) -> bool:
-        ready = len(self._ready)
+        ready = self._ready.length
         limit = self._tools.ready_limit
         if self.has_backlog and ready - self._loaded >= limit // 2:
             # The other half is for old mail: neither blocks the other.
@@ -165,7 +165,7 @@ class LaneQueue:
 
     def room_to_load(self) -> int:
         """How many messages may be loaded now."""
-        ready = len(self._ready)
+        ready = self._ready.length
         if self.ownership is not Ownership.OURS or self.lane.is_closed:
             return 0
         if not self._tools.memory.has_room(ready):
@@ -188,29 +188,26 @@ class LaneQueue:
         self.lane.set_caps(way.caps)
         held = tools.memory.hold(message)
         version = tools.tenants.version
-        # Where the header is what counts, nothing is taken apart, as in _split.
-        whole = mails_by_header(way.next_hop)
-        most = max(len(recipients), MAX_RECIPIENTS) if whole else MAX_RECIPIENTS
+        most = MAX_RECIPIENTS
+        if len(recipients) > most and mails_by_header(way.next_hop):
+            # Where the header is what counts, nothing is taken apart, as in _split.
+            most = len(recipients)
         for start in range(0, len(recipients), most):
             some = recipients if len(recipients) <= most else recipients[start : start + most]
             attempt = Attempt(message, some, tenant, way.next_hop, version, held, is_loaded)
             held = 0
-            self._put(attempt)
+            self._ready.put(attempt)
+            tools.memory.ready += 1
+            self._loaded += is_loaded
             self.known[message.queue_id] = self.known.get(message.queue_id, 0) + 1
             self.lane.wake()
-
-    def _put(self, attempt: Attempt) -> None:
-        self._ready.put(attempt)
-        self._tools.memory.ready += 1
-        self._loaded += attempt.is_loaded
 
     # The lane takes and gives back.
 
     def take(self, most_recipients: int) -> Attempt | None:
         """See LaneSource."""
         tools = self._tools
-        has_any = len(self._ready) > 0 or self.has_backlog
-        if not has_any or not self._may_begin():
+        if not (self._ready.length or self.has_backlog) or not self._may_begin():
             return None
         while True:
             attempt = self._ready.take()
@@ -289,23 +286,13 @@ class LaneQueue:
             RecipientOutcome(each.recipient.number, RecipientState.DEFERRED, CONTENT_GONE)
             for each in attempt.recipients
         ]
-        self._record(attempt, outcomes, started_at=self._tools.wall())
+        self.finish(attempt, AttemptResult(outcomes), self._tools.wall(), 0)
 
     def finish(
         self, attempt: Attempt, result: AttemptResult, started_at: Timestamp, duration_ms: int
     ) -> None:
         """See LaneSource."""
-        self._record(attempt, result.outcomes, started_at=started_at, duration_ms=duration_ms)
-
-    def _record(
-        self,
-        attempt: Attempt,
-        outcomes: Sequence[RecipientOutcome],
-        *,
-        started_at: Timestamp,
-        duration_ms: int = 0,
-    ) -> None:
-        tools = self._tools
+        tools, outcomes = self._tools, result.outcomes
         tried = Tried(
             message=attempt.message,
             recipients=attempt.recipients,

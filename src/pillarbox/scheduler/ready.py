@@ -53,9 +53,6 @@ class _Flow:
             self.overtaken += 1
         return self.small.popleft()
 
-    def __bool__(self) -> bool:
-        return bool(self.small or self.large)
-
 
 class _Turns:
     """The credentials of one tenant that have mail, in the order of their turns."""
@@ -75,19 +72,6 @@ class _Turns:
             flow = self.flows[credential] = _Flow(credential)
             self.ring.append(flow)
         return flow
-
-    def take(self) -> Attempt:
-        flow = _whose_turn(self.ring)
-        attempt = flow.take()
-        if flow:
-            flow.credit -= cost_octets(attempt)
-        else:
-            self.ring.popleft()
-            del self.flows[flow.credential]
-        return attempt
-
-    def __bool__(self) -> bool:
-        return bool(self.ring)
 
 
 _Taker = TypeVar("_Taker", _Flow, _Turns)
@@ -109,15 +93,12 @@ def _whose_turn(ring: deque[_Taker]) -> _Taker:
 
 
 class ReadyQueue:
-    """Attempts that can start at once. Bounds are kept by the owner, who reads `len`."""
+    """Attempts that can start at once, so many as `length` says. Bounds are kept by the owner."""
 
     def __init__(self) -> None:
         self._tenants: dict[int, _Turns] = {}
         self._ring: deque[_Turns] = deque()
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
+        self.length = 0
 
     def __iter__(self) -> Iterator[Attempt]:
         """All attempts, in no particular order."""
@@ -129,12 +110,12 @@ class ReadyQueue:
     def put(self, attempt: Attempt) -> None:
         """Add an attempt behind those of its credential."""
         self._line(attempt).append(attempt)
-        self._length += 1
+        self.length += 1
 
     def put_back(self, attempt: Attempt) -> None:
         """Give back an attempt that was taken but not tried: it is the next of its credential."""
         self._line(attempt).appendleft(attempt)
-        self._length += 1
+        self.length += 1
         # What it was charged is given back.
         turns = self._tenants[attempt.message.tenant_id]
         flow = turns.flow(attempt.message.credential_id)
@@ -144,16 +125,21 @@ class ReadyQueue:
 
     def take(self) -> Attempt | None:
         """Remove and return the attempt whose turn it is; None when there is none."""
-        if not self._length:
+        if not self.length:
             return None
-        self._length -= 1
+        self.length -= 1
         turns = _whose_turn(self._ring)
-        attempt = turns.take()
-        if turns:
-            turns.credit -= cost_octets(attempt)
-        else:
-            self._ring.popleft()
-            del self._tenants[turns.tenant_id]
+        flow = _whose_turn(turns.ring)
+        attempt = flow.take()
+        cost = cost_octets(attempt)
+        flow.credit -= cost
+        turns.credit -= cost
+        if not (flow.small or flow.large):
+            turns.ring.popleft()
+            del turns.flows[flow.credential]
+            if not turns.ring:
+                self._ring.popleft()
+                del self._tenants[turns.tenant_id]
         return attempt
 
     def clear(self) -> list[Attempt]:
@@ -161,7 +147,7 @@ class ReadyQueue:
         attempts = list(self)
         self._tenants.clear()
         self._ring.clear()
-        self._length = 0
+        self.length = 0
         return attempts
 
     def _line(self, attempt: Attempt) -> deque[Attempt]:

@@ -148,7 +148,7 @@ class Scheduler:
         way: Way | None,
     ) -> None:
         lane_id = recipients[0].lane_id
-        if way is None or way.lane_id != lane_id:
+        if way is None or way.lane.lane_id != lane_id:
             # The routes have changed since it was accepted; the loader moves it.
             self._leave(recipients)
             return

@@ -41,7 +41,7 @@ def test_one_sender_is_served_in_order_of_arrival() -> None:
         queue.put(one)
 
     assert take_all(queue) == attempts
-    assert len(queue) == 0
+    assert queue.length == 0
 
 
 def test_empty_queue_gives_none() -> None:
@@ -196,7 +196,7 @@ class ReadyQueueMachine(RuleBasedStateMachine):
     def nothing_is_lost_or_doubled(self) -> None:
         """The queue holds exactly what was put and not taken."""
         held = [one.message.queue_id for one in self.queue]
-        assert len(self.queue) == len(held) == len(self.inside)
+        assert self.queue.length == len(held) == len(self.inside)
         assert set(held) == self.inside.keys()
 
     @invariant()

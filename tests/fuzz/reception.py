@@ -93,11 +93,11 @@ def run(driver: Driver, pieces: Sequence[bytes]) -> list[bytes]:
         assert not (was_over and said)
         out.append(said)
         assert protocol.closing or protocol.wants_input
-        limit = protocol._session.settings.line_limit_octets
-        assert protocol.closing or len(protocol._input) - protocol._position <= limit
-        assert len(protocol._input) <= limit + len(piece)
+        limit = protocol.settings.line_limit_octets
+        assert protocol.closing or len(protocol.unread) - protocol._position <= limit
+        assert len(protocol.unread) <= limit + len(piece)
         assert len(protocol.refusals) <= 32
-        assert len(protocol.recipients) <= protocol._session.recipient_limit
+        assert len(protocol.recipients) <= protocol.recipient_limit
         assert protocol.envelope is not None or not protocol.recipients
     return split_replies(b"".join(out))
 
@@ -146,8 +146,8 @@ def _run_late(driver: Driver, pieces: list[bytes]) -> list[bytes]:
     while pieces:
         protocol.receive(pieces.pop(0))
         while (event := protocol.next_event()) is not None:
-            early = bool(pieces) and protocol._session.awaiting is event
-            ends_group = isinstance(event, _GROUP_ENDS) and protocol._session.reader is None
+            early = bool(pieces) and protocol.awaiting is event
+            ends_group = isinstance(event, _GROUP_ENDS) and protocol.reader is None
             if early:
                 protocol.receive(pieces.pop(0))
             driver._act(event)

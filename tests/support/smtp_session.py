@@ -6,7 +6,6 @@ from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.events import (
     BearerToken,
-    Closed,
     Content,
     ContentAbort,
     ContentEnd,
@@ -83,8 +82,6 @@ class Driver:
             case ContentAbort():
                 self.aborts.append(event)
                 self._content.clear()
-                return
-            case Closed():
                 return
             case Login(credentials):
                 self.logins.append(credentials)

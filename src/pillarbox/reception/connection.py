@@ -9,7 +9,7 @@ stands at any time; the listener looks at it once a second.
 import asyncio
 import socket
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.refusals import Refusal
@@ -97,10 +97,9 @@ class Connection(asyncio.Protocol):
             self._deadline.expect_hello()
             self._shake().begin_on(accepted, self._story.text_id)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    # Transports of uvloop are not of this class but do the same.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected, or has finished its handshake."""
-        # Those of uvloop are not of this class but do the same.
-        transport = cast("asyncio.Transport", transport)
         if self._is_ended:
             transport.abort()
             return
@@ -139,13 +138,12 @@ class Connection(asyncio.Protocol):
             return
         if self._is_closing:
             return
-        if not core.wants_input:
+        if core.reader is not None:
+            self._deadline.octets += len(data)
+        if not core.receive(data):
             # It keeps these, but no more.
             self._pause()
-        core.receive(data)
-        if core.in_content:
-            self._deadline.octets += len(data)
-        self._round()
+        self.proceed()
 
     def pause_writing(self) -> None:
         """The client does not read its replies: then it gets no more of them."""
@@ -181,7 +179,7 @@ class Connection(asyncio.Protocol):
         elif not (self._is_busy() and self._deadline.is_put_off()):
             core.note(Refusal.TIMEOUT)
             core.abort(Refusal.TIMEOUT.reply(self._story.text_id))
-            self._round()
+            self.proceed()
 
     def stop(self) -> None:
         """The service stops: end the session between two commands."""
@@ -191,12 +189,7 @@ class Connection(asyncio.Protocol):
             self.abort()
         else:
             core.shutdown(Refusal.SHUTTING_DOWN.reply(self._story.text_id))
-            self._round()
-
-    def proceed(self) -> None:
-        """An answer was given, or there is room for content again."""
-        if not self._is_ended:
-            self._round()
+            self.proceed()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
         """Run what can not be done at once. Its failure ends the session."""
@@ -219,7 +212,7 @@ class Connection(asyncio.Protocol):
         else:
             core.note(Refusal.INTERNAL)
             core.abort(Refusal.INTERNAL.reply(self._story.text_id))
-            self._round()
+            self.proceed()
 
     # The session
 
@@ -232,7 +225,7 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             core.note(refusal)
             core.abort(refusal.reply(self._story.text_id))
-            self._round()
+            self.proceed()
         elif door.listener.network_login:
             grant = door.services.networks.recall(self._story.address)
             if grant is None:
@@ -257,17 +250,19 @@ class Connection(asyncio.Protocol):
         if core is None or core.closing:
             return
         core.greet()
-        self._round()
+        self.proceed()
 
-    def _round(self) -> None:
-        """Let everything be decided that can be, then write what comes of it."""
+    def proceed(self) -> None:
+        """Octets came, an answer was given, or there is room for content again: let everything be
+        decided that can be, then write what comes of it."""
         core, dialogue, transport = self._core, self._dialogue, self._transport
         if self._in_round or core is None or dialogue is None or transport is None:
             return
         self._in_round, self._has_more = True, False
         try:
             for _ in range(ROUND_EVENTS):
-                if (event := core.next_event()) is None:
+                # The core need not be asked when all input was read and nothing is left to decide.
+                if not (core.unread or core.events) or (event := core.next_event()) is None:
                     break
                 dialogue.handle(event)
             else:
@@ -277,8 +272,9 @@ class Connection(asyncio.Protocol):
             self._fail(error)
         finally:
             self._in_round = False
-        out = core.data_to_send()
+        out = core.out
         if out:
+            core.out = b""
             transport.write(out)
         if core.closing:
             self._close()
@@ -286,8 +282,10 @@ class Connection(asyncio.Protocol):
             self._begin_tls()
         else:
             if out or self._deadline.octets >= BLOCK_OCTETS:
-                self._deadline.move(in_content=core.in_content, is_known=core.is_known)
-            if self._is_paused or self._write_paused or self._has_more or dialogue.is_blocked:
+                is_known = bool(core.login or core.recipients)
+                self._deadline.move(in_content=core.in_content, is_known=is_known)
+            is_held = self._is_paused or self._write_paused or self._has_more
+            if is_held or dialogue.content is not None:
                 self._update_reading()
 
     # Reading
@@ -347,7 +345,7 @@ class Connection(asyncio.Protocol):
         if early:
             core.receive(early)
         self._deadline.go_on()
-        self._round()
+        self.proceed()
 
     def handshake_failed(self, error: HandshakeError) -> None:
         """There is nobody to talk to any more."""
@@ -393,7 +391,8 @@ class Connection(asyncio.Protocol):
         if core is not None:
             story.helo, story.login, story.tls = core.helo, core.login, core.tls
             story.refusals = [*core.refusals, *story.refusals]
-        story.blame(cause)
+        if cause:
+            story.blame(cause)
         self._door.services.sessions.closed(story)
         # They refer to this connection, and to the state of TLS, which is large: without these
         # circles all of it goes now, not when the collector comes.

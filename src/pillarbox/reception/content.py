@@ -172,12 +172,14 @@ class IncomingContent:
         self._store_if_needed()
         self.on_change()
 
-    def finish(self) -> None:
-        """All blocks are here. `on_change` follows unless `is_ready` at once."""
+    def finish(self) -> bool:
+        """All blocks are here. Whether it `is_ready` at once; else `on_change` follows."""
         self._ended = True
         self._budget.forget(self)
-        if self.chunks or self._gathered > INLINE_OCTETS:
-            self._store_if_needed()
+        if self._gathered <= INLINE_OCTETS and not (self.chunks or self._storing):
+            return True
+        self._store_if_needed()
+        return self.is_ready
 
     def inline(self) -> bytes | None:
         """Content that never went to the store; None if it did."""

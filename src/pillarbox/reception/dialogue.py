@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from pillarbox.errors import LocalProtocolError, SpoolUnavailable
+from pillarbox.errors import SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
-from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.message import received_start
 from pillarbox.policy.authenticate import Grant, Verdict
 from pillarbox.policy.denial import Denial
@@ -54,13 +54,18 @@ class Shell(Protocol):
 
 
 class Dialogue:
-    """The decisions of one session. `wants_tls` is set when the 220 of STARTTLS is queued."""
+    """The decisions of one session. `wants_tls` is set when the 220 of STARTTLS is queued,
+    `content` while some is on its way.
+
+    There is a `_grant` from the login on, and an `_envelope` and `_routes` from MAIL on: the core
+    asks for nothing that needs them before.
+    """
 
     __slots__ = (
         "_by_network",
-        "_content",
         "_core",
         "_door",
+        "_envelope",
         "_grant",
         "_is_ending",
         "_is_over",
@@ -69,8 +74,13 @@ class Dialogue:
         "_services",
         "_shell",
         "_story",
+        "content",
         "wants_tls",
     )
+
+    _grant: Grant
+    _envelope: Envelope
+    _routes: list[Route]
 
     def __init__(self, door: Door, core: ServerProtocol, story: Story, shell: Shell) -> None:
         self._door = door
@@ -78,32 +88,30 @@ class Dialogue:
         self._core = core
         self._story = story
         self._shell = shell
-        self._grant: Grant | None = None
         self._other_logins: OtherLogins | None = None
         self._by_network = False
-        self._routes: list[Route] = []
-        self._content: IncomingContent | None = None
         self._is_ending = False
         self._is_over = False
+        self.content: IncomingContent | None = None
         self.wants_tls = False
 
     @property
     def is_blocked(self) -> bool:
         """Whether reading must wait for the store."""
-        return self._content is not None and self._content.is_blocked
+        return self.content is not None and self.content.is_blocked
 
     def handle(self, event: ServerEvent) -> None:
         """Answer one event, now or later."""
         # In order of how often they come: a match takes each for several operations.
-        if isinstance(event, RcptTo):
-            self._choose_route(event)
-        elif isinstance(event, Content):
-            (self._content or self._new_content()).take(event.octets)
-        elif isinstance(event, MailFrom):
+        if type(event) is RcptTo:
+            self._choose_route(event.recipient)
+        elif type(event) is Content:
+            (self.content or self._new_content()).take(event.octets)
+        elif type(event) is MailFrom:
             self._open(event.envelope)
-        elif isinstance(event, ContentStart):
+        elif type(event) is ContentStart:
             self._core.accept()
-        elif isinstance(event, ContentEnd):
+        elif type(event) is ContentEnd:
             self._finish_content()
         else:
             self._handle_rare(event)
@@ -147,7 +155,8 @@ class Dialogue:
     def over(self) -> None:
         """The connection is gone: what is under way comes to nobody."""
         self._is_over = True
-        self._discard_content()
+        if self.content is not None:
+            self._discard_content()
 
     # Login
 
@@ -202,7 +211,7 @@ class Dialogue:
     # The envelope
 
     def _open(self, envelope: Envelope) -> None:
-        services, grant = self._services, self._granted()
+        services, grant = self._services, self._grant
         trouble = services.health.trouble
         if trouble is not None:
             self._refuse(in_trouble(trouble))
@@ -215,9 +224,9 @@ class Dialogue:
         """Something in the directory has changed since this session logged in."""
         services = self._services
         if self._by_network:
-            verdict = await services.networks.renew(self._granted(), self._story.address)
+            verdict = await services.networks.renew(self._grant, self._story.address)
         else:
-            verdict = await services.authenticator.renew(self._granted())
+            verdict = await services.authenticator.renew(self._grant)
         if not self.is_asked():
             return
         if isinstance(verdict, Denial):
@@ -232,12 +241,12 @@ class Dialogue:
         if denial is not None:
             self._refuse(denial)
             return
-        self._routes = []
+        self._envelope, self._routes = envelope, []
         self._core.accept()
 
-    def _choose_route(self, event: RcptTo) -> None:
-        services, account = self._services, self._granted().account
-        route = services.rules.on_rcpt(account, self._envelope(), event.recipient.forward_path)
+    def _choose_route(self, recipient: Recipient) -> None:
+        services, account = self._services, self._grant.account
+        route = services.rules.on_rcpt(account, self._envelope, recipient.forward_path)
         if isinstance(route, Denial):
             self._refuse(route)
             return
@@ -258,22 +267,21 @@ class Dialogue:
             budget=services.budget,
             head_limit=services.limits.header_octets,
             spawn=self._shell.spawn,
-            is_hashed=self._grant is not None and bool(self._grant.account.tenant.dkim_keys),
+            is_hashed=bool(self._grant.account.tenant.dkim_keys),
         )
         content.on_change = self._content_changed
-        self._content = content
+        self.content = content
         return content
 
     def _finish_content(self) -> None:
-        content = self._content or self._new_content()
-        content.finish()
-        if content.is_ready:
+        content = self.content or self._new_content()
+        if content.finish():
             self._charge(content)
         else:
             self._is_ending = True
 
     def _content_changed(self) -> None:
-        content = self._content
+        content = self.content
         if self._is_ending and content is not None and content.is_ready:
             self._is_ending = False
             self._charge(content)
@@ -282,8 +290,8 @@ class Dialogue:
     def _charge(self, content: IncomingContent) -> None:
         """Charge the message against the limit of its account, and submit it."""
         # From here on it is not to be thrown away when the client goes.
-        self._content = None
-        charge = self._services.sending.charge(self._granted().account, len(self._routes))
+        self.content = None
+        charge = self._services.sending.charge(self._grant.account, len(self._routes))
         if charge is None:
             self._shell.spawn(self._charge_later(content))
         else:
@@ -293,7 +301,7 @@ class Dialogue:
         sending = self._services.sending
         answer: Charge | Denial
         try:
-            answer = await sending.lease_and_charge(self._granted().account, len(self._routes))
+            answer = await sending.lease_and_charge(self._grant.account, len(self._routes))
         except SpoolUnavailable as error:
             answer = unavailable(error)
         except BaseException:
@@ -309,14 +317,14 @@ class Dialogue:
             self._answer_content(None, answer)
 
     def _submit(self, content: IncomingContent, charge: Charge) -> None:
-        story, core, envelope = self._story, self._core, self._envelope()
+        story, core, envelope = self._story, self._core, self._envelope
         start = received_start(
             *(core.helo, story.address, self._door.settings.host_name),
             *(bool(core.tls), core.authenticated, envelope.smtputf8),
         )
         self._services.intake.submit(
             Submitted(
-                account=self._granted().account,
+                account=self._grant.account,
                 session_id=story.session_id,
                 envelope=envelope,
                 recipients=core.recipients,
@@ -341,7 +349,7 @@ class Dialogue:
         self._shell.proceed()
 
     def _discard_content(self) -> None:
-        content, self._content = self._content, None
+        content, self.content = self.content, None
         if content is not None:
             content.discard()
 
@@ -355,15 +363,3 @@ class Dialogue:
         self._core.note(denial.refusal)
         self._story.blame(denial.cause)
         self._core.refuse(denial.reply(self._story.text_id))
-
-    def _granted(self) -> Grant:
-        """The grant of this session: the core asks for nothing of it without one."""
-        if self._grant is None:
-            raise LocalProtocolError("a transaction without a login")
-        return self._grant
-
-    def _envelope(self) -> Envelope:
-        envelope = self._core.envelope
-        if envelope is None:
-            raise LocalProtocolError("no transaction is open")
-        return envelope

@@ -121,8 +121,10 @@ class Intake:
             return self._rules.header_too_large()
         account = submitted.account
         header = scan_header(beginning)
-        sender = submitted.envelope.reverse_path
-        queue_id = content.queue_id
+        envelope = submitted.envelope
+        if header.is_tls_optional:
+            envelope = _tagged(envelope)
+        sender, queue_id = envelope.reverse_path, content.queue_id
         routes = [r.member(queue_id, sender) if r.others else r for r in submitted.routes]
         author = sender or account.address
         denial = self._rules.on_message(account, header)
@@ -138,7 +140,7 @@ class Intake:
             credential_id=account.credential_id,
             session_id=submitted.session_id,
             received_at=now,
-            envelope=_tagged(submitted.envelope, header),
+            envelope=envelope,
             prefix=prefix,
             size_octets=len(prefix) + content.size,
             chunks=content.chunks,
@@ -226,10 +228,10 @@ class Intake:
             log.exception("intake.offer_failed", queue_id=format_id(message.queue_id))
 
 
-def _tagged(envelope: Envelope, header: HeaderBlock) -> Envelope:
+def _tagged(envelope: Envelope) -> Envelope:
     """RFC 8689 section 4.1: a server "MUST tag that message with the option specified in the
     TLS-Required header field", which "MUST be ignored" beside REQUIRETLS."""
-    if header.is_tls_optional and envelope.tls_wish is TlsWish.NONE:
+    if envelope.tls_wish is TlsWish.NONE:
         return replace(envelope, tls_wish=TlsWish.OPTIONAL)
     return envelope
 

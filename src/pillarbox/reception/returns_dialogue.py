@@ -23,7 +23,6 @@ from pillarbox.reception.intake import in_trouble, unavailable
 from pillarbox.reception.services import Door
 from pillarbox.reception.sessions import Story
 from pillarbox.smtp.events import (
-    Closed,
     Content,
     ContentAbort,
     ContentEnd,
@@ -53,7 +52,6 @@ class ReturnsDialogue:
     """The decisions of one session; as Dialogue."""
 
     __slots__ = (
-        "_content",
         "_core",
         "_desk",
         "_door",
@@ -62,6 +60,7 @@ class ReturnsDialogue:
         "_shell",
         "_size",
         "_story",
+        "content",
         "wants_tls",
     )
 
@@ -77,7 +76,7 @@ class ReturnsDialogue:
         self._story = story
         self._shell = shell
         self._room = door.services.returns_room
-        self._content: bytearray | None = None
+        self.content: bytearray | None = None
         self._size = 0
         self._is_over = False
         self.wants_tls = False
@@ -99,8 +98,6 @@ class ReturnsDialogue:
                 self._begin_tls()
             case ContentAbort():
                 self._drop_content()
-            case Closed():
-                pass
             case _:
                 raise LocalProtocolError("a login where nobody logs in")
 
@@ -138,19 +135,19 @@ class ReturnsDialogue:
             self._refuse(Denial(Refusal.SPOOL_FULL, "too many reports come in at once"))
             return
         self._room.taken += 1
-        self._content, self._size = bytearray(), 0
+        self.content, self._size = bytearray(), 0
         self._core.accept()
 
     def _take(self, octets: bytes) -> None:
-        content = self._content
+        content = self.content
         if content is not None:
             self._size += len(octets)
             if len(content) < READ_OCTETS:
                 content += octets[: READ_OCTETS - len(content)]
 
     def _drop_content(self) -> None:
-        if self._content is not None:
-            self._content = None
+        if self.content is not None:
+            self.content = None
             self._room.taken -= 1
 
     # Answers that take a look into the store
@@ -179,7 +176,7 @@ class ReturnsDialogue:
 
     async def _finish(self) -> Denial | None:
         """The content is here: see to all that follows from it. It has its place until then."""
-        content, self._content = self._content, None
+        content, self.content = self.content, None
         if content is None:
             # The connection was gone before this began.
             return None

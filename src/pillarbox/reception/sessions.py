@@ -63,7 +63,8 @@ class SessionLog:
 
     def closed(self, story: Story) -> None:
         """A session has ended."""
-        names = _names(story.refusals)
+        # Each once, in the order of its first time.
+        names = " ".join(dict.fromkeys([refusal.name for refusal in story.refusals]))
         log.info(
             "session.closed",
             session_id=story.text_id,
@@ -103,8 +104,3 @@ class SessionLog:
             self._records = 0
         self._records += 1
         return self._records <= RECORDS_PER_SECOND
-
-
-def _names(refusals: list[Refusal]) -> str:
-    """Each name once, in the order of its first time."""
-    return " ".join(dict.fromkeys(refusal.name for refusal in refusals))

@@ -68,7 +68,7 @@ class WrongPorts:
     ) -> socket.socket | None:
         """The socket of a fresh transport that should wait, which is over then; None: it should
         not. To pause it would not do: uvloop begins to read behind `connection_made`."""
-        if not self.expects(source, door):
+        if source not in self._seen or not self.expects(source, door):
             return None
         try:
             taken: socket.socket = transport.get_extra_info("socket").dup()

@@ -8,7 +8,10 @@ what ends a line can be made to disagree on what ends a message (SMTP smuggling)
 Octets are searched, counted and sliced as blocks; the readers remember at most four of them.
 """
 
+from dataclasses import dataclass
+
 from pillarbox.explain.refusals import Refusal
+from pillarbox.mail.reply import Reply
 from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end
 
 _BARE_LINE_END = Refusal.BARE_LINE_END
@@ -135,3 +138,11 @@ class BdatReader:
             octets = b"\r" + octets
         self._after_cr = octets[-1] == 13
         return not has_bare_line_end(octets[:-1] if self._after_cr else octets)
+
+
+@dataclass(slots=True)
+class Discard:
+    """A refused chunk that is thrown away as it comes; then `answer` is said."""
+
+    remaining: int
+    answer: Reply

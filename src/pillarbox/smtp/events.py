@@ -124,11 +124,6 @@ class ContentAbort:
     refusal: Refusal | None
 
 
-@quick(frozen=True, slots=True)
-class Closed:
-    """The session is at its end: write what is queued and close. No answer."""
-
-
 ServerEvent: TypeAlias = (
     StartTls
     | Login
@@ -142,5 +137,4 @@ ServerEvent: TypeAlias = (
     | Content
     | ContentEnd
     | ContentAbort
-    | Closed
 )

@@ -1,4 +1,4 @@
-"""The commands of the server: for each a check (in order? valid?) and what it does.
+"""The commands of the server: each is checked (in order? valid?) and then done.
 
 A check raises CommandError and changes nothing; what a command does is to queue its reply or to
 ask the shell by an event. RFC 5321 section 4.1.1, RFC 3030 (BDAT), RFC 3207 (STARTTLS), RFC 4954
@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Body, TlsWish
@@ -21,7 +20,7 @@ from pillarbox.smtp.sasl_mechanisms import exchange_for
 from pillarbox.smtp.sasl_oauth import RefusedToken
 from pillarbox.smtp.server_content import take_chunk
 from pillarbox.smtp.server_logins import go_on
-from pillarbox.smtp.server_state import IN_ORDER, ServerSettings, Session, State, Step
+from pillarbox.smtp.server_state import IN_ORDER, TRANSITIONS, ServerSettings, Session, State, Step
 
 MAX_NAME_CHARACTERS = 255
 """How much of the name in EHLO is kept; no domain is longer (RFC 5321 4.5.3.1.2)."""
@@ -34,7 +33,6 @@ HELP = reply(
 # RFC 5321 3.5.3: 252 says neither that the mailbox exists nor that it does not.
 NOT_VERIFIED = reply(252, "2.0.0", "Not told here: send the message, delivery shows it").encode()
 
-_T = TypeVar("_T")
 Handler = Callable[[Session, str], None]
 
 _ORDER = "EHLO, AUTH, MAIL, RCPT, then DATA or BDAT"
@@ -53,31 +51,10 @@ class Command:
     ends_group: bool = False
 
 
-def _command(
-    check: Callable[[Session, str], _T],
-    proceed: Callable[[Session, _T], None],
-    *,
-    ends_group: bool = False,
-) -> Command:
-    def run(session: Session, argument: str) -> None:
-        proceed(session, check(session, argument))
-
-    return Command(run, ends_group)
-
-
-def _nothing(form: str) -> Callable[[Session, str], None]:
-    """A check for a command that takes no argument (RFC 5321 4.1.1: blanks at the end do no
-    harm)."""
-
-    def check(_: Session, argument: str) -> None:
-        if argument and not argument.isspace():
-            raise CommandError(Refusal.SYNTAX, form=form)
-
-    return check
-
-
-def _anything(_: Session, argument: str) -> str:
-    return argument
+def _check_nothing(argument: str, form: str) -> None:
+    """For a command that takes no argument (RFC 5321 4.1.1: blanks at the end do no harm)."""
+    if argument and not argument.isspace():
+        raise CommandError(Refusal.SYNTAX, form=form)
 
 
 # The greeting, EHLO and HELO
@@ -89,7 +66,7 @@ def greeting(host_name: str) -> bytes:
     return reply(220, "", f"{host_name} ESMTP Pillarbox").encode()
 
 
-def _check_name(_: Session, argument: str) -> str:
+def _greet_client(session: Session, argument: str) -> None:
     """RFC 5321 4.1.4: whatever the name, "the server MUST NOT refuse to accept a message on that
     basis".
 
@@ -98,33 +75,26 @@ def _check_name(_: Session, argument: str) -> str:
     name = argument.strip(" ")
     if not name:
         raise CommandError(Refusal.SYNTAX, form="EHLO name")
-    return name
-
-
-def _greet_client(session: Session, name: str) -> None:
     # RFC 5321 4.1.4: a second EHLO acts as if RSET had been issued.
     session.end_transaction()
-    session.advance(Step.GREETED)
-    ascii_name = name[:MAX_NAME_CHARACTERS].encode("ascii", "replace").decode("ascii")
-    session.helo = ascii_name
+    session.state = TRANSITIONS[session.state][Step.GREETED]
+    session.helo = name[:MAX_NAME_CHARACTERS].encode("ascii", "replace").decode("ascii")
     session.count_idle()
 
 
-def _ehlo(session: Session, name: str) -> None:
-    _greet_client(session, name)
+def _ehlo(session: Session, argument: str) -> None:
+    _greet_client(session, argument)
     if not session.closing:
-        session.say(
-            _ehlo_reply(
-                session.settings,
-                bool(session.tls),
-                session.size_limit_octets,
-                session.recipient_limit,
-            )
+        session.out += _ehlo_reply(
+            session.settings,
+            bool(session.tls),
+            session.size_limit_octets,
+            session.recipient_limit,
         )
 
 
-def _helo(session: Session, name: str) -> None:
-    _greet_client(session, name)
+def _helo(session: Session, argument: str) -> None:
+    _greet_client(session, argument)
     if not session.closing:
         session.say(reply(250, "", session.settings.host_name).encode())
 
@@ -164,15 +134,12 @@ def _ehlo_reply(
 # STARTTLS and AUTH
 
 
-def _check_starttls(session: Session, argument: str) -> None:
-    _nothing("STARTTLS")(session, argument)
+def _starttls(session: Session, argument: str) -> None:
+    _check_nothing(argument, "STARTTLS")
     if session.tls:
         raise CommandError(Refusal.TLS_ALREADY_ON)
     if not session.settings.starttls:
         raise CommandError(Refusal.TLS_NOT_OFFERED)
-
-
-def _starttls(session: Session, _: None) -> None:
     session.ask(StartTls())
 
 
@@ -197,9 +164,9 @@ def _check_auth(session: Session, argument: str) -> tuple[Exchange, str]:
     return exchange, response
 
 
-def _auth(session: Session, begun: tuple[Exchange, str]) -> None:
-    session.exchange, response = begun
-    session.advance(Step.SASL_BEGUN)
+def _auth(session: Session, argument: str) -> None:
+    session.exchange, response = _check_auth(session, argument)
+    session.state = TRANSITIONS[session.state][Step.SASL_BEGUN]
     if not response:
         go_on(session, session.exchange.start())
     else:
@@ -222,7 +189,7 @@ def take_response(session: Session, text: str) -> None:
         go_on(session, Refusal.LOGIN_SYNTAX if response is None else exchange.answer(response))
 
 
-# MAIL, RCPT and DATA: said for each message, so each is one function
+# MAIL, RCPT and DATA: said for each message, so they do what ask() does themselves
 
 
 def _mail(session: Session, argument: str) -> None:
@@ -247,7 +214,8 @@ def _mail(session: Session, argument: str) -> None:
     if envelope.tls_wish is TlsWish.REQUIRED:
         _check_requiretls(session)
     session.mails += 1
-    session.ask(MailFrom(envelope, size))
+    session.awaiting = event = MailFrom(envelope, size)
+    session.events.append(event)
 
 
 def _check_requiretls(session: Session) -> None:
@@ -267,19 +235,21 @@ def _rcpt(session: Session, argument: str) -> None:
         # RFC 5321 4.5.3.1.10: "The correct reply code for this condition is 452."
         raise CommandError(Refusal.TOO_MANY_RECIPIENTS, limit=session.recipient_limit)
     recipient = parse_rcpt(argument, envelope, number=number, host_name=session.settings.host_name)
-    session.ask(RcptTo(recipient))
+    session.awaiting = event = RcptTo(recipient)
+    session.events.append(event)
 
 
 def _data(session: Session, argument: str) -> None:
     if argument:
-        _nothing("DATA")(session, argument)
+        _check_nothing(argument, "DATA")
     envelope = session.envelope
     if session.state not in _FOR_DATA or envelope is None:
         raise _out_of_order()
     if envelope.body is _BINARY:
         # RFC 3030 3: "BINARYMIME cannot be used with the DATA command".
         raise CommandError(Refusal.DATA_NOT_FOR_BINARY)
-    session.ask(_CONTENT_START)
+    session.awaiting = _CONTENT_START
+    session.events.append(_CONTENT_START)
 
 
 def _out_of_order() -> CommandError:
@@ -289,19 +259,21 @@ def _out_of_order() -> CommandError:
 # BDAT
 
 
-def _check_bdat(session: Session, argument: str) -> tuple[int, bool]:
+def _bdat(session: Session, argument: str) -> None:
     try:
-        return parse_bdat(argument.rstrip(" "))
+        chunk = parse_bdat(argument.rstrip(" "))
     except CommandError:
         # Whether a chunk follows is not known, so what was sent of the message is void.
         session.end_transaction()
         raise
+    take_chunk(session, chunk)
 
 
 # The small ones
 
 
-def _rset(session: Session, _: None) -> None:
+def _rset(session: Session, argument: str) -> None:
+    _check_nothing(argument, "RSET")
     session.end_transaction()
     _idle(session, OK)
 
@@ -324,31 +296,33 @@ def _idle(session: Session, answer: bytes) -> None:
         session.say(answer)
 
 
-def _quit(session: Session, _: None) -> None:
-    session.say(BYE)
+def _quit(session: Session, argument: str) -> None:
+    if argument:
+        _check_nothing(argument, "QUIT")
+    session.out += BYE
     session.close()
 
 
 def _not_implemented(session: Session, _: str) -> None:
-    session.refuse(Refusal.NOT_IMPLEMENTED)
+    session.refuse_command(Refusal.NOT_IMPLEMENTED)
 
 
-_NOT_IMPLEMENTED = _command(_anything, _not_implemented)
+_NOT_IMPLEMENTED = Command(_not_implemented)
 
 COMMANDS: Mapping[str, Command] = {
-    "EHLO": _command(_check_name, _ehlo, ends_group=True),
-    "HELO": _command(_check_name, _helo, ends_group=True),
-    "STARTTLS": _command(_check_starttls, _starttls, ends_group=True),
-    "AUTH": _command(_check_auth, _auth, ends_group=True),
+    "EHLO": Command(_ehlo, ends_group=True),
+    "HELO": Command(_helo, ends_group=True),
+    "STARTTLS": Command(_starttls, ends_group=True),
+    "AUTH": Command(_auth, ends_group=True),
     "MAIL": Command(_mail),
     "RCPT": Command(_rcpt),
     "DATA": Command(_data, ends_group=True),
-    "BDAT": _command(_check_bdat, take_chunk),
-    "RSET": _command(_nothing("RSET"), _rset),
-    "NOOP": _command(_anything, _noop),
-    "QUIT": _command(_nothing("QUIT"), _quit),
-    "VRFY": _command(_anything, _vrfy),
-    "HELP": _command(_anything, _help),
+    "BDAT": Command(_bdat),
+    "RSET": Command(_rset),
+    "NOOP": Command(_noop),
+    "QUIT": Command(_quit),
+    "VRFY": Command(_vrfy),
+    "HELP": Command(_help),
     "EXPN": _NOT_IMPLEMENTED,
     "TURN": _NOT_IMPLEMENTED,
     "ETRN": _NOT_IMPLEMENTED,

@@ -7,9 +7,9 @@ octet of it is ever taken for a command; only then comes the refusal.
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.envelope import Body
 from pillarbox.mail.reply import Reply, reply
-from pillarbox.smtp.data import BdatReader, DataReader
+from pillarbox.smtp.data import BdatReader, DataReader, Discard
 from pillarbox.smtp.events import Content, ContentEnd, ContentStart
-from pillarbox.smtp.server_state import Session, State, Step
+from pillarbox.smtp.server_state import TRANSITIONS, Session, State, Step
 
 START_INPUT = reply(354, "", "Start mail input; end with <CRLF>.<CRLF>").encode()
 CHUNK_TAKEN = reply(250, "2.0.0", "Chunk taken").encode()
@@ -28,12 +28,19 @@ command, and no program that means well sends such small ones."""
 _DATA_BEGUN = Step.DATA_BEGUN
 
 
-def begin_data(session: Session) -> None:
-    """DATA was accepted."""
-    session.reader = DataReader(session.size_limit_octets)
+def begin_content(session: Session, *, more: bool) -> None:
+    """DATA or the first BDAT of a transaction was accepted. `more`: there are octets behind it."""
     session.content_open = True
-    session.advance(_DATA_BEGUN)
-    session.say(START_INPUT)
+    if isinstance(session.reader, BdatReader):
+        _begin_chunk(session, session.reader)
+        return
+    if more:
+        # RFC 2920 3.1: DATA ends its group, so nobody knows what these octets are.
+        session.hang_up(Refusal.EARLY_TALK)
+        return
+    session.reader = DataReader(session.size_limit_octets)
+    session.state = TRANSITIONS[session.state][_DATA_BEGUN]
+    session.out += START_INPUT
 
 
 def read_data(session: Session, reader: DataReader, octets: bytes) -> bytes:
@@ -74,14 +81,8 @@ def take_chunk(session: Session, chunk: tuple[int, bool]) -> None:
         discard(session, size, answer)
 
 
-def begin_chunks(session: Session, reader: BdatReader) -> None:
-    """The first BDAT of a transaction was accepted."""
-    session.content_open = True
-    _begin_chunk(session, reader)
-
-
 def _begin_chunk(session: Session, reader: BdatReader) -> None:
-    session.advance(Step.CHUNK_BEGUN)
+    session.state = TRANSITIONS[session.state][Step.CHUNK_BEGUN]
     session.chunks += 1
     if session.chunks > MANY_CHUNKS + reader.size // CHUNK_OCTETS:
         session.hang_up(Refusal.TOO_MANY_CHUNKS)
@@ -113,25 +114,22 @@ def _look_at_chunk(session: Session, reader: BdatReader) -> None:
     elif session.chunk_is_last:
         _end(session, reader.size)
     else:
-        session.advance(Step.CHUNK_TAKEN)
+        session.state = TRANSITIONS[session.state][Step.CHUNK_TAKEN]
         session.say(CHUNK_TAKEN)
 
 
 def discard(session: Session, size: int, answer: Reply) -> None:
     """Throw away a chunk of this size, then answer with this refusal."""
-    session.discard_octets = size
-    session.discard_reply = answer
-    if size == 0:
-        discard_octets(session, b"")
+    session.reader = reader = Discard(size, answer)
+    discard_octets(session, reader, b"")
 
 
-def discard_octets(session: Session, octets: bytes) -> None:
+def discard_octets(session: Session, reader: Discard, octets: bytes) -> None:
     """Throw away octets of a refused chunk, not more than remain of it."""
-    session.discard_octets -= len(octets)
-    answer = session.discard_reply
-    if session.discard_octets == 0 and answer is not None:
-        session.discard_reply = None
-        session.refuse_with(answer)
+    reader.remaining -= len(octets)
+    if reader.remaining == 0:
+        session.reader = None
+        session.refuse_with(reader.answer)
 
 
 def _end(session: Session, size: int) -> None:
@@ -142,4 +140,4 @@ def _end(session: Session, size: int) -> None:
 def _refuse_content(session: Session, fault: Refusal) -> None:
     session.abort_content(fault)
     session.end_transaction()
-    session.refuse(fault, limit=session.size_limit_octets)
+    session.refuse_command(fault, limit=session.size_limit_octets)

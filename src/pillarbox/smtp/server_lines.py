@@ -22,7 +22,7 @@ _TLS_HANDSHAKE = b"\x16\x03"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-_USUAL = frozenset({b"MAIL ", b"RCPT ", b"DATA\r"})
+_USUAL = frozenset({b"EHLO ", b"MAIL ", b"RCPT ", b"DATA\r", b"RSET\r", b"QUIT\r"})
 _REMEMBERED = 1024
 """Lines that begin so are said again and again, and none of them holds a secret."""
 
@@ -54,25 +54,31 @@ def _limit(session: Session, line: bytes) -> int:
 
 def run_line(session: Session, line: bytes, *, more: bool) -> None:
     """Take one line up to its LF. `more`: there are octets behind it already."""
+    said = None
     if (
         line[:5].upper() in _USUAL
         and len(line) < session.settings.command_limit_octets
         and session.state is not _SASL
-        and (usual := _read_usual(line)) is not None
     ):
-        _execute(session, *usual, more=more)
+        said = _read_usual(line)
+    if said is None:
+        said = _read_unusual(session, line, more=more)
+        if said is None:
+            return
+    command, argument = said
+    if more and command.ends_group:
+        # RFC 2920 3.1: these "can only appear as the last command in a group"; what stands behind
+        # them was not written by a client that waits for replies.
+        injected = command is COMMANDS["STARTTLS"]
+        session.hang_up(Refusal.INJECTED_BEFORE_TLS if injected else Refusal.EARLY_TALK)
         return
-    if line[-1:] != b"\r":
-        # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
-        # character or character sequence as a line terminator."
-        _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
-    elif session.state is _SASL:
-        if more:
-            session.hang_up(Refusal.EARLY_TALK)
-        else:
-            take_response(session, line[:-1].decode("ascii", "replace"))
-    else:
-        _run_command(session, line[:-1], more=more)
+    try:
+        command.run(session, argument)
+    except CommandError as exc:
+        session.refuse_command(exc.refusal, **exc.facts)
+        if more and exc.refusal is Refusal.BAD_CHUNK:
+            # Where the chunk ends is not known, so what follows may be a part of it.
+            session.close()
 
 
 @lru_cache(_REMEMBERED)
@@ -87,50 +93,49 @@ def _read_usual(line: bytes) -> tuple[Command, str] | None:
     return COMMANDS[verb.upper()], argument
 
 
+def _read_unusual(session: Session, line: bytes, *, more: bool) -> tuple[Command, str] | None:
+    """The command and the argument of any line; None where it was none, and was answered."""
+    if line[-1:] != b"\r":
+        # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
+        # character or character sequence as a line terminator."
+        _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
+    elif session.state is not _SASL:
+        return _read_command(session, line[:-1])
+    elif more:
+        session.hang_up(Refusal.EARLY_TALK)
+    else:
+        take_response(session, line[:-1].decode("ascii", "replace"))
+    return None
+
+
 def _refuse_line(session: Session, line: bytes, refusal: Refusal, **facts: Fact) -> None:
     """Refuse what can not be a command; a line that begins TLS ends the session."""
     if not refuse_tls_handshake(session, line):
-        session.refuse(refusal, **facts)
+        session.refuse_command(refusal, **facts)
 
 
-def _run_command(session: Session, line: bytes, *, more: bool) -> None:
+def _read_command(session: Session, line: bytes) -> tuple[Command, str] | None:
     if len(line) + 2 > session.settings.command_limit_octets:
         limit = _limit(session, line)
         if len(line) + 2 > limit:
             _refuse_line(session, line, Refusal.LINE_TOO_LONG, limit=limit)
-            return
+            return None
     text = _decode(line)
     if text is None:
         _refuse_line(session, line, Refusal.SYNTAX, form="text in ASCII or UTF-8")
-        return
+        return None
     if not text.isprintable() and _CONTROLS.search(text):
         _refuse_line(session, line, Refusal.CONTROL_CHARACTER)
-        return
+        return None
     verb, _, argument = text.partition(" ")
     command = COMMANDS.get(verb) or COMMANDS.get(verb.upper() if verb.isascii() else "")
-    if command is None:
-        if speaks_another_protocol(text):
-            session.hang_up(Refusal.WRONG_PROTOCOL)
-        else:
-            session.refuse(Refusal.UNKNOWN_COMMAND)
+    if command is not None:
+        return command, argument
+    if speaks_another_protocol(text):
+        session.hang_up(Refusal.WRONG_PROTOCOL)
     else:
-        _execute(session, command, argument, more=more)
-
-
-def _execute(session: Session, command: Command, argument: str, *, more: bool) -> None:
-    if more and command.ends_group:
-        # RFC 2920 3.1: these "can only appear as the last command in a group"; what stands behind
-        # them was not written by a client that waits for replies.
-        injected = command is COMMANDS["STARTTLS"]
-        session.hang_up(Refusal.INJECTED_BEFORE_TLS if injected else Refusal.EARLY_TALK)
-        return
-    try:
-        command.run(session, argument)
-    except CommandError as exc:
-        session.refuse(exc.refusal, **exc.facts)
-        if more and exc.refusal is Refusal.BAD_CHUNK:
-            # Where the chunk ends is not known, so what follows may be a part of it.
-            session.close()
+        session.refuse_command(Refusal.UNKNOWN_COMMAND)
+    return None
 
 
 def _decode(line: bytes) -> str | None:

@@ -16,7 +16,7 @@ from pillarbox.smtp.events import (
 )
 from pillarbox.smtp.sasl import Challenge, Outcome, SaslFailure, encode_base64
 from pillarbox.smtp.sasl_oauth import OAuthBearerExchange, RefusedToken, XOAuth2Exchange
-from pillarbox.smtp.server_state import Session, Step
+from pillarbox.smtp.server_state import TRANSITIONS, Session, Step
 
 _TOKEN_REFUSED = 535
 
@@ -38,7 +38,7 @@ def go_on(session: Session, outcome: Outcome) -> None:
                 refuse_login(session, outcome.reply(session.session_id))
             else:
                 _end(session)
-                session.refuse(outcome)
+                session.refuse_command(outcome)
         case SaslFailure(reply):
             _end(session)
             session.refuse_with(reply)
@@ -67,4 +67,4 @@ def refuse_login(session: Session, answer: Reply) -> None:
 
 def _end(session: Session) -> None:
     session.exchange = None
-    session.advance(Step.SASL_OVER)
+    session.state = TRANSITIONS[session.state][Step.SASL_OVER]

@@ -19,8 +19,8 @@ from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.refusals import Fact, Refusal
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
-from pillarbox.smtp.data import BdatReader, DataReader
-from pillarbox.smtp.events import Closed, ContentAbort, ServerEvent
+from pillarbox.smtp.data import BdatReader, DataReader, Discard
+from pillarbox.smtp.events import ContentAbort, ServerEvent
 from pillarbox.smtp.sasl import MAX_RESPONSE_OCTETS, Exchange
 
 MAX_NOTED_REFUSALS = 32
@@ -96,11 +96,22 @@ class Step(StrEnum):
     CLOSE = "close"
 
 
+class Steps(dict[Step, State]):
+    """Where the steps from one state lead to. One that is not there is a bug of ours."""
+
+    def __init__(self, state: State, steps: Mapping[Step, State]) -> None:
+        super().__init__(steps)
+        self._state = state
+
+    def __missing__(self, step: Step) -> State:
+        raise LocalProtocolError(f"no step '{step}' from the state '{self._state}'")
+
+
 _CLOSE = {Step.CLOSE: State.CLOSED}
 _COMMANDS = _CLOSE | {Step.GREETED: State.READY, Step.TLS_BEGUN: State.TLS}
 _TRANSACTION = _COMMANDS | {Step.TRANSACTION_OVER: State.READY}
 
-TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
+_STEPS: Mapping[State, Mapping[Step, State]] = {
     State.BANNER: _CLOSE | {Step.BANNER_SENT: State.START},
     State.START: _COMMANDS,
     State.READY: _COMMANDS | {Step.MAIL_TAKEN: State.MAIL, Step.SASL_BEGUN: State.SASL},
@@ -119,6 +130,8 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.CLOSED: {},
 }
 
+TRANSITIONS: Mapping[State, Steps] = {state: Steps(state, to) for state, to in _STEPS.items()}
+
 IN_ORDER: Mapping[str, frozenset[State]] = {
     "MAIL": frozenset({State.READY}),
     "RCPT": frozenset({State.MAIL, State.RCPT}),
@@ -134,7 +147,16 @@ TRANSACTION = frozenset({State.MAIL, State.RCPT, State.CHUNKS, State.DATA, State
 
 
 class Session:
-    """What the server knows of one session; the commands and the protocol object change it."""
+    """What the server knows of one session; the commands and the protocol object change it.
+
+    What the shell may look at: `closing` (the session is over: write what is to be sent, then
+    close), `helo` (the name that the client gave: ASCII without controls, "" before EHLO), `tls`
+    (the encryption, "" if there is none), `login` (the account that the session sends for, "" if
+    none), `authenticated` (an AUTH succeeded), `refusals` (what was refused, by the protocol itself
+    or noted by the shell, in order, the first few), `envelope` and `recipients` (of the open
+    transaction, those that were accepted), `reader` (not None while content is on its way),
+    `events` (what next_event() will give) and `out` (the replies that data_to_send() takes).
+    """
 
     __slots__ = (
         "authenticated",
@@ -143,8 +165,6 @@ class Session:
         "chunks",
         "closing",
         "content_open",
-        "discard_octets",
-        "discard_reply",
         "envelope",
         "errors",
         "events",
@@ -175,7 +195,7 @@ class Session:
         self.state = State.BANNER
         self.mails = self.errors = self.idle = 0
         self.refusals: list[Refusal] = []
-        self.out: list[bytes] = []
+        self.out = b""
         self.events: deque[ServerEvent] = deque()
         self.awaiting: ServerEvent | None = None
         self.closing = False
@@ -187,11 +207,9 @@ class Session:
         self.envelope: Envelope | None = None
         self.recipients: list[Recipient] = []
         self.refused_recipients = 0
-        self.reader: DataReader | BdatReader | None = None
+        self.reader: DataReader | BdatReader | Discard | None = None
         self.chunk_is_last = False
         self.chunks = 0
-        self.discard_octets = 0
-        self.discard_reply: Reply | None = None
 
     def forget_client(self) -> None:
         """RFC 3207 4.2: "The server MUST discard any knowledge obtained from the client". A
@@ -204,16 +222,9 @@ class Session:
             self.size_limit_octets = self.settings.size_limit_octets
             self.recipient_limit = self.settings.recipient_limit
 
-    def advance(self, step: Step) -> None:
-        """Take a step of the table. One that is not there is a bug of ours."""
-        state = TRANSITIONS[self.state].get(step)
-        if state is None:
-            raise LocalProtocolError(f"no step '{step}' from the state '{self.state}'")
-        self.state = state
-
     def say(self, octets: bytes) -> None:
         """Queue an encoded reply."""
-        self.out.append(octets)
+        self.out += octets
 
     def ask(self, event: ServerEvent) -> None:
         """Hand out an event and wait for its answer."""
@@ -221,11 +232,11 @@ class Session:
         self.awaiting = event
 
     def note(self, refusal: Refusal) -> None:
-        """Remember a refusal for the session record."""
+        """Remember why something is refused, for `refusals`."""
         if len(self.refusals) < MAX_NOTED_REFUSALS:
             self.refusals.append(refusal)
 
-    def refuse(self, refusal: Refusal, **facts: Fact) -> None:
+    def refuse_command(self, refusal: Refusal, **facts: Fact) -> None:
         """Answer a command with one of our refusals and count the error."""
         self.note(refusal)
         reply = refusal.reply(self.session_id, **facts)
@@ -271,12 +282,12 @@ class Session:
         """End the session once everything queued has been written."""
         if self.closing:
             return
-        self.abort_content(None)
+        if self.content_open:
+            self.abort_content(None)
         self._forget_transaction()
         self.closing = True
         self.awaiting = None
-        self.advance(Step.CLOSE)
-        self.events.append(Closed())
+        self.state = TRANSITIONS[self.state][Step.CLOSE]
 
     def abort_content(self, refusal: Refusal | None) -> None:
         """Tell the shell to drop what it has of the content, if it has begun to take it."""
@@ -290,4 +301,4 @@ class Session:
             if self.content_open:
                 self.abort_content(None)
             self._forget_transaction()
-            self.advance(_TRANSACTION_OVER)
+            self.state = TRANSITIONS[self.state][_TRANSACTION_OVER]

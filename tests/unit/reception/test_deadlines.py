@@ -30,7 +30,7 @@ async def test_slow_command_does_not_put_off_the_end(site: Site, logged_in: Clie
     core = connection._core  # type: ignore[attr-defined]  # a Connection
     for octet in (b"N", b"O", b"O"):
         logged_in.send(octet)
-        await _until(lambda octet=octet: core._input.endswith(octet))  # type: ignore[misc]
+        await _until(lambda octet=octet: core.unread.endswith(octet))  # type: ignore[misc]
         site.time.ahead += 101
 
     site.reception.sweep()
@@ -47,7 +47,7 @@ async def test_row_55_slow_login_does_not_put_off_the_end(site: Site, connect: C
     core = connection._core  # type: ignore[attr-defined]  # a Connection
     for octet in (b"A", b"B", b"C"):
         client.send(octet)
-        await _until(lambda octet=octet: core._input.endswith(octet))  # type: ignore[misc]
+        await _until(lambda octet=octet: core.unread.endswith(octet))  # type: ignore[misc]
         site.time.ahead += 101
 
     site.reception.sweep()
@@ -97,7 +97,7 @@ async def test_row_55_an_honest_slow_client_is_not_cut_off(site: Site, logged_in
     for number in range(1, 11):
         logged_in.send(b"22 octets and CR LF...\r\n" * 2300)
         sent = 55200 * number
-        await _until(lambda sent=sent: (c := dialogue._content) is not None and c.size > sent)  # type: ignore[misc]
+        await _until(lambda sent=sent: (c := dialogue.content) is not None and c.size > sent)  # type: ignore[misc]
         site.time.ahead += 110
         site.reception.sweep()
     logged_in.send(b".\r\n")

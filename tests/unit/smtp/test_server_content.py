@@ -149,8 +149,8 @@ def test_a_line_of_many_megabytes_keeps_no_memory(sessions: Sessions) -> None:
 
     for _ in range(100):
         assert session.send(b"x" * 65536) == b""
-        assert len(session.protocol._input) == 0
-        assert session.protocol._session.reader is not None
+        assert len(session.protocol.unread) == 0
+        assert session.protocol.reader is not None
 
     assert session.codes(END) == [552]
 

@@ -18,6 +18,7 @@ from pillarbox.diagnosis.der import (
     Element,
     dotted,
     elements,
+    first,
     inside,
 )
 
@@ -78,7 +79,7 @@ def key_size(octets: bytes) -> int:
         parts = inside(octets, SEQUENCE)
         if parts[0].tag == INTEGER:
             return int.from_bytes(parts[0].content, "big").bit_length()
-        return _key(next(elements(octets)))[1]
+        return _key(first(octets))[1]
     return -1
 
 
@@ -106,7 +107,7 @@ def _read(octets: bytes) -> Certificate:
     extensions = _extensions(rest)
     is_rsa, bits = _key(key)
     purposes = _purposes(extensions.get(_PURPOSES))
-    signature = dotted(next(elements(algorithm.content)).content)
+    signature = dotted(first(algorithm.content).content)
     return Certificate(
         subject=_name(subject),
         issuer=_name(issuer),

@@ -34,12 +34,19 @@ def elements(octets: bytes) -> Iterator[Element]:
         start = body + length
 
 
+def first(octets: bytes) -> Element:
+    """The first element. Raises ValueError where there is none."""
+    for one in elements(octets):
+        return one
+    raise ValueError("an element is missing")
+
+
 def inside(octets: bytes, tag: int) -> list[Element]:
     """What is inside of the first element, which must have this tag. Raises ValueError."""
-    first = next(elements(octets), None)
-    if first is None or first.tag != tag:
+    outer = first(octets)
+    if outer.tag != tag:
         raise ValueError("another element was expected")
-    return list(elements(first.content))
+    return list(elements(outer.content))
 
 
 def dotted(content: bytes) -> str:
@@ -52,5 +59,5 @@ def dotted(content: bytes) -> str:
             value = 0
     if not numbers:
         raise ValueError("an identifier without numbers")
-    first = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
+    arc = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (arc, numbers[0] - 40 * arc, *numbers[1:])))

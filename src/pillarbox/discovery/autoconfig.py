@@ -5,6 +5,7 @@ strangers: it has no DTD and no entities of its own, or it is not read; what is 
 passed over; servers without encryption are.
 """
 
+import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -20,6 +21,8 @@ _MAX_TEXT = 1024
 _ENCRYPTION = {"SSL": Encryption.TLS, "TLS": Encryption.TLS, "STARTTLS": Encryption.STARTTLS}
 _LOGIN = {"password-cleartext": Login.PASSWORD, "OAuth2": Login.OAUTH2}
 """Others (CRAM-MD5, NTLM, Kerberos, by address) are not what a submission server asks for."""
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 _PATH = ["clientConfig", "emailProvider", "outgoingServer"]
 
@@ -101,10 +104,10 @@ def _offer(server: _Server, address: str) -> Offer | None:
     host = host_name(texts.get("hostname", ""))
     encryption = _ENCRYPTION.get(texts.get("socketType", ""))
     port = texts.get("port", "")
-    if host is None or encryption is None or not (port.isascii() and port.isdigit()):
+    if host is None or encryption is None or not _PORT.fullmatch(port):
         return None
     logins = tuple(_LOGIN[name] for name in server.authentication if name in _LOGIN)
-    if not 0 < int(port[:6]) < 65536 or not logins:
+    if not 0 < int(port) < 65536 or not logins:
         return None
     username = _username(texts.get("username", ""), address)
     return Offer(host, Door(int(port), encryption), username, tuple(dict.fromkeys(logins)))

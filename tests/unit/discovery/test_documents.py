@@ -77,6 +77,7 @@ def test_user_name_is_filled_in(form: str, username: str) -> None:
         {"port": "-1"},
         {"port": "٤٦٥"},
         {"port": "9" * 1000},
+        {"port": "00058700"},
         {"host": "127.0.0.1"},
         {"host": "localhost"},
         {"host": "smtp.corp.com/x"},

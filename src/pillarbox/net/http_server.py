@@ -158,6 +158,10 @@ class HttpServer:
         except (TimeoutError, OSError):
             # The client went away, or is none.
             transport.abort()
+        except asyncio.CancelledError:
+            # The service ends, and does not wait for a good-bye.
+            transport.abort()
+            raise
         finally:
             await _close(writer)
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from pillarbox.net import http_server
 from pillarbox.net.http_server import (
     Gate,
+    Handler,
     HttpServer,
     Request,
     Response,
@@ -36,9 +37,10 @@ async def _serving(
     connections: int = 100,
     gate: Gate | None = None,
     tls: Path | None = None,
+    handler: Handler = _echo,
 ) -> AsyncIterator[int]:
     """A server at this port; `tls` is a folder with its certificate."""
-    server = HttpServer(_echo, connections=connections, gate=gate)
+    server = HttpServer(handler, connections=connections, gate=gate)
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
     context = None
@@ -132,13 +134,18 @@ class _Mute:
         context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
         self._tls = context.wrap_bio(self._in, self._out, server_hostname="localhost")
 
+    async def begin(self) -> None:
+        """Ask, and read nothing of the answer."""
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        await self._until(self._tls.do_handshake)
+        self._tls.write(GET)
+        self._writer.write(self._out.read())
+
     async def ask(self) -> bytes:
         """The answer up to the good-bye; b"" where there is no place."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         answer = b""
         try:
-            await self._until(self._tls.do_handshake)
-            self._tls.write(GET)
+            await self.begin()
             while octets := await self._until(self._tls.read):
                 answer += octets
         except (ConnectionResetError, ssl.SSLEOFError):
@@ -159,12 +166,10 @@ class _Mute:
                 else:
                     self._in.write_eof()
 
-    async def is_cut(self) -> bool:
-        """Wait for the end of the connection."""
-        try:
-            return await self._reader.read() == b""
-        except ConnectionResetError:
-            return True
+    async def wait_for_the_end(self) -> None:
+        """Of the connection."""
+        with suppress(ConnectionResetError):
+            await self._reader.read()
 
     def close(self) -> None:
         """Leave."""
@@ -197,7 +202,27 @@ async def test_who_does_not_close_is_cut(issuer_ca: Path, monkeypatch: pytest.Mo
         with closing(_Mute(port, issuer_ca)) as mute:
             await mute.ask()
 
-            assert await mute.is_cut()
+            await mute.wait_for_the_end()
+
+
+async def test_the_end_waits_for_nobody(issuer_ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for a client that would not answer the good-bye."""
+    monkeypatch.setattr(http_server, "CLOSE_SECONDS", 60.0)
+    asked = asyncio.Event()
+
+    async def never(_: Request) -> Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with asyncio.timeout(20):
+        async with _serving(tls=issuer_ca, handler=never) as port:
+            mute = _Mute(port, issuer_ca)
+            await mute.begin()
+            await asked.wait()
+
+        with closing(mute):
+            await mute.wait_for_the_end()
 
 
 async def test_no_more_are_served_at_once_than_may() -> None:

@@ -45,7 +45,8 @@ class Directory:
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
-        self._generation = 0
+        self.generation = 0
+        """Grows with every change in the directory, once `refresh` has seen it."""
         self._logins: _Cache[str, LoginRecord] = _Cache(KEPT)
         self._unknown: _Cache[str, None] = _Cache(UNKNOWN_KEPT)
         self._accounts: _Cache[int, Account | None] = _Cache(KEPT)
@@ -54,18 +55,13 @@ class Directory:
         self._issuers: Mapping[int, Issuer] | None = None
         self._touched: _Cache[int, Timestamp] = _Cache(KEPT)
 
-    @property
-    def generation(self) -> int:
-        """Grows with every change in the directory, once `refresh` has seen it."""
-        return self._generation
-
     async def refresh(self) -> bool:
         """Look whether something was changed, by any process; forget everything if so. To be
         called about once a second. Raises SpoolUnavailable; what is in memory stays in use."""
         now = await self._database.read(lambda c: generation(c, Part.DIRECTORY))
-        if now == self._generation:
+        if now == self.generation:
             return False
-        self._generation = now
+        self.generation = now
         for cache in (self._logins, self._unknown, self._accounts, self._tenants):
             cache.clear()
         self._networks = None
@@ -82,9 +78,9 @@ class Directory:
         found = self._logins.get(key)
         if found is not None or key in self._unknown:
             return found
-        before = self._generation
+        before = self.generation
         found = await self._read(lambda c: reading.read_login(c, key, self._seal))
-        if before == self._generation:
+        if before == self.generation:
             if found is None:
                 self._unknown.put(key, None)
             else:
@@ -96,9 +92,9 @@ class Directory:
         the narrowest first. `address` may be IPv4 inside IPv6. Raises SpoolUnavailable."""
         networks = self._networks
         if networks is None:
-            before = self._generation
+            before = self.generation
             networks = await self._read(lambda c: reading.read_networks(c, self._seal))
-            if before == self._generation:
+            if before == self.generation:
                 self._networks = networks
         if not networks:
             return ()
@@ -113,9 +109,9 @@ class Directory:
         """Whose tokens log in, by the id of the tenant. Raises SpoolUnavailable."""
         issuers = self._issuers
         if issuers is None:
-            before = self._generation
+            before = self.generation
             issuers = await self._read(reading.read_issuers)
-            if before == self._generation:
+            if before == self.generation:
                 self._issuers = issuers
         return issuers
 
@@ -160,9 +156,9 @@ class Directory:
     ) -> V | None:
         if key in cache:
             return cache.get(key)
-        before = self._generation
+        before = self.generation
         found = await self._read(query)
-        if before == self._generation:
+        if before == self.generation:
             # Else the answer may be older than the change.
             cache.put(key, found)
         return found

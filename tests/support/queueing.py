@@ -3,6 +3,7 @@
 from itertools import count
 
 from pillarbox.delivery.attempt import Attempt
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope, Notify, Recipient
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
@@ -75,8 +76,11 @@ def make_attempt(
     tenant: Tenant | None = None,
     next_hop: NextHop = HOP,
 ) -> Attempt:
-    """An attempt at a message for all its recipients."""
+    """An attempt at a message for all its recipients, of which the store has nothing."""
     message = message or make_message()
-    return Attempt(
-        message, message.recipients, tenant or make_tenant(tenant_id=message.tenant_id), next_hop
-    )
+    tenant = tenant or make_tenant(tenant_id=message.tenant_id)
+    return Attempt(message, message.recipients, tenant, next_hop, _no_chunk)
+
+
+async def _no_chunk(queue_id: int, number: int) -> bytes:
+    raise SpoolUnavailable(SpoolTrouble.AWAY, f"no chunk {number} of {queue_id}")

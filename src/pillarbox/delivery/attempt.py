@@ -4,7 +4,7 @@ Made by the scheduler, waits in a ready queue, is run by a lane, and comes back 
 with its result.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,12 +21,16 @@ _ONE_REQUEST_OCTETS = 3_000_000
 _DRAFT_REQUESTS = 6
 _RANGE_OCTETS = 1_000_000
 
+ReadChunk: TypeAlias = Callable[[int, int], Awaitable[bytes]]
+"""Reads a piece of the content of a message from the store; see ContentSource."""
+
 WallClock: TypeAlias = Callable[[], Timestamp]
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """What a lane has to do next for one message.
+    """What a lane has to do next for one message. A ContentSource: `read_chunk` has what is not in
+    memory.
 
     `tenant` and `next_hop` are those of the moment of routing, which `routed` numbers.
     `held_octets` is its share of the memory for content. `is_loaded` tells mail that was read from
@@ -37,9 +41,14 @@ class Attempt:
     recipients: list[SpooledRecipient]
     tenant: Tenant
     next_hop: NextHop
+    read_chunk: ReadChunk
     routed: int = 0
     held_octets: int = 0
     is_loaded: bool = False
+
+    async def chunk(self, number: int) -> bytes:
+        """See ContentSource."""
+        return await self.read_chunk(self.message.queue_id, number)
 
     @property
     def cost(self) -> Cost:

@@ -268,8 +268,7 @@ class Lane:
             courier = connection.courier
             if courier is None or attempt.next_hop is not connection.hop:
                 courier = await self._courier(connection, attempt.next_hop)
-            content = self._source.content(attempt)
-            result = await courier.attempt(attempt.message, attempt.recipients, content)
+            result = await courier.attempt(attempt.message, attempt.recipients, attempt)
         except HopBusy as busy:
             return self._wait_for(busy, connection, attempt)
         except SpoolUnavailable:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pillarbox.delivery.attempt import Attempt, WallClock
-from pillarbox.delivery.courier import AttemptResult, ContentSource, CourierFactory
+from pillarbox.delivery.courier import AttemptResult, CourierFactory
 from pillarbox.delivery.slots import ConnectionSlots
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
@@ -51,10 +51,6 @@ class LaneSource(Protocol):
     def reserve(self) -> None:
         """Have the store note what of the windows of the next hop is to be used; the lane is woken
         when that is durable."""
-        ...
-
-    def content(self, attempt: Attempt) -> ContentSource:
-        """Where to read the content of an attempt that is not in memory."""
         ...
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from pillarbox.delivery.attempt import MAX_RECIPIENTS, Attempt, WallClock
-from pillarbox.delivery.courier import AttemptResult, ContentSource
+from pillarbox.delivery.courier import AttemptResult
 from pillarbox.delivery.lane import Lane
 from pillarbox.delivery.lane_source import LaneTools
 from pillarbox.mail.envelope import RecipientOutcome, RecipientState, Timestamp
@@ -62,18 +62,6 @@ class QueueTools:
     ready_limit: int
     load: Callable[["LaneQueue"], None]
     reserve: Callable[["LaneQueue"], None]
-
-
-@dataclass(slots=True)
-class _StoredContent:
-    """The content of a message that is not in memory."""
-
-    spool: QueueStore
-    queue_id: int
-
-    async def chunk(self, number: int) -> bytes:
-        """See ContentSource."""
-        return await self.spool.read_chunk(self.queue_id, number)
 
 
 class LaneQueue:
@@ -187,14 +175,14 @@ class LaneQueue:
         tools = self._tools
         self.lane.set_caps(way.caps)
         held = tools.memory.hold(message)
-        version = tools.tenants.version
+        read, version = tools.spool.read_chunk, tools.tenants.version
         most = MAX_RECIPIENTS
         if len(recipients) > most and mails_by_header(way.next_hop):
             # Where the header is what counts, nothing is taken apart, as in _split.
             most = len(recipients)
         for start in range(0, len(recipients), most):
             some = recipients if len(recipients) <= most else recipients[start : start + most]
-            attempt = Attempt(message, some, tenant, way.next_hop, version, held, is_loaded)
+            attempt = Attempt(message, some, tenant, way.next_hop, read, version, held, is_loaded)
             held = 0
             self._ready.put(attempt)
             tools.memory.ready += 1
@@ -259,6 +247,7 @@ class LaneQueue:
             attempt.recipients[most:],
             attempt.tenant,
             attempt.next_hop,
+            attempt.read_chunk,
             routed=attempt.routed,
             is_loaded=attempt.is_loaded,
         )
@@ -337,10 +326,6 @@ class LaneQueue:
     def reserve(self) -> None:
         """See LaneSource."""
         self._tools.reserve(self)
-
-    def content(self, attempt: Attempt) -> ContentSource:
-        """See LaneSource."""
-        return _StoredContent(self._tools.spool, attempt.message.queue_id)
 
     # Memory is dropped.
 

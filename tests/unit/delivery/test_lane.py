@@ -12,11 +12,10 @@ from tests.support.simulation import FarSide, wall
 from tests.support.virtual_time import simulate
 
 from pillarbox.delivery.attempt import Attempt
-from pillarbox.delivery.courier import AttemptResult, ContentSource, Courier
+from pillarbox.delivery.courier import AttemptResult, Courier
 from pillarbox.delivery.lane import Lane
 from pillarbox.delivery.lane_source import LaneTools
 from pillarbox.delivery.slots import ConnectionSlots
-from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.reply import Reply
 from pillarbox.route import (
@@ -82,15 +81,6 @@ class Source:
     def want(self) -> None:
         """See LaneSource."""
         self.wants += 1
-
-    def content(self, attempt: Attempt) -> ContentSource:
-        """See LaneSource."""
-        del attempt
-        return self
-
-    async def chunk(self, number: int) -> bytes:
-        """See LaneSource."""
-        raise SpoolUnavailable(SpoolTrouble.AWAY, f"no chunk {number}")
 
 
 class Bench:

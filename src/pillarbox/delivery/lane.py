@@ -206,8 +206,7 @@ class Lane:
             if not await self._make(connection, attempt):
                 return
             made += 1
-            if self._source.waiting:
-                self._grow()
+            self._grow()
             if made % _BREATH_MESSAGES == 0:
                 await asyncio.sleep(0)
             if connection.served >= self.permits.caps.messages_per_connection:

@@ -4,6 +4,7 @@ A courier keeps its session for the next attempt. On the usual way an attempt wa
 reply to the content; content that is in the store is sent piece by piece.
 """
 
+import math
 from collections.abc import Sequence
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource
@@ -23,13 +24,17 @@ class SmtpCourier:
         self._hop = hop
         self._settings = settings
         self._connection: SmtpConnection | None = None
+        self._mails_max = math.inf
+        """RFC 9422 section 4.1: so many transactions the next hop takes in a session."""
 
     @property
     def is_open(self) -> bool:
         """Whether the session stands, also while a message is under way in it, and takes one
         more."""
         connection = self._connection
-        return connection is not None and connection.stands and _takes_more(connection)
+        if connection is None or connection.core.transactions >= self._mails_max:
+            return False
+        return connection.stands
 
     async def attempt(
         self,
@@ -49,8 +54,7 @@ class SmtpCourier:
         pending = [each.recipient for each in recipients]
         try:
             while pending:
-                connection = self._usable()
-                left = None
+                connection, left = self._usable(), None
                 if connection is not None:
                     left = await attempt.transact(connection, pending, is_reused=True)
                 pending = await self._begin_anew(attempt, pending) if left is None else left
@@ -77,25 +81,19 @@ class SmtpCourier:
     def _usable(self) -> SmtpConnection | None:
         """The session, where it stands and its next hop takes one more transaction in it."""
         connection = self._connection
-        if connection is None or not connection.is_open:
+        if connection is None or connection.core.transactions >= self._mails_max:
             return None
-        return connection if _takes_more(connection) else None
+        return connection if connection.is_open else None
 
     async def _open(self) -> SmtpConnection | Failure:
         await self.close()
         opened = await open_session(self._hop, self._settings)
         if isinstance(opened, SmtpConnection):
             self._connection = opened
+            self._mails_max = opened.core.capabilities.mails_max or math.inf
         return opened
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
-
-
-def _takes_more(connection: SmtpConnection) -> bool:
-    """RFC 9422 section 4.1: MAILMAX."""
-    core = connection.core
-    limit = core.capabilities.mails_max
-    return limit is None or core.transactions < limit

@@ -119,7 +119,7 @@ class SmtpAttempt:
         await connection.step()
         if core.phase is Phase.CONTENT:
             await send_content(connection, message, self._content)
-        elif is_reused and core.was_stale:
+        elif is_reused and core.failure is not None and core.was_stale:
             return None
         self._transactions += 1
         again = self._judge(core, batch) + rest
@@ -167,7 +167,10 @@ class SmtpAttempt:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
         taken = core.taken
         if taken is not None:
-            self._note_delivered(core, batch, taken)
+            state, host, dsn = RecipientState.DELIVERED, self._host, core.capabilities.dsn
+            for each in batch:
+                outcome = RecipientOutcome(each.number, state, taken, host, core.tls, dsn)
+                self._outcomes.append(outcome)
             return []
         verdicts = core.verdicts()
         refusal = self._refusal_of_hop(verdicts)
@@ -197,15 +200,6 @@ class SmtpAttempt:
             else:
                 self._settle(recipient, verdict, core=core)
         return again
-
-    def _note_delivered(
-        self, core: ClientProtocol, batch: Sequence[Recipient], reply: Reply
-    ) -> None:
-        """The usual end: the next hop has taken the message for all of them."""
-        state, dsn = RecipientState.DELIVERED, core.capabilities.dsn
-        for each in batch:
-            outcome = RecipientOutcome(each.number, state, reply, self._host, core.tls, dsn)
-            self._outcomes.append(outcome)
 
     def _refusal_of_hop(self, verdicts: Sequence[Reply | None]) -> Reply | None:
         """A reply that all mail of the route would get, where every recipient got such a one."""

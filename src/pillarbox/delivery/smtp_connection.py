@@ -62,12 +62,13 @@ class SmtpConnection(asyncio.Protocol):
         core = self.core
         replies = core.replies
         core.receive(data)
-        if out := core.data_to_send():
-            self._transport.write(out)
         phase = core.phase
         if phase in STANDING:
             self._wake()
-        elif core.replies != replies:
+            return
+        if out := core.data_to_send():
+            self._transport.write(out)
+        if core.replies != replies:
             # Only a whole reply buys more time: octets that trickle in do not.
             self._allow(self._limits[phase])
 

@@ -235,14 +235,14 @@ class ClientProtocol(TransactionResults):
 
     def _say_hello(self, verb: str) -> None:
         self.phase = Phase.HELLO
-        self._say([f"{verb} {self._settings.helo_name}\r\n"])
+        self._out.append(encode_commands([f"{verb} {self._settings.helo_name}\r\n"]))
 
     def _secure(self) -> None:
         if self.tls or not self._settings.starttls:
             self._log_in()
         elif self.capabilities.starttls:
             self.phase = Phase.STARTTLS
-            self._say(["STARTTLS\r\n"])
+            self._out.append(b"STARTTLS\r\n")
         elif self._settings.may_go_clear:
             self._log_in()
         else:
@@ -311,7 +311,7 @@ class ClientProtocol(TransactionResults):
         )
         self.transactions += 1
         self.phase = _MAIL
-        self._say(self._transaction.next_group())
+        self._out.append(encode_commands(self._transaction.next_group()))
 
     def _take_envelope(self, raw: RawReply) -> None:
         transaction = self._transaction
@@ -327,10 +327,10 @@ class ClientProtocol(TransactionResults):
         """All that was sent has its reply: send the next commands, or come to an end."""
         transaction = self._transaction
         if group := transaction.next_group():
-            self._say(group)
+            self._out.append(encode_commands(group))
             self.phase = COMMAND_PHASES[transaction.next_command]
         elif transaction.must_end_data:
-            self._say([".\r\n"])
+            self._out.append(b".\r\n")
             self.phase = Phase.ABANDON
         elif transaction.may_send_content:
             self._begin_content()
@@ -375,7 +375,8 @@ class ClientProtocol(TransactionResults):
             return
         self._transaction.final_reply = raw
         # After a refused chunk the transaction still stands at the server (RFC 3030 section 2).
-        self._end_transaction(is_clean=not self._by_chunks or raw.code < 300)
+        self._needs_reset = self._by_chunks and raw.code >= 300
+        self.phase = _READY
         if raw.code == SHUTTING_DOWN:
             self._heed_shutdown(raw)
 
@@ -394,7 +395,4 @@ class ClientProtocol(TransactionResults):
         """Say good-bye; the server's answer, whatever it is, ends the session."""
         if self.phase is Phase.READY:
             self.phase = Phase.QUIT
-            self._say(["QUIT\r\n"])
-
-    def _say(self, commands: Sequence[str]) -> None:
-        self._out.append(encode_commands(commands))
+            self._out.append(b"QUIT\r\n")

@@ -72,8 +72,7 @@ class Connection(asyncio.Protocol):
         self._early = b""
         self._handshake: Encryption | None = None
         self._has_more = self._in_round = self._is_closing = self._is_ended = False
-        self._is_paused = self._is_shaking = self._is_stopping = False
-        self._write_paused = False
+        self._is_paused = self._is_shaking = self._is_stopping = self._write_paused = False
         self.source = ""
         services = door.services
         self._deadline = Deadline(services.limits, services.clock)
@@ -165,7 +164,10 @@ class Connection(asyncio.Protocol):
     @property
     def deadline(self) -> float:
         """The time (of the services' clock) at which `expire` is due."""
-        return self._deadline.at
+        core, deadline = self._core, self._deadline
+        if core is not None and deadline.moved_at is not None:
+            deadline.move(in_content=core.in_content)
+        return deadline.at
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -247,14 +249,12 @@ class Connection(asyncio.Protocol):
 
     def _greet(self) -> None:
         core = self._core
-        if core is None or core.closing:
-            return
-        core.greet()
-        self.proceed()
+        if core is not None and not core.closing:
+            core.greet()
+            self.proceed()
 
     def proceed(self) -> None:
-        """Octets came, an answer was given, or there is room for content again: let everything be
-        decided that can be, then write what comes of it."""
+        """Something came or was answered: decide all that can be, then write what comes of it."""
         core, dialogue, transport = self._core, self._dialogue, self._transport
         if self._in_round or core is None or dialogue is None or transport is None:
             return
@@ -281,11 +281,12 @@ class Connection(asyncio.Protocol):
         elif dialogue.wants_tls:
             self._begin_tls()
         else:
-            if out or self._deadline.octets >= BLOCK_OCTETS:
-                is_known = bool(core.login or core.recipients)
-                self._deadline.move(in_content=core.in_content, is_known=is_known)
-            is_held = self._is_paused or self._write_paused or self._has_more
-            if is_held or dialogue.content is not None:
+            deadline = self._deadline
+            if (out or deadline.octets >= BLOCK_OCTETS) and (core.login or core.recipients):
+                deadline.moved_at = deadline.seconds()
+                if core.reader is None:
+                    deadline.in_content = False
+            if self._is_paused or self._write_paused or self._has_more or dialogue.content:
                 self._update_reading()
 
     # Reading

@@ -27,27 +27,31 @@ CLOSE_SECONDS = 10.0
 class Deadline:
     """The deadline of one session: `at` is a time of the clock.
 
-    `octets` counts the content since the deadline was last moved.
+    What moves it comes often and is looked at once a second, so the connection only notes it: in
+    `moved_at` when a reply was last written to who has logged in, or a block of its content came
+    (None: not since the last `move`), in `octets` how much content has come since, in `in_content`
+    whether it belongs to the content of which the last `move` knew.
     """
 
     __slots__ = (
-        *("_command_seconds", "_held_at", "_in_content", "_limits", "_patience", "_seconds"),
-        *("at", "octets"),
+        *("_command_seconds", "_held_at", "_limits", "_patience"),
+        *("at", "in_content", "moved_at", "octets", "seconds"),
     )
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
-        self._seconds = clock.seconds
+        self.seconds = clock.seconds
         self._limits = limits
         self._command_seconds = limits.command_timeout_seconds
-        self._in_content = False
         self._held_at = math.inf
         self._patience = PATIENCE
         self.at = math.inf
+        self.moved_at: float | None = None
+        self.in_content = False
         self.octets = 0
 
     def expect_hello(self) -> None:
         """The port begins with TLS: whoever says nothing for this long waits for a greeting."""
-        self.at = self._seconds() + self._limits.tls_silence_seconds
+        self.at = self.seconds() + self._limits.tls_silence_seconds
 
     def stop(self) -> None:
         """Something else has a time-out of its own."""
@@ -55,30 +59,35 @@ class Deadline:
 
     def begin(self) -> None:
         """The session begins."""
-        self.at = self._seconds() + self._command_seconds
+        self.at = self.seconds() + self._command_seconds
 
-    def move(self, *, in_content: bool, is_known: bool) -> None:
-        """A reply was written, or content came. `is_known`: the client has logged in."""
-        self._patience = PATIENCE
-        if is_known:
-            if not in_content:
-                self.at = self._seconds() + self._command_seconds
-            else:
-                limits = self._limits
-                full = self._seconds() + limits.data_timeout_seconds
-                if self._in_content:
-                    full = min(self.at + self.octets / limits.data_octets_per_second, full)
-                self.at = full
-            self._in_content = in_content
+    def move(self, *, in_content: bool) -> None:
+        """Let what was noted count."""
+        if self.moved_at is None:
+            return
+        if not in_content:
+            self.at = self.moved_at + self._command_seconds
+        else:
+            limits = self._limits
+            full = self.moved_at + limits.data_timeout_seconds
+            if self.in_content:
+                full = min(self.at + self.octets / limits.data_octets_per_second, full)
+            self.at = full
+        self.in_content = in_content
+        self.moved_at = None
         self.octets = 0
+        self._patience = PATIENCE
 
     def hold(self) -> None:
         """Nothing is read from now on: the time is not the client's."""
-        self._held_at = self._seconds()
+        self._held_at = self.seconds()
 
     def go_on(self) -> None:
         """Something is read again."""
-        self.at += max(0.0, self._seconds() - self._held_at)
+        held = max(0.0, self.seconds() - self._held_at)
+        self.at += held
+        if self.moved_at is not None:
+            self.moved_at += held
         self._held_at = math.inf
 
     def is_put_off(self) -> bool:
@@ -91,4 +100,5 @@ class Deadline:
 
     def close(self) -> None:
         """The last reply was written."""
-        self.at = self._seconds() + CLOSE_SECONDS
+        self.at = self.seconds() + CLOSE_SECONDS
+        self.moved_at = None

@@ -21,6 +21,11 @@ class Client:
         self.deadline = Deadline(LIMITS, Clock(lambda: self.now))
         self.deadline.begin()
 
+    def moves(self, *, in_content: bool) -> None:
+        """Something happens, and the listener looks."""
+        self.deadline.moved_at = self.now
+        self.deadline.move(in_content=in_content)
+
     def lives(self, step_seconds: float, does: Callable[[], None], *, at_most: float) -> float:
         """Do it at each step until the deadline has passed; the seconds until then."""
         begun = self.now
@@ -34,19 +39,19 @@ class Client:
         """Content comes, and is counted as the connection does it."""
         self.deadline.octets += octets
         if self.deadline.octets >= BLOCK_OCTETS:
-            self.deadline.move(in_content=True, is_known=True)
+            self.moves(in_content=True)
 
     def chunk(self) -> None:
         """A chunk of BDAT with one octet comes, and is answered."""
         self.deadline.octets += len(b"BDAT 1\r\nx")
-        self.deadline.move(in_content=True, is_known=True)
+        self.moves(in_content=True)
 
 
 @pytest.fixture
 def client() -> Client:
     """A client in the middle of a transaction whose content has just begun."""
     one = Client()
-    one.deadline.move(in_content=True, is_known=True)
+    one.moves(in_content=True)
     return one
 
 
@@ -97,21 +102,9 @@ def test_row_55_a_command_has_its_time_from_the_reply_before_it() -> None:
     """Its octets are not even counted."""
     client = Client()
     client.now += 7
-    client.deadline.move(in_content=False, is_known=True)
+    client.moves(in_content=False)
 
     assert client.deadline.at == client.now + LIMITS.command_timeout_seconds
-
-
-def test_row_55_before_a_login_replies_buy_no_time() -> None:
-    """Whatever is said, and also while octets without a transaction are thrown away."""
-    client = Client()
-
-    def talk() -> None:
-        client.deadline.octets += 100_000
-        client.deadline.move(in_content=True, is_known=False)
-        client.deadline.move(in_content=False, is_known=False)
-
-    assert client.lives(1, talk, at_most=3600) == LIMITS.command_timeout_seconds
 
 
 def test_time_in_which_nothing_is_read_is_not_the_clients(client: Client) -> None:
@@ -131,9 +124,24 @@ def test_it_is_put_off_for_us_but_not_for_ever(client: Client) -> None:
         False
     ]
 
-    client.deadline.move(in_content=False, is_known=True)
+    client.moves(in_content=False)
 
     assert client.deadline.is_put_off()
+
+
+def test_it_counts_from_when_it_happened_and_not_from_the_look() -> None:
+    """Also where nothing was read for a while in between."""
+    client = Client()
+    client.deadline.moved_at = client.now
+    client.now += 5
+    client.deadline.hold()
+    client.now += 60
+    client.deadline.go_on()
+    client.now += 5
+
+    client.deadline.move(in_content=False)
+
+    assert client.deadline.at == client.now - 10 + LIMITS.command_timeout_seconds
 
 
 def test_the_last_reply_has_a_short_time(client: Client) -> None:

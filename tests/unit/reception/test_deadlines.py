@@ -64,6 +64,7 @@ async def test_row_55_chunks_of_one_octet_do_not_put_off_the_end(
     for _ in range(3):
         logged_in.send(b"BDAT 1\r\nx")
         assert (await logged_in.reply()).startswith("250 ")
+        site.reception.sweep()
         site.time.ahead += 61
 
     site.reception.sweep()
@@ -87,6 +88,21 @@ async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Clie
     assert site.services.budget.in_use == 0
 
 
+async def test_short_messages_in_a_row_are_not_one_slow_content(
+    site: Site, logged_in: Client
+) -> None:
+    """Each has the whole time, also where the listener sees nothing of what is between them."""
+    for _ in range(4):
+        for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+            await logged_in.command(command)
+        site.reception.sweep()
+        site.time.ahead += 61
+
+        logged_in.send(MESSAGE + b".\r\n")
+
+        assert (await logged_in.reply()).startswith("250 2.0.0 ")
+
+
 async def test_row_55_an_honest_slow_client_is_not_cut_off(site: Site, logged_in: Client) -> None:
     """A printer on a line of 9600 baud that is busy otherwise: 500 octets a second."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
@@ -106,12 +122,14 @@ async def test_row_55_an_honest_slow_client_is_not_cut_off(site: Site, logged_in
 
 
 async def test_row_55_who_never_logs_in_does_not_stay(site: Site, connect: Connect) -> None:
-    """Commands without end put off nothing before a login."""
+    """Commands without end put off nothing before a login, nor does what is thrown away."""
     client = await connect("submission")
     for _ in range(2):
         site.time.ahead += 149
         site.reception.sweep()
         assert (await client.command("EHLO c.t1.test")).startswith("250")
+        client.send(b"BDAT 100000\r\n" + bytes(100_000))
+        assert (await client.reply()).startswith("503 ")
     site.time.ahead += 3
 
     site.reception.sweep()

@@ -27,6 +27,14 @@ class _Watched(ssl.SSLObject):
 
     watch: "Handshake | None" = None
 
+    def go_straight(self) -> None:
+        """Let the event loop call OpenSSL itself for each block: the methods of ssl.SSLObject only
+        pass on."""
+        connection = self._sslobj  # type: ignore[attr-defined]  # not in typeshed
+        self.read = connection.read  # type: ignore[method-assign]
+        self.write = connection.write  # type: ignore[method-assign]
+        self.pending = connection.pending  # type: ignore[method-assign]
+
     def do_handshake(self) -> None:
         """Go on as far as the octets that are there reach."""
         watch = self.watch
@@ -92,6 +100,7 @@ class Handshake:
             "_Watched", self._context.wrap_bio(incoming, outgoing, server_side, server_hostname)
         )
         made.watch = self
+        made.go_straight()
         self._outgoing = outgoing
         return made
 

@@ -340,7 +340,7 @@ class Dialogue:
             self._story.messages += 1
         elif charge is not None:
             self._services.sending.give_back(charge)
-        if not self.is_asked():
+        if self._is_over or self._core.closing:
             return
         if isinstance(answer, Accepted):
             self._core.accept(answer.reply())

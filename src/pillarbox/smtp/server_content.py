@@ -134,7 +134,8 @@ def discard_octets(session: Session, reader: Discard, octets: bytes) -> None:
 
 def _end(session: Session, size: int) -> None:
     session.content_open = False
-    session.ask(ContentEnd(size))
+    session.awaiting = event = ContentEnd(size)
+    session.events.append(event)
 
 
 def _refuse_content(session: Session, fault: Refusal) -> None:

@@ -8,12 +8,13 @@ from tests.fuzz.draw import Draw
 from tests.support.wire import cut
 
 from pillarbox.client.batch import Batch
+from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ClientError
 from pillarbox.client.options import Timeouts
 from pillarbox.client.outgoing import Mail
 from pillarbox.client.results import RecipientResult, SendState
 from pillarbox.client.server import Server
-from pillarbox.client.session import Manner, Session
+from pillarbox.client.session import Session
 from pillarbox.client.steps import Ended, Progress, Read, Steps, T, Write
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.explain.failures import FailureKind

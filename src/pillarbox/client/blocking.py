@@ -3,7 +3,9 @@
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeAlias
 
 from pillarbox.client.session import Session
 from pillarbox.client.steps import (
@@ -48,14 +50,22 @@ def connect(host: str, port: int, *, seconds: float) -> socket.socket:
     raise error
 
 
-def _pollers(connection: socket.socket) -> "tuple[select.poll, select.poll] | None":
-    """What waits for reading, and for reading or writing; None where the system has only select."""
+_Wait: TypeAlias = Callable[[float], object]
+"""Waits for so many milliseconds; what it gives is true where something can be done."""
+
+
+def _waits(connection: socket.socket) -> tuple[_Wait, _Wait]:
+    """What waits for reading, and for reading or writing."""
     if not hasattr(select, "poll"):
-        return None
+        own = [connection]
+        return (
+            lambda wait: any(select.select(own, [], [], wait / 1000)),
+            lambda wait: any(select.select(own, own, [], wait / 1000)),
+        )
     reading, both = select.poll(), select.poll()
     reading.register(connection, select.POLLIN)
     both.register(connection, select.POLLIN | select.POLLOUT)
-    return reading, both
+    return reading.poll, both.poll
 
 
 class BlockingWire:
@@ -67,7 +77,7 @@ class BlockingWire:
         self._peer: tuple[str, int] = connection.getpeername()[:2]
         self._deadline = 0.0
         self._is_broken = False
-        self._pollers = _pollers(connection)
+        self._wait_to_read, self._wait_for_both = _waits(connection)
 
     @property
     def local_address(self) -> str:
@@ -91,7 +101,8 @@ class BlockingWire:
 
     def peek(self) -> Progress:
         """Take what has come, without waiting."""
-        return self._receive()
+        # Asking costs less than an error that says that there is nothing.
+        return self._receive() if self._wait_to_read(0) else _NOTHING
 
     def close(self) -> None:
         """Drop the connection."""
@@ -107,17 +118,15 @@ class BlockingWire:
     def _carry_out(self, step: Step) -> Progress:
         match step:
             case Write():
-                if step.is_fresh:
-                    self._deadline = time.monotonic() + step.seconds
-                progress = self._write(step.octets)
-                if not step.answer_seconds or progress is not _NOTHING:
+                octets, seconds, is_fresh, answer_seconds = step
+                if is_fresh:
+                    self._deadline = time.monotonic() + seconds
+                progress = self._write(octets)
+                if not answer_seconds or progress is not _NOTHING:
                     return progress
-                self._deadline = time.monotonic() + step.answer_seconds
-                return self._receive() if self._is_there() else _TIMED_OUT
+                return self._read(answer_seconds)
             case Read():
-                if step.is_fresh:
-                    self._deadline = time.monotonic() + step.seconds
-                return self._receive() if self._is_there() else _TIMED_OUT
+                return self._read(step.seconds if step.is_fresh else self._left())
             case Pull():
                 return Progress(next(step.source, b""))
             case Probe():
@@ -132,7 +141,7 @@ class BlockingWire:
                     break
                 view = memoryview(view)[sent:]
             except BlockingIOError:
-                if not self._is_there(writing=True):
+                if not self._wait_for_both(self._left() * 1000):
                     return _TIMED_OUT
                 heard = self._receive()
                 if heard.came or heard.ended is not None:
@@ -141,6 +150,15 @@ class BlockingWire:
                 # What the server said before it closed still counts: it is read next.
                 self._is_broken = True
         return _NOTHING
+
+    def _read(self, seconds: float) -> Progress:
+        """What comes within so many seconds from now, which are the limit for all that follows."""
+        self._deadline = time.monotonic() + seconds
+        return self._receive() if self._wait_to_read(seconds * 1000) else _TIMED_OUT
+
+    def _left(self) -> float:
+        """Seconds up to the deadline."""
+        return max(self._deadline - time.monotonic(), 0.0)
 
     def _receive(self) -> Progress:
         """What is there now."""
@@ -151,14 +169,6 @@ class BlockingWire:
         except OSError:
             return _CLOSED
         return Progress(came) if came else _CLOSED
-
-    def _is_there(self, *, writing: bool = False) -> bool:
-        """Wait until the socket can be read, or also written, up to the deadline."""
-        seconds = max(self._deadline - time.monotonic(), 0.0)
-        if self._pollers is None:
-            writers = [self._socket] if writing else []
-            return any(select.select([self._socket], writers, [], seconds))
-        return bool(self._pollers[writing].poll(seconds * 1000))
 
     def _probe(self, step: Probe) -> Progress:
         host, port = self._peer

@@ -29,18 +29,20 @@ class Link(Generic[W]):
     def reuse(self) -> None:
         """It is used again: it may have become stale meanwhile."""
         self.is_reused = True
-        self.was_idle |= time.monotonic() - self._used_at > IDLE_SECONDS
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self.was_idle = True
 
     def is_fresh(self, pool: Pool) -> bool:
         """Whether it may be used for one more message."""
-        return self.left(pool) > 0 and time.monotonic() - self._opened_at < pool.age
+        return time.monotonic() - self._opened_at < pool.age and self.left(pool) > 0
 
     def left(self, pool: Pool) -> int:
         """So many messages it may be used for."""
         core = self.session.core
         # RFC 9422 section 4.1: MAILMAX.
-        limit = min(pool.messages, core.capabilities.mails_max or pool.messages)
-        return limit - core.transactions
+        limit = core.capabilities.mails_max
+        most = pool.messages if limit is None else min(limit, pool.messages)
+        return most - core.transactions
 
     def rest(self, pool: Pool) -> bool:
         """Nobody uses it now; whether its session stands and is worth keeping."""

@@ -53,6 +53,10 @@ class Timeouts:
             connect=min(seconds, 30.0), reply=seconds, block=seconds, confirmation=5 * seconds
         )
 
+    def reply_of(self, on_its_way: int) -> float:
+        """The limit for an answer while so many octets behind the command may be on their way."""
+        return self.reply + on_its_way / self.octets_per_second
+
     def confirmation_of(self, size_octets: int) -> float:
         """The limit for the answer to so much content."""
         return self.confirmation + size_octets / self.octets_per_second

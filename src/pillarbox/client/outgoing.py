@@ -7,6 +7,7 @@ ASCII). A program's own message is trusted here; the server judges it.
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
@@ -28,6 +29,9 @@ Sendable: TypeAlias = "Message | EmailMessage[str, str] | bytes | IO[bytes]"
 
 _RECIPIENT_FIELDS = ("To", "Cc", "Bcc")
 _OCTETS = (bytes, bytearray, memoryview)
+_CACHED = 1024
+"""A program often writes for the same few, and for one at a time."""
+
 _HIDDEN_FIELDS = ("Bcc", "Resent-Bcc")
 
 MAX_ENVID = 100
@@ -48,12 +52,13 @@ class Mail:
 @quick(frozen=True, slots=True)
 class Outgoing:
     """A message ready for its transactions. `seven_bit` makes the same content without octets
-    beyond ASCII in it, where that can be done."""
+    beyond ASCII in it, where that can be done. `has_dsn`: delivery reports are asked for."""
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
     content: Content
     seven_bit: Callable[[], Content] | None = None
+    has_dsn: bool = False
 
 
 def prepare(
@@ -128,21 +133,32 @@ def _outgoing(
         raise ArgumentError(
             f"the message names no {missing}", fix=f"give {missing}{'s' * bool(senders)}="
         )
-    reverse_path = _mailbox(senders[0]) if senders[0] else None
-    paths = [_mailbox(address) for address in wanted]
     international = not all(map(str.isascii, (senders[0], *wanted)))
     body = Body.SEVEN_BIT if content.is_ascii else Body.EIGHT_BIT
     smtputf8 = international or not content.header.isascii()
     if dsn is None:
-        envelope = Envelope(reverse_path, body, smtputf8)
-        recipients = [Recipient(number, path) for number, path in enumerate(paths)]
-    else:
-        envelope = Envelope(reverse_path, body, smtputf8, _ret(dsn), _envid(dsn.envelope_id))
-        notify = _notify(dsn)
-        recipients = [
-            Recipient(number, path, notify, _orcpt(path)) for number, path in enumerate(paths)
-        ]
-    return Outgoing(envelope, tuple(recipients), content, seven_bit)
+        envelope = _envelope(senders[0], body, smtputf8)
+        recipients = tuple([_recipient(number, address) for number, address in enumerate(wanted)])
+        return Outgoing(envelope, recipients, content, seven_bit)
+    reverse_path = _mailbox(senders[0]) if senders[0] else None
+    envelope = Envelope(reverse_path, body, smtputf8, _ret(dsn), _envid(dsn.envelope_id))
+    notify = _notify(dsn)
+    paths = [_mailbox(address) for address in wanted]
+    recipients = tuple(
+        Recipient(number, path, notify, _orcpt(path)) for number, path in enumerate(paths)
+    )
+    has_dsn = any(each.orcpt for each in recipients)
+    return Outgoing(envelope, recipients, content, seven_bit, has_dsn)
+
+
+@lru_cache(_CACHED)
+def _envelope(sender: str, body: Body, smtputf8: bool) -> Envelope:
+    return Envelope(_mailbox(sender) if sender else None, body, smtputf8)
+
+
+@lru_cache(_CACHED)
+def _recipient(number: int, address: str) -> Recipient:
+    return Recipient(number, _mailbox(address))
 
 
 def _mailbox(address: str) -> Mailbox:

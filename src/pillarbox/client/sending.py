@@ -18,6 +18,7 @@ from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client import ClientProtocol
 from pillarbox.smtp.client_fit import ContentTraits, fit, needs_look, path_text
 
+_LESS = frozenset({452, 552})
 _TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
 """RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
 
@@ -52,7 +53,7 @@ class Sending:
             if parcel is None:
                 return
             found = yield from session.transact(*parcel, is_careful=was_idle)
-            if is_reused and core.was_stale:
+            if is_reused and core.is_closed and core.was_stale:
                 return
             is_reused = was_idle = False
             self.settle(core, parcel, found)
@@ -89,10 +90,11 @@ class Sending:
 
     def result(self) -> SendResult:
         """The result, with its error where nobody was accepted."""
-        results = tuple([self._results[each.number] for each in self._outgoing.recipients])
-        dsn = self._has_dsn and any(each.orcpt for each in self._outgoing.recipients)
+        found = self._results
+        results = tuple([found[each.number] for each in self._outgoing.recipients])
+        dsn = self._has_dsn and self._outgoing.has_dsn
         error = None
-        if not any(one.state is SendState.ACCEPTED for one in results):
+        if SendState.ACCEPTED not in [one.state for one in results]:
             error = self._error or refusal_of(results[0], self._server)
         result = SendResult(results, str(self._server), self._tls, dsn, error)
         if error is not None:
@@ -122,7 +124,7 @@ class Sending:
         if isinstance(fitted, Failure):
             self.give_up(error_of(fitted, self._server))
             return None
-        if not fitted.smtputf8:
+        if outgoing.envelope.smtputf8 and not fitted.smtputf8:
             self._leave_out_international()
         return fitted
 
@@ -143,7 +145,7 @@ class Sending:
         self, core: ClientProtocol, batch: Sequence[Recipient], verdicts: Sequence[Reply | None]
     ) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
-        is_taken = any(verdict is not None and verdict.code < 300 for verdict in verdicts)
+        is_taken = bool([one for one in verdicts if one is not None and one.code < 300])
         lost: ClientError | None = None
         if core.failure is not None and None in verdicts:
             lost = error_of(_of_content(core, core.failure), self._server)
@@ -157,10 +159,12 @@ class Sending:
                     recipient,
                     result_without_reply(address, error, is_unknown=core.content_ended),
                 )
-            elif is_taken and _wants_less(verdict):
+            elif is_taken and verdict.code in _LESS and verdict.enhanced in _TOO_MANY:
+                # RFC 5321 section 4.5.3.1.10: the others are sent the message at once, in a
+                # transaction of their own.
                 again.append(recipient)
             else:
-                self._settle(recipient, result_of(address, verdict))
+                self._results[recipient.number] = result_of(address, verdict)
         return again
 
     def _settle(self, recipient: Recipient, result: RecipientResult) -> None:
@@ -188,12 +192,6 @@ def is_spent(core: ClientProtocol) -> bool:
     """RFC 9422 section 4.1: MAILMAX."""
     limit = core.capabilities.mails_max
     return limit is not None and core.transactions >= limit
-
-
-def _wants_less(verdict: Reply) -> bool:
-    """RFC 5321 section 4.5.3.1.10: the others are sent the message at once, in a transaction of
-    their own."""
-    return verdict.code in (452, 552) and verdict.enhanced in _TOO_MANY
 
 
 def _of_content(core: ClientProtocol, failure: Failure) -> Failure:

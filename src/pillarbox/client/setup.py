@@ -13,10 +13,11 @@ from pillarbox.client.auth import (
     OAuth2,
     Password,
 )
+from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ArgumentError
 from pillarbox.client.options import Pool, Timeouts, Tls, Transcript
 from pillarbox.client.server import Server, check_text, is_address, read_server
-from pillarbox.client.session import Manner, Session
+from pillarbox.client.session import Session
 from pillarbox.client.verdicts import error_of
 from pillarbox.errors import ConfigError
 from pillarbox.explain.failures import Failure, FailureKind

@@ -18,6 +18,7 @@ from pillarbox.smtp.client import SHUTTING_DOWN, ClientProtocol, ClientSettings
 from pillarbox.smtp.client_fit import mail_command, rcpt_command
 from pillarbox.smtp.client_phase import Phase
 from pillarbox.smtp.client_replies import RawReply, to_replies
+from pillarbox.smtp.client_script import last_text
 from pillarbox.smtp.client_transaction import Transaction, encode_commands
 from pillarbox.smtp.data_writer import Pieces
 
@@ -52,6 +53,17 @@ class AheadProtocol(ClientProtocol):
     def takes_whole(self) -> bool:
         """Whether the server offers what begin_whole() needs."""
         return self.capabilities.pipelining and self.capabilities.chunking
+
+    @property
+    def takes_script(self) -> bool:
+        """Whether a transaction may go by a script (smtp.client_script)."""
+        return self.is_ready and not self._needs_reset and self._watch is None
+
+    def end_script(self, replies: int, answer: bytes) -> Reply:
+        """A transaction went by its script, in so many replies; gives the last one of them."""
+        self.transactions += 1
+        self.replies += replies
+        return self._reply(RawReply(250, [last_text(answer)]))
 
     def begin(
         self,

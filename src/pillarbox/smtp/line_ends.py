@@ -6,6 +6,7 @@ _CRLF = b"\r\n"
 _LINE_DOT = b"\r\n."
 
 _SINGLE_DOTS = 32
+_SMALL_OCTETS = 8192
 
 _CLEAN = (None, "\r\n")
 """What the line ends of a text may be: it has none, or all are CR LF."""
@@ -24,8 +25,11 @@ def find_line_dot(octets: bytes) -> int:
     """Where the first CR LF and dot stand, or -1.
 
     A single octet is found twenty times faster than three: so the first dots are looked at one
-    by one, which is all of them in an attachment, and only then the rest is searched.
+    by one, which is all of them in an attachment, and only then the rest is searched. Where there
+    is little to search, the text of a letter with its dots, that is quicker at once.
     """
+    if len(octets) <= _SMALL_OCTETS:
+        return octets.find(_LINE_DOT)
     at = octets.find(b".")
     for _ in range(_SINGLE_DOTS):
         if at < 0:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ClientError
 from pillarbox.client.options import Timeouts
 from pillarbox.client.outgoing import prepare
 from pillarbox.client.results import SendResult, SendState
 from pillarbox.client.sending import Sending
 from pillarbox.client.server import Server
-from pillarbox.client.session import Manner, Session
+from pillarbox.client.session import Session
 from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, T, Write
 from pillarbox.client.verdicts import waiting_seconds
 from pillarbox.explain.failures import FailureKind

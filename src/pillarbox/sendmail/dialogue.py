@@ -4,15 +4,17 @@ The caller is trusted as with all of sendmail: no login, no TLS, nothing but a p
 """
 
 import os
+import sys
 
 from pillarbox.errors import ConfigError
 from pillarbox.mail.envelope import Notify, Ret
 from pillarbox.mail.reply import Reply, reply
 from pillarbox.profiles import Profile
 from pillarbox.sendmail import codes
+from pillarbox.sendmail.notice import tell_sender
 from pillarbox.sendmail.options import Options
 from pillarbox.sendmail.spool import SpoolError
-from pillarbox.sendmail.taking import Refusal, hand_over
+from pillarbox.sendmail.taking import Refusal, Taken, hand_over
 from pillarbox.smtp.events import (
     Content,
     ContentAbort,
@@ -100,14 +102,18 @@ class _Dialogue:
     def _hand_over(self) -> Reply:
         octets = b"".join(self._content)
         self._content.clear()
+        options = self._options_of()
         try:
-            taken = hand_over(self._options_of(), self._profile, octets)
+            taken = hand_over(options, self._profile, octets)
         except (Refusal, ConfigError, SpoolError, OSError) as error:
             code = error.code if isinstance(error, Refusal) else codes.TRY_LATER
             return _reply_of(code, str(error))
-        if taken.code != codes.OK:
+        if not taken.is_served:
             return _reply_of(taken.code, taken.text)
-        return reply(250, "2.0.0", "Kept, and sent later" if taken.is_kept else "Sent")
+        said = "Kept, and sent later" if taken.is_kept else "Sent"
+        if taken.lost:
+            said = f"{said}, but not to all: {_told(options, self._profile, taken)}"
+        return reply(250, "2.0.0", said)
 
     def _options_of(self) -> Options:
         envelope = self.core.envelope
@@ -121,6 +127,16 @@ class _Dialogue:
             ret=_RET[envelope.ret] if envelope and envelope.ret else "",
             envelope_id=envelope.envid if envelope else "",
         )
+
+
+def _told(options: Options, profile: Profile, taken: Taken) -> str:
+    """Tell the sender; gives what the caller is told."""
+    try:
+        tell_sender(options, profile, taken)
+    except (Refusal, ConfigError, SpoolError, OSError) as error:
+        # Somebody has it: that stays true.
+        sys.stderr.write(f"sendmail: {error}\n")
+    return ", ".join(taken.lost)
 
 
 def _notify(wanted: Notify) -> str:

@@ -34,11 +34,20 @@ class Refusal(Exception):
 
 
 class Taken(NamedTuple):
-    """What became of a message that was handed over; `is_kept`: some of it waits in the spool."""
+    """What became of a message that was handed over: `mail` and `content` as they were sent.
+    `is_kept`: some recipients wait in the spool. `lost`: these do not get it."""
 
     code: int
-    text: str = ""
+    text: str
+    mail: Mail
+    content: bytes
     is_kept: bool = False
+    lost: tuple[str, ...] = ()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether somebody has it or gets it later."""
+        return len(self.lost) < len(self.mail.recipients)
 
 
 def hand_over(options: Options, profile: Profile, octets: bytes) -> Taken:
@@ -55,7 +64,7 @@ def hand_over(options: Options, profile: Profile, octets: bytes) -> Taken:
     spool = Spool(profile.spool) if profile.spool else None
     if options.queue_only and spool is not None:
         spool.put(mail, content)
-        return Taken(codes.OK, is_kept=True)
+        return Taken(codes.OK, "", mail, content, is_kept=True)
     from pillarbox.sendmail.deliver import Courier
 
     courier = Courier(profile)
@@ -69,12 +78,14 @@ def hand_over(options: Options, profile: Profile, octets: bytes) -> Taken:
 def _settle(spool: Spool | None, mail: Mail, content: bytes, verdict: "Verdict") -> Taken:
     """Keep what may go later. Who calls is told with the exit code of what can not."""
     if not verdict.waiting or spool is None:
-        return Taken(verdict.code, verdict.text)
+        lost = (*verdict.refused, *verdict.waiting)
+        return Taken(verdict.code, verdict.text, mail, content, lost=lost)
     kept = mail._replace(recipients=verdict.waiting, attempts=1, last=verdict.text)
     spool.put(kept, content)
     code = verdict.code if verdict.refused else codes.OK
     waits = f"it waits in {spool.folder} as {mail.id}; `pillarbox-sendmail -q` sends it"
-    return Taken(code, f"{verdict.text}\n{waits}", is_kept=True)
+    text = f"{verdict.text}\n{waits}"
+    return Taken(code, text, mail, content, is_kept=True, lost=verdict.refused)
 
 
 def _envelope(options: Options, profile: Profile, letter: Letter) -> Mail:

@@ -1,0 +1,76 @@
+"""`sendmail -bs` where one message has several recipients and not all of them are served."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.profiles import Profiles
+
+from pillarbox.sendmail.spool import Spool
+from pillarbox.testing import SmtpServer
+
+LETTER = "Subject: Report\r\n\r\nAll is well.\r\n"
+TEXT = "550 5.1.1 No such user"
+
+
+def speak(*recipients: str) -> str:
+    """Send one message to these; gives the answer to its content."""
+    rounds = ["EHLO me\r\n", "MAIL FROM:<a@example.com>\r\n"]
+    rounds += [f"RCPT TO:<{recipient}>\r\n" for recipient in recipients]
+    rounds += ["DATA\r\n", f"{LETTER}.\r\n"]
+    program = Path(sys.executable).with_name("pillarbox-sendmail")
+    with subprocess.Popen(
+        [program, "-bs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        for words in rounds:
+            process.stdin.write(words)
+            process.stdin.flush()
+            said = process.stdout.readline()
+            while said[3] == "-":
+                said = process.stdout.readline()
+        process.stdin.close()
+    return said
+
+
+@pytest.mark.usefixtures("profiles")
+@pytest.mark.parametrize("takes_null", [True, False])
+def test_who_was_served_gets_no_copy_and_the_sender_learns_of_the_others(
+    smtp_server: SmtpServer, takes_null: bool
+) -> None:
+    """The one answer is yes, since a caller that is told no sends all of it again."""
+    smtp_server.fail("rcpt", TEXT, only="gone@example.org")
+    if not takes_null:
+        smtp_server.fail("mail", "550 5.7.60 Not as this sender", skip=1)
+
+    said = speak("b@example.org", "gone@example.org")
+
+    assert said == "250 2.0.0 Sent, but not to all: gone@example.org\n"
+    letter, notice = smtp_server.wait_for_count(2)
+    assert letter.recipients == ("b@example.org",)
+    assert notice.sender == ("" if takes_null else "a@example.com")
+    assert notice.recipients == ("a@example.com",)
+    text = notice.raw.decode()
+    assert "    gone@example.org\r\n" in text
+    assert "550 5.1.1 No such user" in text
+    assert "> Subject: Report\r\n" in text
+
+
+def test_with_a_spool_some_wait_and_who_was_refused_is_set_aside(
+    profiles: Profiles, smtp_server: SmtpServer
+) -> None:
+    """One is asked to come later, one is refused: the caller is told yes, and nothing is lost."""
+    profiles.write(spool=str(profiles.spool))
+    smtp_server.fail("rcpt", "451 4.2.1 Later", only="later@example.org")
+    smtp_server.fail("rcpt", TEXT, only="gone@example.org")
+
+    said = speak("later@example.org", "gone@example.org")
+
+    assert said == "250 2.0.0 Kept, and sent later, but not to all: gone@example.org\n"
+    spool = Spool(str(profiles.spool))
+    assert [one.recipients for one in spool.waiting()] == [("later@example.org",)]
+    assert [one.recipients for one in spool.failed()] == [("gone@example.org",)]
+    assert [one.recipients for one in smtp_server.wait_for_count(1)] == [("a@example.com",)]

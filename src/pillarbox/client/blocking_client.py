@@ -47,6 +47,7 @@ class Client:
         self._book: Book[_Link] = Book(setup.pool)
         self._pace = Pace(setup.pool.rate)
         self._closed = threading.Event()
+        self._is_closed = False
 
     def send(
         self,
@@ -154,6 +155,7 @@ class Client:
         them. Nothing can be sent any more."""
         self._closed.set()
         with self._lock:
+            self._is_closed = True
             idle, waiting = self._book.empty()
         for waiter in waiting:
             waiter.hand(None)
@@ -189,7 +191,7 @@ class Client:
 
     def _give(self, link: _Link | None) -> None:
         with self._lock:
-            is_open = not self._closed.is_set()
+            is_open = not self._is_closed
             self._book.give(link if is_open else None, time.monotonic())
         if link is not None and not is_open:
             self._drop(link)
@@ -204,7 +206,7 @@ class Client:
 
     def _take_turn(self) -> Turn[_Link]:
         with self._lock:
-            if self._closed.is_set():
+            if self._is_closed:
                 raise closed_error()
             turn, old = self._book.take(time.monotonic())
             if turn is None:
@@ -222,7 +224,7 @@ class Client:
             raise
         if waiter.turn is not None:
             return waiter.turn
-        if self._closed.is_set():
+        if self._is_closed:
             raise closed_error()
         turn = self._forgo(waiter)
         if turn is None:

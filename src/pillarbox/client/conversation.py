@@ -68,9 +68,11 @@ class Conversation:
             yield from self._converse()
 
     def hears(self, meanwhile: Progress) -> bool:
-        """Whether a kept session can still be used: what the server said meanwhile counts."""
-        if meanwhile.came or meanwhile.ended is not None:
-            self._take(meanwhile)
+        """Whether a session that was kept ready can still be used: what the server said meanwhile
+        counts."""
+        if not meanwhile.came and meanwhile.ended is None:
+            return True
+        self._take(meanwhile)
         return self.core.is_ready
 
     def quit(self) -> Steps[None]:

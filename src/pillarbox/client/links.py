@@ -33,8 +33,8 @@ class Link(Generic[W]):
             self.was_idle = True
 
     def is_fresh(self, pool: Pool) -> bool:
-        """Whether it may be used for one more message."""
-        return time.monotonic() - self._opened_at < pool.age and self.left(pool) > 0
+        """Whether it is not too old for one more message."""
+        return time.monotonic() - self._opened_at < pool.age
 
     def left(self, pool: Pool) -> int:
         """So many messages it may be used for."""
@@ -46,8 +46,10 @@ class Link(Generic[W]):
 
     def rest(self, pool: Pool) -> bool:
         """Nobody uses it now; whether its session stands and is worth keeping."""
-        self._used_at, self.was_idle = time.monotonic(), False
-        return self.session.core.is_ready and self.is_fresh(pool)
+        self._used_at = now = time.monotonic()
+        self.was_idle = False
+        is_fresh = now - self._opened_at < pool.age
+        return is_fresh and self.session.core.is_ready and self.left(pool) > 0
 
 
 def closed_error() -> ClientClosed:

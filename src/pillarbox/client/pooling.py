@@ -35,11 +35,12 @@ class Book(Generic[C]):
 
     def take(self, now: float) -> tuple[Turn[C] | None, list[C]]:
         """A turn, None where one has to wait; and connections that are too old to be kept."""
-        old = self._expired(now)
+        idle = self._idle
+        old = self._expired(now) if idle and idle[0][0] < now - self._options.idle else []
         if self._waiting or self.taken >= self._options.connections:
             return None, old
         self.taken += 1
-        return Turn(self._idle.pop()[1] if self._idle else None), old
+        return Turn(idle.pop()[1] if idle else None), old
 
     def wait(self, waiter: Waiter[C]) -> None:
         """Stand at the end of the queue."""
@@ -73,8 +74,6 @@ class Book(Generic[C]):
     def _expired(self, now: float) -> list[C]:
         """The connections that were idle for too long; the last one that was used is at the end."""
         since = now - self._options.idle
-        if not self._idle or self._idle[0][0] >= since:
-            return []
         count = sum(1 for at, _ in self._idle if at < since)
         old = [connection for _, connection in self._idle[:count]]
         del self._idle[:count]

@@ -70,7 +70,7 @@ class Sending:
         """Take what the server decided about a transaction."""
         self._tls, self._has_dsn = core.tls, core.capabilities.dsn
         rest = self.pending[len(offer.recipients) :]
-        self.pending = self._judge(core, offer.recipients, found) + rest
+        self.pending = [*self._judge(core, offer.recipients, found), *rest]
         if core.failure is not None and self.pending:
             self.give_up(error_of(core.failure, self._server))
 
@@ -145,7 +145,6 @@ class Sending:
         self, core: ClientProtocol, batch: Sequence[Recipient], verdicts: Sequence[Reply | None]
     ) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""
-        is_taken = bool([one for one in verdicts if one is not None and one.code < 300])
         lost: ClientError | None = None
         if core.failure is not None and None in verdicts:
             lost = error_of(_of_content(core, core.failure), self._server)
@@ -159,7 +158,7 @@ class Sending:
                     recipient,
                     result_without_reply(address, error, is_unknown=core.content_ended),
                 )
-            elif is_taken and verdict.code in _LESS and verdict.enhanced in _TOO_MANY:
+            elif verdict.code in _LESS and verdict.enhanced in _TOO_MANY and _has_taken(verdicts):
                 # RFC 5321 section 4.5.3.1.10: the others are sent the message at once, in a
                 # transaction of their own.
                 again.append(recipient)
@@ -192,6 +191,11 @@ def is_spent(core: ClientProtocol) -> bool:
     """RFC 9422 section 4.1: MAILMAX."""
     limit = core.capabilities.mails_max
     return limit is not None and core.transactions >= limit
+
+
+def _has_taken(verdicts: Sequence[Reply | None]) -> bool:
+    """Whether the server took the message for somebody."""
+    return any(verdict is not None and verdict.code < 300 for verdict in verdicts)
 
 
 def _of_content(core: ClientProtocol, failure: Failure) -> Failure:

@@ -80,8 +80,10 @@ class Session(Conversation):
         replies = 0
         turns = write_script(core.capabilities, *parcel)
         for octets, count, last, is_content in turns:
-            limit = timeouts.confirmation_of if is_content and not is_whole else timeouts.reply_of
-            seconds = limit(len(parcel.content) if is_content else 0)
+            seconds = timeouts.reply
+            if is_content:
+                limit = timeouts.reply_of if is_whole else timeouts.confirmation_of
+                seconds = limit(len(parcel.content))
             out = octets if tls is None else tls.seal(octets)
             progress = yield Write(out, timeouts.block, answer_seconds=seconds)
             answer, unsent, ended = progress

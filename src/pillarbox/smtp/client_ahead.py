@@ -56,8 +56,8 @@ class AheadProtocol(ClientProtocol):
 
     @property
     def takes_script(self) -> bool:
-        """Whether a transaction may go by a script (smtp.client_script)."""
-        return self.is_ready and not self._needs_reset and self._watch is None
+        """Whether the next transaction may go by a script (smtp.client_script)."""
+        return not self._needs_reset and self._watch is None
 
     def end_script(self, replies: int, answer: bytes) -> Reply:
         """A transaction went by its script, in so many replies; gives the last one of them."""

@@ -54,9 +54,17 @@ class DataWriter:
 def whole_data(pieces: Pieces) -> bytes:
     """Content that is at hand, from its first octet to its end."""
     if sum(map(len, pieces)) <= _ONE_PIECE_OCTETS:
-        content = b"".join(pieces)
-        if content[-2:] == _CRLF and content[:1] != b"." and find_line_dot(content) < 0:
-            return content + _END
-        pieces = (content,)
+        return _small_data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     writer = DataWriter()
     return b"".join([*map(writer.feed, pieces), writer.end()])
+
+
+def _small_data(content: bytes) -> bytes:
+    """The same as DataWriter makes of it."""
+    stuffed = content
+    if find_line_dot(content) >= 0:
+        stuffed = content.replace(_LINE_DOT, _LINE_DOT_STUFFED)
+    if content[:1] == b".":
+        stuffed = b"." + stuffed
+    is_ended = content[-2:] == _CRLF or not content
+    return stuffed + (_END if is_ended else _CRLF + _END)

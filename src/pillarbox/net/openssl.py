@@ -6,19 +6,19 @@ server 100 ms of CPU a handshake, a hundred times the usual. OpenSSL reads the l
 all contexts from its configuration file.
 """
 
+import os
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 
 GROUPS = "X25519:P-256:P-384"
 """The curves of Mozilla's "intermediate" recommendation; openssl.cnf says the same."""
 
-CONFIGURATION = Path(__file__).with_name("openssl.cnf")
+CONFIGURATION = os.path.join(os.path.dirname(__file__), "openssl.cnf")
 
-_POLICY_OF_THE_SYSTEM = Path("/etc/crypto-policies")
+_POLICY_OF_THE_SYSTEM = "/etc/crypto-policies"
 """Where systems keep one policy for all programs (Fedora and its kin); it has a list of groups."""
 
-_FIPS_MODE = Path("/proc/sys/crypto/fips_enabled")
+_FIPS_MODE = "/proc/sys/crypto/fips_enabled"
 
 
 def set_groups(context: ssl.SSLContext) -> None:
@@ -35,14 +35,15 @@ def environment_with_groups(environment: Mapping[str, str]) -> dict[str, str]:
     """
     made = dict(environment)
     if not _is_governed():
-        made.setdefault("OPENSSL_CONF", str(CONFIGURATION))
+        made.setdefault("OPENSSL_CONF", CONFIGURATION)
     return made
 
 
 def _is_governed() -> bool:
-    if _POLICY_OF_THE_SYSTEM.exists():
+    if os.path.exists(_POLICY_OF_THE_SYSTEM):
         return True
     try:
-        return _FIPS_MODE.read_text(encoding="ascii").strip() == "1"
+        with open(_FIPS_MODE, encoding="ascii") as file:
+            return file.read().strip() == "1"
     except OSError:
         return False

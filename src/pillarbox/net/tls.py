@@ -6,14 +6,18 @@ no renegotiation. Files are read here; nothing here opens a connection.
 
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.openssl import set_groups
+
+if TYPE_CHECKING:
+    # A program that sends one message begins sooner without it.
+    from pathlib import Path
 
 CIPHERS = ":".join(
     (
@@ -49,7 +53,7 @@ _ROOT_FILES = (
 """Where systems keep their roots, for an interpreter that was built to look elsewhere."""
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def server_context(certificate: "Path", key: "Path") -> ssl.SSLContext:
     """A context for one listener. Raises ConfigError when the two files can not be used.
 
     Each listener needs its own: a session of one must not be resumed on another, and the keys for
@@ -109,12 +113,12 @@ def _load_system_roots(context: ssl.SSLContext) -> None:
     if context.cert_store_stats()["x509_ca"] or paths.capath:
         return
     for candidate in _ROOT_FILES:
-        if Path(candidate).is_file():
+        with suppress(FileNotFoundError):
             context.load_verify_locations(cafile=candidate)
             return
 
 
-def _certificate_problem(certificate: Path, key: Path, exc: Exception) -> Problem:
+def _certificate_problem(certificate: "Path", key: "Path", exc: Exception) -> Problem:
     for path in (certificate, key):
         try:
             path.open("rb").close()
@@ -160,7 +164,7 @@ class ServerCertificate:
     its context holds the keys for that listener's session tickets.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: "Path", key: "Path") -> None:
         """Raises ConfigError when the files can not be used."""
         self._certificate = certificate
         self._key = key
@@ -192,7 +196,7 @@ class ServerCertificate:
         return tuple(_file_state(path) for path in (self._certificate, self._key))
 
 
-def _file_state(path: Path) -> _FileState | None:
+def _file_state(path: "Path") -> _FileState | None:
     try:
         found = path.stat()
     except OSError:

@@ -75,4 +75,4 @@ def test_an_administrators_own_configuration_stays() -> None:
 
 def test_both_ways_to_set_groups_agree() -> None:
     """The file for OpenSSL, and the list for interpreters that can set it."""
-    assert f"Groups = {GROUPS}" in CONFIGURATION.read_text(encoding="ascii")
+    assert f"Groups = {GROUPS}" in Path(CONFIGURATION).read_text(encoding="ascii")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pillarbox.client.content import Content
 from pillarbox.client.conversation import Conversation
-from pillarbox.client.steps import Progress, Pull, Steps, Write
+from pillarbox.client.steps import Ended, Progress, Pull, Read, Steps, Write
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client_ahead import MAX_RECIPIENTS, Parcel
@@ -130,7 +130,16 @@ class Session(Conversation):
         yield from self._ask(b"".join(pieces))
         if core.is_waiting:
             yield from self._converse()
+        if len(parcels) > 1 and core.is_ready:
+            yield from self._look_for_more()
         return core.outcomes()
+
+    def _look_for_more(self) -> Steps[None]:
+        """A reply too many in front shifts all behind it, and the one that belongs to the last
+        message is here, or on its way: then nobody knows whose the others were."""
+        progress = yield Read(0.0)
+        if progress.ended is not Ended.TIMED_OUT:
+            self._take(progress)
 
     # -- content ------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, T, Write
 from pillarbox.client.verdicts import waiting_seconds
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientSettings
+from pillarbox.smtp.client_ahead import Parcel
 
 SERVER = Server("mx.test", 587, is_implicit=False)
 MESSAGE = b"Subject: x\r\n\r\nHi\r\n"
@@ -94,6 +95,23 @@ def cuts(octets: bytes) -> list[list[bytes]]:
     """At once, singly, and in two pieces at every place."""
     halves = [[octets[:index], octets[index:]] for index in range(1, len(octets))]
     return [[octets], [octets[index : index + 1] for index in range(len(octets))], *halves]
+
+
+@pytest.mark.parametrize(("more", "is_believed"), [([], True), ([b"250 2.0.0 taken\r\n"], False)])
+def test_a_reply_behind_the_last_one_leaves_all_of_a_batch_in_doubt(
+    more: list[bytes], is_believed: bool
+) -> None:
+    """Row 65: one too many came in front of it, and each 250 may be that of another command."""
+    greeting = GREETING.replace(b"250 PIPE", b"250-CHUNKING\r\n250 PIPE")
+    script = Script([greeting, b"250 ok\r\n" * 7, *more], last=[])
+    made = session()
+    script.run(made.open())
+    one = prepare(MESSAGE, sender="a@x.test", recipients=["bob@x.test"])
+    parcel = Parcel(one.envelope, one.recipients, MESSAGE)
+
+    found = script.run(made.transact_ahead([parcel, parcel]))
+
+    assert [[reply is not None for reply in each] for each in found] == [[is_believed]] * 2
 
 
 def test_replies_may_come_in_any_pieces() -> None:

@@ -1,6 +1,7 @@
 """client.session without a socket: octets in all cuts, and octets of any kind."""
 
 import ssl
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from pillarbox.client.verdicts import waiting_seconds
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientSettings
 from pillarbox.smtp.client_ahead import Parcel
+from pillarbox.smtp.client_replies import RawReply
 
 SERVER = Server("mx.test", 587, is_implicit=False)
 MESSAGE = b"Subject: x\r\n\r\nHi\r\n"
@@ -26,21 +28,25 @@ GREETING = b"220 mx.test\r\n250-mx.test\r\n250 PIPELINING\r\n"
 TAKEN = b"250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n"
 
 
-def session(*, is_implicit: bool = False) -> Session:
+def session(
+    *, is_implicit: bool = False, watch: Callable[[RawReply], None] | None = None
+) -> Session:
     """A session in the clear, as only a test has it, or by TLS."""
     manner = Manner("mx.test", is_implicit, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
-    return Session(manner, ClientSettings("me.test", opportunistic=True))
+    return Session(manner, ClientSettings("me.test", opportunistic=True, watch=watch))
 
 
 class Script:
     """Carries out steps: each read gets the next piece, in the end the connection is closed.
 
-    Pieces behind `content` wait until the content was written.
+    Those of `last` wait until the content was written. `is_quick`: an answer comes with the step
+    that wrote what it answers.
     """
 
-    def __init__(self, pieces: list[bytes], *, last: list[bytes]) -> None:
+    def __init__(self, pieces: list[bytes], *, last: list[bytes], is_quick: bool = False) -> None:
         self._pieces = pieces
         self._last = last
+        self._is_quick = is_quick
         self.written = b""
         self.waits: list[float] = []
 
@@ -58,18 +64,64 @@ class Script:
         match step:
             case Write():
                 self.written += step.octets
-                return Progress()
+                return self._read() if self._is_quick and step.answer_seconds else Progress()
             case Read():
                 self.waits.append(step.seconds)
-                if self.written.endswith(b"\r\n.\r\n"):
-                    self._pieces, self._last = [*self._pieces, *self._last], []
-                while self._pieces:
-                    if piece := self._pieces.pop(0):
-                        return Progress(piece)
-                return Progress(ended=Ended.CLOSED)
+                return self._read()
             case Probe():
                 return Progress()
         raise AssertionError(step)
+
+    def _read(self) -> Progress:
+        if self.written.endswith(b"\r\n.\r\n"):
+            self._pieces, self._last = [*self._pieces, *self._last], []
+        while self._pieces:
+            if piece := self._pieces.pop(0):
+                return Progress(piece)
+        return Progress(ended=Ended.CLOSED)
+
+
+OK, GO = b"250 2.0.0 ok\r\n", b"354 go\r\n"
+WISHED = (
+    *([OK * 3], [OK * 4], [OK * 2 + GO, OK], [OK * 3 + GO, OK]),
+    *([OK, OK, GO, OK], [OK, OK, OK, GO, OK]),
+)
+SAID = (
+    *(OK, OK * 2, OK * 3, GO, b"550 5.1.1 no\r\n", b"452 4.5.3 less\r\n", b"421 4.3.2 bye\r\n"),
+    *(b"530 5.7.0 who\r\n", b"250-a\r\n250 b\r\n", b"25", b"0 ok\r\n", b"hello\r\n"),
+)
+
+
+@given(
+    st.sets(st.sampled_from(("PIPELINING", "CHUNKING", "SIZE"))),
+    st.integers(1, 2),
+    st.sampled_from([turns[:end] for turns in WISHED for end in range(len(turns) + 1)]),
+    st.lists(st.sampled_from(SAID), max_size=4),
+)
+def test_scripts_change_nothing(
+    offered: set[str], count: int, wished: list[bytes], said: list[bytes]
+) -> None:
+    """Whatever the server says: results, octets and the end are those of the way step by step,
+    which a session goes that tells its replies to somebody."""
+    hello = b"".join(b"250-%b\r\n" % word.encode() for word in ("mx", *offered))
+    ends = []
+    for watch in (None, lambda _: None):
+        script = Script(
+            [b"220 x\r\n", hello + b"250 HELP\r\n", *wished, *said], last=[], is_quick=True
+        )
+        made = session(watch=watch)
+        script.run(made.open())
+        addresses = [f"r{number}@x.test" for number in range(count)]
+        outgoing = prepare(MESSAGE, sender="a@x.test", recipients=addresses)
+        sending = Sending(outgoing, SERVER)
+        script.run(sending.run(made, is_reused=False, was_idle=False))
+        sending.give_up(ClientError("not open"))
+        result, core = sending.result(), made.core
+        error = result.error and (type(result.error), str(result.error))
+        stands = (core.phase, core.failure, core.transactions, core.replies)
+        ends.append((result.recipients, error, script.written, stands))
+
+    assert ends[0] == ends[1]
 
 
 def send(pieces: list[bytes], last: list[bytes]) -> tuple[SendResult, ClientError | None, bytes]:

@@ -33,9 +33,7 @@ def whole_script(
     """All in one turn, as AheadProtocol.begin_whole() writes it."""
     chunk = f"BDAT {len(content)} LAST\r\n"
     commands = [*_commands(capabilities, envelope, recipients, len(content)), chunk]
-    count = len(commands)
-    octets = encode_commands("".join(commands), count) + content
-    return [(octets, count, _TAKEN, True)]
+    return [(encode_commands(commands) + content, len(commands), _TAKEN, True)]
 
 
 def data_script(
@@ -46,11 +44,10 @@ def data_script(
 ) -> list[Turn]:
     """With DATA, as ClientProtocol.begin() has it: the commands in one turn, or each in its own."""
     commands = [*_commands(capabilities, envelope, recipients, len(content)), "DATA\r\n"]
-    count = len(commands)
-    octets = encode_commands("".join(commands), count)
+    octets = encode_commands(commands)
     end = (whole_data((content,)), 1, _TAKEN, True)
     if capabilities.pipelining:
-        return [(octets, count, _GO_AHEAD, False), end]
+        return [(octets, len(commands), _GO_AHEAD, False), end]
     *lines, data = octets.splitlines(keepends=True)
     return [*[(line, 1, _TAKEN, False) for line in lines], (data, 1, _GO_AHEAD, False), end]
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from pillarbox.store.statements import EXACT, Do, Row, Statements
+from pillarbox.store.statements import EXACT, MAX_GROUP, Do, Row, Statements
 
 T = TypeVar("T")
 
@@ -87,23 +87,24 @@ class Batch:
 
     def _run_rows(self, do: int, rows: list[Row]) -> int:
         """Run a statement for all rows, several at a time; the number of rows that changed."""
-        cursor = self.cursor
+        cursor, statements = self.cursor, self.statements
         done = changed = 0
-        for size, text in self._groups(do, rows):
-            while len(rows) - done >= size:
-                cursor.execute(text, tuple(chain.from_iterable(rows[done : done + size])))
+        if self._may_go_together(do, rows):
+            while (size := min(len(rows) - done, MAX_GROUP)) > 1:
+                some = rows[done : done + size]
+                cursor.execute(statements.for_rows(do, size), tuple(chain.from_iterable(some)))
                 changed += cursor.rowcount
                 done += size
         if done < len(rows):
-            cursor.executemany(self.statements.texts[do], rows[done:])
+            cursor.executemany(statements.texts[do], rows[done:])
             changed += cursor.rowcount
         return changed
 
-    def _groups(self, do: int, rows: list[Row]) -> Sequence[tuple[int, str]]:
-        if do == Do.UPDATE_MESSAGE and len(set(map(_last, rows))) < len(rows):
-            # Several attempts at one message: each counts, but one UPDATE changes a row once.
-            return ()
-        return self.statements.groups.get(do, ())
+    def _may_go_together(self, do: int, rows: list[Row]) -> bool:
+        if do not in self.statements.grouped:
+            return False
+        # Several attempts at one message: each counts, but one UPDATE changes a row once.
+        return do != Do.UPDATE_MESSAGE or len(set(map(_last, rows))) == len(rows)
 
     def execute(self, do: Do, row: Row) -> int:
         """Run a statement at once; the number of rows that it changed."""

@@ -4,8 +4,8 @@ costs each time, and the tables stay described in one place.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any, TypeAlias
 
@@ -84,10 +84,10 @@ GROUPED = (
     *(Do.INSERT_MESSAGE, Do.INSERT_CONTENT, Do.INSERT_RECIPIENT, Do.INSERT_ATTEMPT),
     *(Do.FINISH_RECIPIENT, Do.UPDATE_MESSAGE, Do.DELETE_CONTENT),
 )
-GROUP_SIZES = (64, 32, 16, 8, 4, 2)
-"""On SQLite so many rows of these go by one statement. Its driver lets other threads run at each
-statement and goes on when they let it: that costs more than most statements, and a batch would
-wait a dozen times for each of its messages."""
+MAX_GROUP = 32
+"""On SQLite up to so many rows of these go by one statement. Its driver lets other threads run at
+each statement and goes on when they let it: that costs more than most statements, and while the
+writer waits in its transaction no other process can write."""
 
 
 _RECIPIENT_COLUMNS = (
@@ -115,8 +115,16 @@ class Statements:
     mark: str
     shares_rows: str
     """What a SELECT says at its end so that the rows stay as they are until the commit."""
-    groups: Mapping[int, Sequence[tuple[int, str]]]
-    """Statements for several rows: how many, the most first, and the text."""
+    grouped: frozenset[int] = frozenset()
+    """Those of which several rows can go by one statement."""
+    _for_rows: dict[tuple[int, int], str] = field(default_factory=dict, repr=False)
+
+    def for_rows(self, do: int, rows: int) -> str:
+        """The statement for so many rows, of one that is `grouped`."""
+        text = self._for_rows.get((do, rows))
+        if text is None:
+            text = self._for_rows[do, rows] = _for_rows(self.texts[do], rows)
+        return text
 
 
 def compile_statements(dialect: Dialect) -> Statements:
@@ -124,9 +132,8 @@ def compile_statements(dialect: Dialect) -> Statements:
     statements = _statements(dialect)
     texts = tuple(_compile(dialect, *statements[do]) for do in Do)
     if dialect.name == "sqlite":
-        groups = {int(do): [(n, _for_rows(texts[do], n)) for n in GROUP_SIZES] for do in GROUPED}
-        return Statements(texts, "?", "", groups)
-    return Statements(texts, "%s", " ORDER BY id FOR SHARE", {})
+        return Statements(texts, "?", "", frozenset(GROUPED))
+    return Statements(texts, "%s", " ORDER BY id FOR SHARE")
 
 
 def _for_rows(text: str, rows: int) -> str:

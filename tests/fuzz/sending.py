@@ -15,7 +15,7 @@ from pillarbox.client.outgoing import Mail
 from pillarbox.client.results import RecipientResult, SendState
 from pillarbox.client.server import Server
 from pillarbox.client.session import Session
-from pillarbox.client.steps import Ended, Progress, Read, Steps, T, Write
+from pillarbox.client.steps import Ended, Progress, Read, Script, Steps, T, Write
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientSettings
@@ -48,16 +48,27 @@ class _Wire:
             while True:
                 self._steps += 1
                 assert self._steps < _STEPS
-                assert isinstance(step, Write | Read)
-                if isinstance(step, Write):
-                    self.written += step.octets
-                    has_answer = self._is_quick and step.answer_seconds > 0
-                    step = steps.send(self._read() if has_answer else Progress())
+                assert isinstance(step, Write | Read | Script)
+                if isinstance(step, Script):
+                    step = steps.send(self._follow(step))
+                elif isinstance(step, Write):
+                    step = steps.send(self._write(step.octets, step.answer_seconds))
                 else:
                     step = steps.send(self._read())
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _follow(self, script: Script) -> Progress:
+        for octets, *_ in script.turns:
+            progress = self._write(octets, script.answer_seconds)
+            if not script.hears(progress.came):
+                return progress
+        return Progress()
+
+    def _write(self, octets: bytes, answer_seconds: float) -> Progress:
+        self.written += octets
+        return self._read() if self._is_quick and answer_seconds > 0 else Progress()
 
     def _read(self) -> Progress:
         return Progress(self._pieces.pop(0)) if self._pieces else Progress(ended=self._ended)

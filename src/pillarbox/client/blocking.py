@@ -15,6 +15,7 @@ from pillarbox.client.steps import (
     Progress,
     Pull,
     Read,
+    Script,
     Step,
     Steps,
     T,
@@ -117,14 +118,11 @@ class BlockingWire:
 
     def _carry_out(self, step: Step) -> Progress:
         match step:
+            case Script():
+                return self._follow(step)
             case Write():
                 octets, seconds, is_fresh, answer_seconds = step
-                if is_fresh:
-                    self._deadline = time.monotonic() + seconds
-                progress = self._write(octets)
-                if not answer_seconds or progress is not _NOTHING:
-                    return progress
-                return self._read(answer_seconds)
+                return self._write(octets, seconds if is_fresh else self._left(), answer_seconds)
             case Read():
                 return self._read(step.seconds if step.is_fresh else self._left())
             case Pull():
@@ -132,20 +130,41 @@ class BlockingWire:
             case Probe():
                 return self._probe(step)
 
-    def _write(self, octets: bytes) -> Progress:
-        view: bytes | memoryview = octets
+    def _follow(self, script: Script) -> Progress:
+        tls = script.tls
+        for octets, _, _, is_content in script.turns:
+            out = octets if tls is None else tls.seal(octets)
+            seconds = script.content_seconds if is_content else script.answer_seconds
+            progress = self._write(out, script.seconds, seconds)
+            if not script.hears(progress.came) or progress.unsent:
+                return progress
+        return _NOTHING
+
+    def _write(self, octets: bytes, seconds: float, answer_seconds: float) -> Progress:
+        try:
+            left = octets[self._socket.send(octets) :] if octets else b""
+        except OSError:
+            # Whatever it is, the next attempt meets it, too.
+            left = octets
+        if left:
+            self._deadline = time.monotonic() + seconds
+            progress = self._push(left)
+            if progress is not _NOTHING:
+                return progress
+        return self._read(answer_seconds) if answer_seconds else _NOTHING
+
+    def _push(self, octets: bytes) -> Progress:
+        """Write up to the deadline what the server does not take at once."""
+        view = memoryview(octets)
         while view and not self._is_broken:
             try:
-                sent = self._socket.send(view)
-                if sent == len(view):
-                    break
-                view = memoryview(view)[sent:]
+                view = view[self._socket.send(view) :]
             except BlockingIOError:
                 if not self._wait_for_both(self._left() * 1000):
                     return _TIMED_OUT
                 heard = self._receive()
                 if heard.came or heard.ended is not None:
-                    return heard._replace(unsent=bytes(view))
+                    return Progress(heard.came, bytes(view), heard.ended)
             except OSError:
                 # What the server said before it closed still counts: it is read next.
                 self._is_broken = True

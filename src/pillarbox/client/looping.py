@@ -12,6 +12,7 @@ from pillarbox.client.steps import (
     Progress,
     Pull,
     Read,
+    Script,
     Step,
     Steps,
     T,
@@ -139,12 +140,10 @@ class AsyncWire(asyncio.Protocol):
 
     async def _carry_out(self, step: Step) -> Progress:
         match step:
+            case Script():
+                return await self._follow(step)
             case Write():
-                progress = await self._write(step)
-                if not step.answer_seconds or progress.ended is not None:
-                    return progress
-                self._set_deadline(step.answer_seconds, is_fresh=True)
-                return progress if progress.came else await self._read()
+                return await self._write(step)
             case Read():
                 self._set_deadline(step.seconds, is_fresh=step.is_fresh)
                 return await self._read()
@@ -152,6 +151,16 @@ class AsyncWire(asyncio.Protocol):
                 return Progress(await asyncio.to_thread(next, step.source, b""))
             case Probe():
                 return await self._probe(step)
+
+    async def _follow(self, script: Script) -> Progress:
+        tls = script.tls
+        for octets, _, _, is_content in script.turns:
+            out = octets if tls is None else tls.seal(octets)
+            seconds = script.content_seconds if is_content else script.answer_seconds
+            progress = await self._write(Write(out, script.seconds, answer_seconds=seconds))
+            if not script.hears(progress.came):
+                return progress
+        return _NOTHING
 
     async def _read(self) -> Progress:
         while not self._came and not self._is_over:
@@ -161,6 +170,13 @@ class AsyncWire(asyncio.Protocol):
 
     async def _write(self, step: Write) -> Progress:
         """Nothing is left unsent here: the transport has the rest and goes on with it."""
+        progress = await self._drain(step)
+        if not step.answer_seconds or progress.ended is not None:
+            return progress
+        self._set_deadline(step.answer_seconds, is_fresh=True)
+        return progress if progress.came else await self._read()
+
+    async def _drain(self, step: Write) -> Progress:
         if not self._is_over and step.octets:
             self._transport.write(step.octets)
         self._set_deadline(step.seconds, is_fresh=step.is_fresh)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from pillarbox.client.content import Content
 from pillarbox.client.conversation import Conversation
-from pillarbox.client.steps import Ended, Progress, Pull, Read, Steps, Write
+from pillarbox.client.steps import Ended, Progress, Pull, Read, Script, Steps
 from pillarbox.mail.envelope import Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client_ahead import MAX_RECIPIENTS, Parcel
 from pillarbox.smtp.client_phase import Phase
-from pillarbox.smtp.client_script import data_script, is_wished, whole_script
+from pillarbox.smtp.client_script import data_script, whole_script
 
 WHOLE_OCTETS = 256 * 1024
 """Content up to this leaves in one piece."""
@@ -74,38 +74,37 @@ class Session(Conversation):
     def _follow(self, parcel: Parcel, *, is_whole: bool) -> Steps[Reply | None]:
         """Make a transaction by a script; gives its last reply. None: the server did not keep to
         it, and the core stands where that has led."""
-        core, tls, timeouts = self.core, self._tls, self._timeouts
+        core, timeouts = self.core, self._timeouts
         write_script = whole_script if is_whole else data_script
-        heard: list[bytes] = []
-        replies = 0
-        turns = write_script(core.capabilities, *parcel)
-        for octets, count, last, is_content in turns:
-            seconds = timeouts.reply
-            if is_content:
-                limit = timeouts.reply_of if is_whole else timeouts.confirmation_of
-                seconds = limit(len(parcel.content))
-            out = octets if tls is None else tls.seal(octets)
-            progress = yield Write(out, timeouts.block, answer_seconds=seconds)
-            answer, unsent, ended = progress
-            if tls is not None:
-                answer = tls.unseal(answer)
-            heard.append(answer)
-            replies += count
-            if not is_wished(answer, count, last) or unsent or ended or (tls and tls.is_over):
-                self._begin(parcel, is_whole=is_whole)
-                yield from self._depart(heard, progress, seconds)
-                return None
-        return core.end_script(replies, heard[-1])
+        limit = timeouts.reply_of if is_whole else timeouts.confirmation_of
+        script = Script(
+            write_script(core.capabilities, *parcel),
+            self._tls,
+            timeouts.block,
+            timeouts.reply,
+            limit(len(parcel.content)),
+        )
+        progress = yield script
+        if script.is_done:
+            # Those to MAIL, to each RCPT, to DATA where it was used, and to the content.
+            replies = len(parcel.recipients) + (2 if is_whole else 3)
+            return core.end_script(replies, script.heard[-1])
+        self._begin(parcel, is_whole=is_whole)
+        yield from self._depart(script, progress)
+        return None
 
-    def _depart(self, heard: Sequence[bytes], last: Progress, seconds: float) -> Steps[None]:
+    def _depart(self, script: Script, last: Progress) -> Steps[None]:
         """Tell the core what was heard; the octets that it would write for that were written."""
         core = self.core
-        for answer in heard[:-1]:
+        *wished, answer = script.heard
+        for each in wished:
             core.data_to_send()
-            core.receive(answer)
+            core.receive(each)
         core.data_to_send()
         replies = core.replies
-        self._heed(heard[-1], last.ended)
+        self._heed(answer, last.ended)
+        is_content = script.turns[len(wished)][3]
+        seconds = script.content_seconds if is_content else script.answer_seconds
         yield from self._hear_out(replies, last.unsent, seconds)
 
     def takes_whole(self, recipients: Sequence[Recipient], content: Content) -> bool:

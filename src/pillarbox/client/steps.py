@@ -2,9 +2,15 @@
 steps, which a wire carries out, blocking (client.blocking) or in an event loop (client.looping).
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from enum import Enum, auto
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+
+from pillarbox.smtp.client_script import Turn, is_wished
+from pillarbox.values import quick
+
+if TYPE_CHECKING:
+    from pillarbox.client.layer import TlsLayer
 
 READ_OCTETS = 65_536
 
@@ -16,7 +22,8 @@ class Ended(Enum):
     TIMED_OUT = auto()
 
 
-class Progress(NamedTuple):
+@quick(frozen=True, slots=True)
+class Progress:
     """What came of a step. `unsent` is what the server did not take before it spoke."""
 
     came: bytes = b""
@@ -55,7 +62,58 @@ class Probe(NamedTuple):
     seconds: float
 
 
-Step: TypeAlias = Write | Read | Pull | Probe
+class Script:
+    """Write each turn (smtp.client_script) and wait for its answer, as long as that is the one to
+    be wished for. What came of the last turn that was made is given; `heard` are all answers.
+
+    `seconds` are for writing, `answer_seconds` for an answer and `content_seconds` for the one to
+    the content. By TLS, where there is one.
+    """
+
+    __slots__ = (
+        "_wished",
+        "answer_seconds",
+        "content_seconds",
+        "heard",
+        "seconds",
+        "tls",
+        "turns",
+    )
+
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        tls: "TlsLayer | None",
+        seconds: float,
+        answer_seconds: float,
+        content_seconds: float,
+    ) -> None:
+        self.turns = turns
+        self.tls = tls
+        self.seconds = seconds
+        self.answer_seconds = answer_seconds
+        self.content_seconds = content_seconds
+        self.heard: list[bytes] = []
+        self._wished = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all answers were those to be wished for."""
+        return self._wished == len(self.turns)
+
+    def hears(self, came: bytes) -> bool:
+        """Take what came behind the next turn; whether the script goes on."""
+        tls, heard = self.tls, self.heard
+        answer = came if tls is None else tls.unseal(came)
+        _, count, last, _ = self.turns[len(heard)]
+        heard.append(answer)
+        if not is_wished(answer, count, last) or (tls is not None and tls.is_over):
+            return False
+        self._wished += 1
+        return True
+
+
+Step: TypeAlias = Write | Read | Script | Pull | Probe
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[Step, Progress, T]

@@ -15,7 +15,7 @@ from pillarbox.client.results import SendResult, SendState
 from pillarbox.client.sending import Sending
 from pillarbox.client.server import Server
 from pillarbox.client.session import Session
-from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, T, Write
+from pillarbox.client.steps import Ended, Probe, Progress, Read, Script, Steps, T, Write
 from pillarbox.client.verdicts import waiting_seconds
 from pillarbox.explain.failures import FailureKind
 from pillarbox.smtp.client import ClientSettings
@@ -36,7 +36,7 @@ def session(
     return Session(manner, ClientSettings("me.test", opportunistic=True, watch=watch))
 
 
-class Script:
+class Wire:
     """Carries out steps: each read gets the next piece, in the end the connection is closed.
 
     Those of `last` wait until the content was written. `is_quick`: an answer comes with the step
@@ -62,6 +62,8 @@ class Script:
 
     def _carry_out(self, step: object) -> Progress:
         match step:
+            case Script():
+                return self._follow(step)
             case Write():
                 self.written += step.octets
                 return self._read() if self._is_quick and step.answer_seconds else Progress()
@@ -71,6 +73,13 @@ class Script:
             case Probe():
                 return Progress()
         raise AssertionError(step)
+
+    def _follow(self, script: Script) -> Progress:
+        for octets, *_ in script.turns:
+            progress = self._carry_out(Write(octets, script.seconds, True, script.answer_seconds))
+            if not script.hears(progress.came):
+                return progress
+        return Progress()
 
     def _read(self) -> Progress:
         if self.written.endswith(b"\r\n.\r\n"):
@@ -106,41 +115,39 @@ def test_scripts_change_nothing(
     hello = b"".join(b"250-%b\r\n" % word.encode() for word in ("mx", *offered))
     ends = []
     for watch in (None, lambda _: None):
-        script = Script(
-            [b"220 x\r\n", hello + b"250 HELP\r\n", *wished, *said], last=[], is_quick=True
-        )
+        wire = Wire([b"220 x\r\n", hello + b"250 HELP\r\n", *wished, *said], last=[], is_quick=True)
         made = session(watch=watch)
-        script.run(made.open())
+        wire.run(made.open())
         addresses = [f"r{number}@x.test" for number in range(count)]
         outgoing = prepare(MESSAGE, sender="a@x.test", recipients=addresses)
         sending = Sending(outgoing, SERVER)
-        script.run(sending.run(made, is_reused=False, was_idle=False))
+        wire.run(sending.run(made, is_reused=False, was_idle=False))
         sending.give_up(ClientError("not open"))
         result, core = sending.result(), made.core
         error = result.error and (type(result.error), str(result.error))
         stands = (core.phase, core.failure, core.transactions, core.replies)
-        ends.append((result.recipients, error, script.written, stands))
+        ends.append((result.recipients, error, wire.written, stands))
 
     assert ends[0] == ends[1]
 
 
 def send(pieces: list[bytes], last: list[bytes]) -> tuple[SendResult, ClientError | None, bytes]:
     """Send a message to two recipients; what became of it, and what was written."""
-    script = Script(pieces, last=last)
+    wire = Wire(pieces, last=last)
     made = session()
-    script.run(made.open())
+    wire.run(made.open())
     outgoing = prepare(MESSAGE, sender="a@x.test", recipients=["bob@x.test", "carol@x.test"])
     sending = Sending(outgoing, SERVER)
     if made.core.is_ready:
-        script.run(sending.run(made, is_reused=False, was_idle=False))
+        wire.run(sending.run(made, is_reused=False, was_idle=False))
     if sending.pending:
         sending.give_up(ClientError("not open"))
     try:
-        return sending.finish(), None, script.written
+        return sending.finish(), None, wire.written
     except ClientError as exc:
         error = exc
     assert error.result is not None
-    return error.result, error, script.written
+    return error.result, error, wire.written
 
 
 def cuts(octets: bytes) -> list[list[bytes]]:
@@ -155,13 +162,13 @@ def test_a_reply_behind_the_last_one_leaves_all_of_a_batch_in_doubt(
 ) -> None:
     """Row 65: one too many came in front of it, and each 250 may be that of another command."""
     greeting = GREETING.replace(b"250 PIPE", b"250-CHUNKING\r\n250 PIPE")
-    script = Script([greeting, b"250 ok\r\n" * 7, *more], last=[])
+    wire = Wire([greeting, b"250 ok\r\n" * 7, *more], last=[])
     made = session()
-    script.run(made.open())
+    wire.run(made.open())
     one = prepare(MESSAGE, sender="a@x.test", recipients=["bob@x.test"])
     parcel = Parcel(one.envelope, one.recipients, MESSAGE)
 
-    found = script.run(made.transact_ahead([parcel, parcel]))
+    found = wire.run(made.transact_ahead([parcel, parcel]))
 
     assert [[reply is not None for reply in each] for each in found] == [[is_believed]] * 2
 
@@ -226,7 +233,7 @@ def test_words_in_place_of_tls_are_understood_in_pieces(
 ) -> None:
     """421 is a server that is too busy for TLS, whole or not; all else is a wrong port."""
     made = session(is_implicit=True)
-    Script(list(pieces), last=[]).run(made.open())
+    Wire(list(pieces), last=[]).run(made.open())
 
     assert made.core.failure is not None
     assert made.core.failure.kind is kind
@@ -235,15 +242,15 @@ def test_words_in_place_of_tls_are_understood_in_pieces(
 def test_the_answer_to_large_content_gets_more_time() -> None:
     """What was written may still be on its way: a second for each 4 KiB beside the usual limit;
     with a limit that was given for each answer, five times as much."""
-    script = Script([*OPEN, b"250 ok\r\n250 ok\r\n354 go\r\n"], last=[b"250 ok\r\n"])
+    wire = Wire([*OPEN, b"250 ok\r\n250 ok\r\n354 go\r\n"], last=[b"250 ok\r\n"])
     made = session()
-    script.run(made.open())
+    wire.run(made.open())
     message = b"Subject: x\r\n\r\n" + b"text\r\n" * 100_000
     outgoing = prepare(message, sender="a@x.test", recipients="bob@x.test")
 
-    script.run(Sending(outgoing, SERVER).run(made, is_reused=False, was_idle=False))
+    wire.run(Sending(outgoing, SERVER).run(made, is_reused=False, was_idle=False))
 
-    assert script.waits[-2:] == [60.0, 300.0 + len(message) / 4096]
+    assert wire.waits[-2:] == [60.0, 300.0 + len(message) / 4096]
     assert Timeouts.of(2).confirmation_of(0) == 10
 
 

@@ -78,7 +78,10 @@ class Batch:
                 if is_reused and core.was_stale:
                     return
             else:
-                parcels = [Parcel(*offer[:2], offer.content.ended) for offer in offers]
+                parcels = [
+                    Parcel(offer.envelope, offer.recipients, offer.content.ended)
+                    for offer in offers
+                ]
                 found = yield from session.transact_ahead(parcels)
                 if is_reused and core.was_stale:
                     return

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Sendable: TypeAlias = "Message | EmailMessage[str, str] | bytes | IO[bytes]"
 """A message of ours or of the email package, the octets of one, or a binary file of them."""
 
+_SEVEN_BIT, _EIGHT_BIT = Body.SEVEN_BIT, Body.EIGHT_BIT
+
 _RECIPIENT_FIELDS = ("To", "Cc", "Bcc")
 _OCTETS = (bytes, bytearray, memoryview)
 _CACHED = 1024
@@ -134,7 +136,7 @@ def _outgoing(
             f"the message names no {missing}", fix=f"give {missing}{'s' * bool(senders)}="
         )
     international = not all(map(str.isascii, (senders[0], *wanted)))
-    body = Body.SEVEN_BIT if content.is_ascii else Body.EIGHT_BIT
+    body = _SEVEN_BIT if content.is_ascii else _EIGHT_BIT
     smtputf8 = international or not content.header.isascii()
     if dsn is None:
         envelope = _envelope(senders[0], body, smtputf8)

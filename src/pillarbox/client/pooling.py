@@ -3,14 +3,16 @@ has to wait waits elsewhere.
 """
 
 from collections import deque
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pillarbox.client.options import Pool
+from pillarbox.values import quick
 
 C = TypeVar("C")
 
 
-class Turn(NamedTuple, Generic[C]):
+@quick(frozen=True, slots=True)
+class Turn(Generic[C]):
     """The right to one connection; None: a new one may be made."""
 
     connection: C | None

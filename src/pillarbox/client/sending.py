@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from pillarbox.client.content import Content
 from pillarbox.client.errors import ClientError
@@ -17,13 +16,17 @@ from pillarbox.mail.envelope import Body, Envelope, Recipient
 from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client import ClientProtocol
 from pillarbox.smtp.client_fit import ContentTraits, fit, needs_look, path_text
+from pillarbox.values import quick
+
+_ACCEPTED = SendState.ACCEPTED
 
 _LESS = frozenset({452, 552})
 _TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
 """RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
 
 
-class Offer(NamedTuple):
+@quick(frozen=True, slots=True)
+class Offer:
     """A transaction to be made."""
 
     envelope: Envelope
@@ -49,14 +52,16 @@ class Sending:
         content before it has answered, or nobody could tell whether it took that."""
         core = session.core
         while self.pending and core.is_ready and not is_spent(core):
-            parcel = self.offer(core)
-            if parcel is None:
+            offer = self.offer(core)
+            if offer is None:
                 return
-            found = yield from session.transact(*parcel, is_careful=was_idle)
+            found = yield from session.transact(
+                offer.envelope, offer.recipients, offer.content, is_careful=was_idle
+            )
             if is_reused and core.is_closed and core.was_stale:
                 return
             is_reused = was_idle = False
-            self.settle(core, parcel, found)
+            self.settle(core, offer, found)
 
     def offer(self, core: ClientProtocol) -> Offer | None:
         """The next transaction; None where there is none to be made."""
@@ -94,7 +99,7 @@ class Sending:
         results = tuple([found[each.number] for each in self._outgoing.recipients])
         dsn = self._has_dsn and self._outgoing.has_dsn
         error = None
-        if SendState.ACCEPTED not in [one.state for one in results]:
+        if _ACCEPTED not in [one.state for one in results]:
             error = self._error or refusal_of(results[0], self._server)
         result = SendResult(results, str(self._server), self._tls, dsn, error)
         if error is not None:

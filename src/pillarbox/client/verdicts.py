@@ -26,6 +26,8 @@ from pillarbox.explain.client_failures import explain_to_client
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.reply import Reply, ReplyClass
 
+_POSITIVE, _ACCEPTED = ReplyClass.POSITIVE, SendState.ACCEPTED
+
 SOON_SECONDS = 60.0
 """When to try again where the server does not say: most grey lists take a minute or more."""
 
@@ -143,8 +145,8 @@ def _passes(failure: Failure) -> bool:
 
 def result_of(address: str, reply: Reply) -> RecipientResult:
     """The result for a recipient about whom the server said this."""
-    if reply.category is ReplyClass.POSITIVE:
-        return RecipientResult(address, SendState.ACCEPTED, reply.code, reply.enhanced, reply.text)
+    if reply.category is _POSITIVE:
+        return RecipientResult(address, _ACCEPTED, reply.code, reply.enhanced, reply.text)
     from pillarbox.explain.client_replies import advice_of
     from pillarbox.explain.replies import explain_reply
 

@@ -5,6 +5,7 @@ The class of a reply (2, 3, 4, 5) is read from its first digit here and nowhere 
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 
 from pillarbox.values import quick
 
@@ -12,7 +13,7 @@ MAX_REPLY_LINE_OCTETS = 512
 """RFC 5321 4.5.3.1.5: "The maximum total length of a reply line including the reply code and
 the <CRLF> is 512 octets"."""
 
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?= |$)")
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _UNPRINTABLE = re.compile(r"[^\t\x20-\x7e]")
 
 
@@ -85,7 +86,10 @@ def reply(code: int, enhanced: str, *lines: str) -> Reply:
 
 def split_enhanced(text: str) -> tuple[str, str]:
     """Split the text of a received reply line into enhanced code ("" if none) and the rest."""
-    match = _ENHANCED.match(text)
-    if match is None:
-        return "", text
-    return match.group(), text[match.end() :].lstrip(" ")
+    word, _, rest = text.partition(" ")
+    return (word, rest.lstrip(" ")) if _is_enhanced(word) else ("", text)
+
+
+@lru_cache(256)
+def _is_enhanced(word: str) -> bool:
+    return _ENHANCED.fullmatch(word) is not None

@@ -12,6 +12,7 @@ from pillarbox.mail.address import Mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, TlsWish
 
 _SEVEN_BIT, _EIGHT_BIT, _BINARY = Body.SEVEN_BIT, Body.EIGHT_BIT, Body.BINARY
+_REQUIRED = TlsWish.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def fit(
     `traits` must be given when `needs_look` says so. `is_verified`: the session has TLS with a
     server that is who it should be.
     """
-    if envelope.tls_wish is TlsWish.REQUIRED and not (is_verified and capabilities.requiretls):
+    if envelope.tls_wish is _REQUIRED and not (is_verified and capabilities.requiretls):
         if envelope.reverse_path is not None:
             return Failure(_REQUIRETLS_MISSING[is_verified])
         # RFC 8689 section 5: with a null reverse-path "the REQUIRETLS parameter SHOULD NOT cause a
@@ -184,7 +185,7 @@ def mail_command(capabilities: Capabilities, envelope: Envelope, *, size_octets:
             command += f" RET={envelope.ret.value}"
         if envelope.envid:
             command += f" ENVID={envelope.envid}"
-    if envelope.tls_wish is TlsWish.REQUIRED:
+    if envelope.tls_wish is _REQUIRED:
         command += " REQUIRETLS"
     return f"{command}\r\n"
 

@@ -9,10 +9,11 @@ strict where a meaning would have to be guessed.
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import Self
 
 from pillarbox.errors import RemoteProtocolError
 from pillarbox.mail.reply import Reply, split_enhanced
+from pillarbox.values import quick
 
 MAX_LINE_OCTETS = 8192
 """RFC 5321 4.5.3.1.5 allows 512; a longer line is no reason yet to lose a session."""
@@ -36,7 +37,8 @@ _MASK = b"********"
 _TRUNCATED_OCTETS = 8
 
 
-class RawReply(NamedTuple):
+@quick(frozen=True, slots=True)
+class RawReply:
     """A reply as it came: its code and the text of its lines, undecoded."""
 
     code: int
@@ -184,18 +186,18 @@ def to_reply(raw: RawReply, secrets: Secrets | None = None) -> Reply:
     The enhanced code is that of the first line, where its class fits the code (RFC 2034 section
     4: "the <class> ... MUST agree").
     """
-    lines = raw.lines[:KEPT_LINES]
+    code, lines = raw.code, raw.lines[:KEPT_LINES]
     if secrets is not None:
         lines = _without(secrets, lines)
     text = _clean(lines[0])
     enhanced, first = split_enhanced(text)
-    if not enhanced or enhanced[0] != str(raw.code)[0]:
+    if not enhanced or enhanced[0] != str(code)[0]:
         enhanced, first = "", text
     if len(lines) == 1:
-        return Reply(raw.code, enhanced, (first,))
+        return Reply(code, enhanced, (first,))
     lead = f"{enhanced} " if enhanced else ""
     rest = (_clean(line).removeprefix(lead) for line in lines[1:])
-    return Reply(raw.code, enhanced, (first, *rest))
+    return Reply(code, enhanced, (first, *rest))
 
 
 def to_replies(
@@ -205,7 +207,8 @@ def to_replies(
     if len(raws) == 1:
         return [None if raws[0] is None else to_reply(raws[0], secrets)]
     made: dict[int, Reply | None] = {
-        id(raw): raw and to_reply(raw, secrets) for raw in {id(raw): raw for raw in raws}.values()
+        id(raw): None if raw is None else to_reply(raw, secrets)
+        for raw in {id(raw): raw for raw in raws}.values()
     }
     return [made[id(raw)] for raw in raws]
 

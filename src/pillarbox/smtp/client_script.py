@@ -48,8 +48,10 @@ def data_script(
     end = (whole_data((content,)), 1, _TAKEN, True)
     if capabilities.pipelining:
         return [(octets, len(commands), _GO_AHEAD, False), end]
-    *lines, data = octets.splitlines(keepends=True)
-    return [*[(line, 1, _TAKEN, False) for line in lines], (data, 1, _GO_AHEAD, False), end]
+    turns = [(line, 1, _TAKEN, False) for line in octets.splitlines(keepends=True)]
+    turns[-1] = (turns[-1][0], 1, _GO_AHEAD, False)
+    turns.append(end)
+    return turns
 
 
 def _commands(
@@ -65,7 +67,8 @@ def _commands(
 def is_wished(answer: bytes, count: int, last: bytes) -> bool:
     """Whether that is the whole answer to be wished for, and nothing else."""
     if count == 1:
-        return answer[:4] == last and 0 < answer.find(b"\n") == len(answer) - 1 < MAX_ANSWER_OCTETS
+        end = len(answer) - 1
+        return answer[:4] == last and answer.find(b"\n") == end < MAX_ANSWER_OCTETS
     begin = answer.rfind(b"\n", 0, -1) + 1
     return (
         answer[begin : begin + 4] == last

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from pillarbox.smtp.line_ends import find_line_dot
+from pillarbox.smtp.line_ends import has_line_dot
 
 _ONE_PIECE_OCTETS = 64 * 1024
 """Up to this size a copy costs less than to look at each piece for itself."""
@@ -36,7 +36,7 @@ class DataWriter:
         before = self._last_two
         self._last_two = block[-2:] if len(block) > 1 else (before + block)[-2:]
         stuffed = block
-        if find_line_dot(block) >= 0:
+        if has_line_dot(block):
             stuffed = block.replace(_LINE_DOT, _LINE_DOT_STUFFED)
         # A line end that the border between two blocks cuts in front of the dot, or in two.
         if before == _CRLF and block.startswith(b"."):
@@ -62,7 +62,7 @@ def whole_data(pieces: Pieces) -> bytes:
 def _small_data(content: bytes) -> bytes:
     """The same as DataWriter makes of it."""
     stuffed = content
-    if find_line_dot(content) >= 0:
+    if has_line_dot(content):
         stuffed = content.replace(_LINE_DOT, _LINE_DOT_STUFFED)
     if content[:1] == b".":
         stuffed = b"." + stuffed

@@ -21,6 +21,17 @@ def has_bare_line_end(octets: bytes) -> bool:
     return decoder.newlines not in _CLEAN
 
 
+def has_line_dot(octets: bytes) -> bool:
+    """Whether a CR LF and a dot stand anywhere.
+
+    Python looks for the last octet of what it searches, and backwards for the first one: in the
+    text of a letter there are fewer ends of lines than dots and letters that are taken for one.
+    """
+    if len(octets) <= _SMALL_OCTETS:
+        return octets.rfind(_LINE_DOT) >= 0
+    return find_line_dot(octets) >= 0
+
+
 def find_line_dot(octets: bytes) -> int:
     """Where the first CR LF and dot stand, or -1.
 

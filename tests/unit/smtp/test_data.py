@@ -7,7 +7,7 @@ from tests.support.wire import cut, is_bare, read_data, unstuffed
 from pillarbox.explain.refusals import Refusal
 from pillarbox.smtp.data import BdatReader, DataReader
 from pillarbox.smtp.data_writer import DataWriter
-from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end
+from pillarbox.smtp.line_ends import find_line_dot, has_bare_line_end, has_line_dot
 
 LIMIT = 60
 
@@ -28,6 +28,7 @@ def test_the_first_dot_of_a_line_is_found_behind_any_number_of_dots(dots: int, w
     octets = b".x" * dots + wire
 
     assert find_line_dot(octets) == octets.find(b"\r\n.")
+    assert has_line_dot(octets) is (b"\r\n." in octets)
 
 
 @given(wires | clean_wires, wires, block_sizes)

@@ -34,6 +34,7 @@ class Batch:
     def __init__(self, messages: int) -> None:
         self._most = messages
         self._entries: list[Sending | ArgumentError] = []
+        self._open: list[Sending] = []
         self._octets = 0
 
     def add(self, item: Item, server: Server) -> None:
@@ -51,7 +52,9 @@ class Batch:
             self._entries.append(exc)
             return
         self._octets += outgoing.content.size
-        self._entries.append(Sending(outgoing, server))
+        sending = Sending(outgoing, server)
+        self._entries.append(sending)
+        self._open.append(sending)
 
     @property
     def is_full(self) -> bool:
@@ -61,7 +64,8 @@ class Batch:
     @property
     def pending(self) -> list[Sending]:
         """The messages about which not all is known."""
-        return [each for each in self._entries if isinstance(each, Sending) and each.pending]
+        self._open = [each for each in self._open if each.pending]
+        return self._open
 
     def run(self, session: Session, *, is_reused: bool, was_idle: bool, left: int) -> Steps[None]:
         """Go on in this session as far as it takes us, for at most `left` transactions; what is
@@ -72,7 +76,8 @@ class Batch:
             if (room := end - core.transactions) <= 0:
                 return
             before = core.transactions
-            offers = [] if was_idle else _together(session, pending, room)
+            is_alone = was_idle or not core.takes_whole
+            offers = [] if is_alone else _together(session, pending, room)
             if len(offers) < 2:
                 yield from pending[0].run(session, is_reused=is_reused, was_idle=was_idle)
                 if is_reused and core.was_stale:
@@ -98,7 +103,7 @@ class Batch:
 
     def results(self) -> list[SendResult]:
         """What became of each message; the batch is empty then."""
-        entries, self._entries, self._octets = self._entries, [], 0
+        entries, self._entries, self._open, self._octets = self._entries, [], [], 0
         return [_result(each) for each in entries]
 
     def discard(self) -> None:

@@ -62,7 +62,7 @@ class _Wire:
     def _follow(self, script: Script) -> Progress:
         for octets, *_ in script.turns:
             progress = self._write(octets, script.answer_seconds)
-            if not script.hears(progress.came):
+            if not script.hears(progress):
                 return progress
         return Progress()
 

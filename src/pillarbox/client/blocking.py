@@ -136,7 +136,7 @@ class BlockingWire:
             out = octets if tls is None else tls.seal(octets)
             seconds = script.content_seconds if is_content else script.answer_seconds
             progress = self._write(out, script.seconds, seconds)
-            if not script.hears(progress.came) or progress.unsent:
+            if not script.hears(progress):
                 return progress
         return _NOTHING
 

@@ -158,7 +158,7 @@ class AsyncWire(asyncio.Protocol):
             out = octets if tls is None else tls.seal(octets)
             seconds = script.content_seconds if is_content else script.answer_seconds
             progress = await self._write(Write(out, script.seconds, answer_seconds=seconds))
-            if not script.hears(progress.came):
+            if not script.hears(progress):
                 return progress
         return _NOTHING
 

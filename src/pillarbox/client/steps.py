@@ -101,13 +101,16 @@ class Script:
         """Whether all answers were those to be wished for."""
         return self._wished == len(self.turns)
 
-    def hears(self, came: bytes) -> bool:
-        """Take what came behind the next turn; whether the script goes on."""
+    def hears(self, progress: Progress) -> bool:
+        """Take what came of the next turn; whether the script goes on."""
         tls, heard = self.tls, self.heard
-        answer = came if tls is None else tls.unseal(came)
+        answer = progress.came if tls is None else tls.unseal(progress.came)
         _, count, last, _ = self.turns[len(heard)]
         heard.append(answer)
         if not is_wished(answer, count, last) or (tls is not None and tls.is_over):
+            return False
+        if progress.unsent or progress.ended is not None:
+            # An answer to what the server has not taken yet.
             return False
         self._wished += 1
         return True

@@ -152,7 +152,6 @@ class _Life:
             watches=parts.watches,
             suppressions=parts.stores.suppressions,
             offer_logins=parts.offering.look,
-            follow_directory=parts.scheduler.follow_directory,
         )
 
     def _reports(self) -> list[Coroutine[None, None, None]]:

@@ -32,8 +32,7 @@ PRUNE_SECONDS = 900.0
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """The loops of one worker; all run until they are cancelled. `give_up` ends the worker with a
-    cause: it must begin again from what is durable. `offer_logins` looks which logins can work;
-    `follow_directory` lets mail that is accepted by a change go by it, too."""
+    cause: it must begin again from what is durable. `offer_logins` looks which logins can work."""
 
     database: Database
     directory: Directory
@@ -47,7 +46,6 @@ class Upkeep:
     watches: Watches
     suppressions: Suppressions
     offer_logins: Callable[[], Awaitable[None]]
-    follow_directory: Callable[[], Awaitable[None]]
 
     async def follow(self) -> None:
         """Each second: changes of the directory, the state of the spool, lost log lines."""
@@ -64,7 +62,6 @@ class Upkeep:
         metrics.LOG_LINES_DROPPED.set(logging.dropped_lines())
         try:
             if await self.directory.refresh():
-                await self.follow_directory()
                 log.info("directory.changed", generation=self.directory.generation)
             await self.offer_logins()
             await self._suppress()
@@ -102,7 +99,7 @@ class Upkeep:
             await self.directory.refresh()
             account = await self.directory.account(account_id)
             while await self.database.write(lambda c: hold_queue(c, account_id)):
-                await self.follow_directory()
+                pass
         except SpoolUnavailable as error:
             log.error("account.not_held", account_id=format_id(account_id), cause=error.cause)
             return

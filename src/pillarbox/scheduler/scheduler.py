@@ -345,17 +345,13 @@ class Scheduler:
                 self.wake(lane_id)
         await self._give_back_quiet()
 
-    async def follow_directory(self) -> None:
-        """Take over what has changed in the directory. Raises SpoolUnavailable."""
+    async def _follow_changes(self) -> None:
         if await self._tenants.refresh():
             # Mail may belong to other lanes now, also mail that waits for long.
             for queue in self._queues.values():
                 queue.follow_routes()
                 queue.walks = [Walk(self._wall(), is_urgent=True)]
                 self._loader.request(queue)
-
-    async def _follow_changes(self) -> None:
-        await self.follow_directory()
         generation = await self._stores.spool.queue_generation()
         both = self._stores.directory.generation, generation
         # First: whose back-off ends must not meet that of what lanes share.

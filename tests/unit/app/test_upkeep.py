@@ -30,13 +30,11 @@ HUGE = 1 << 62
 
 @dataclass
 class Kept:
-    """The upkeep of one worker, why it gave up, and the generations of the directory that the
-    scheduler was told of."""
+    """The upkeep of one worker, and why it gave up."""
 
     database: Database
     upkeep: Upkeep
     causes: list[str] = field(default_factory=list)
-    followed: list[int] = field(default_factory=list)
 
 
 async def _offer_nothing() -> None:
@@ -45,16 +43,10 @@ async def _offer_nothing() -> None:
 
 async def _keep(database: Database) -> Kept:
     causes: list[str] = []
-    followed: list[int] = []
     instances = Instances(database)
-    directory = Directory(database, Seal(None))
-
-    async def follow() -> None:
-        followed.append(directory.generation)
-
     upkeep = Upkeep(
         database=database,
-        directory=directory,
+        directory=Directory(database, Seal(None)),
         instances=instances,
         spool=Spool(database),
         clock=Clock(),
@@ -65,9 +57,8 @@ async def _keep(database: Database) -> Kept:
         watches=Watches(UnknownWatch(20, Clock().seconds), BounceWatch()),
         suppressions=Suppressions(database),
         offer_logins=_offer_nothing,
-        follow_directory=follow,
     )
-    return Kept(database, upkeep, causes, followed)
+    return Kept(database, upkeep, causes)
 
 
 @pytest.fixture
@@ -76,19 +67,6 @@ async def kept(database_url: str) -> AsyncIterator[Kept]:
     database = open_database(database_url)
     yield await _keep(database)
     await database.close()
-
-
-async def test_the_scheduler_follows_a_change_with_those_who_accept_mail(kept: Kept) -> None:
-    """What is accepted by a new route goes by it; else a report could find no way and be kept."""
-    before = kept.upkeep.directory.generation
-    await kept.upkeep.look(None)
-    seen = list(kept.followed)
-    await kept.database.write(lambda c: add_tenant(c, "new", now=now_ms()))
-    await kept.upkeep.look(None)
-    await kept.upkeep.look(None)
-
-    assert kept.followed == [*seen, kept.upkeep.directory.generation]
-    assert kept.followed[-1] > before
 
 
 def _add_accounts(connection: Connection) -> list[int]:

@@ -20,7 +20,7 @@ LAYERS = (
     ("smtp", "route", "retry", "publish"),
     ("discovery", "microsoft365_caps"),
     ("diagnosis",),
-    ("config", "observe", "files"),
+    ("config", "observe", "files", "processors"),
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),

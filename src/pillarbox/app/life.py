@@ -28,6 +28,7 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.observe.readiness import Readiness
+from pillarbox.processors import keep_to_own
 from pillarbox.store.database import Database
 from pillarbox.store.self_looks import SelfLook
 
@@ -61,6 +62,7 @@ def run_worker(order: WorkerOrder, settings: Settings) -> int:
 
 
 async def _run(order: WorkerOrder, settings: Settings) -> int:
+    keep_to_own(order.number, order.workers)
     # Sockets come first: without a word the supervisor would wait for a worker that failed.
     sockets = {name: socket.socket(fileno=number) for name, number in order.sockets.items()}
     line = WorkerEnd(socket.socket(fileno=order.line_descriptor))

@@ -32,6 +32,7 @@ from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.login_limits import Buckets, LoginLimits, Try
 from pillarbox.policy.source import source_of
+from pillarbox.processors import use_any
 from pillarbox.smtp.events import Credentials
 from pillarbox.store.records import (
     Account,
@@ -323,7 +324,9 @@ class Authenticator:
 
 
 def _step_back() -> None:
-    """Lower the priority of this thread (on Linux each thread has its own)."""
+    """Let this thread compute where and when nobody else wants to (on Linux each thread has a
+    priority of its own)."""
+    use_any()
     own = threading.get_native_id()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + HASH_NICENESS)

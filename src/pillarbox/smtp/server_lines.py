@@ -15,6 +15,7 @@ from pillarbox.smtp.server_commands import (
     speaks_another_protocol,
     take_response,
 )
+from pillarbox.smtp.server_logins import go_on
 from pillarbox.smtp.server_state import Session, State
 
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -98,7 +99,11 @@ def _read_unusual(session: Session, line: bytes, *, more: bool) -> tuple[Command
     if line[-1:] != b"\r":
         # RFC 5321 2.3.8: "Conforming implementations MUST NOT recognize or generate any other
         # character or character sequence as a line terminator."
-        _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
+        if session.state is _SASL:
+            # The client reads that its login failed: what it says next is a command.
+            go_on(session, Refusal.BARE_LF_COMMAND)
+        else:
+            _refuse_line(session, line, Refusal.BARE_LF_COMMAND)
     elif session.state is not _SASL:
         return _read_command(session, line[:-1])
     elif more:

@@ -107,6 +107,21 @@ def test_bad_logins(sessions: Sessions, lines: list[bytes], code: int, refusal: 
     assert _said(session, b"AUTH PLAIN " + PLAIN) == [235]
 
 
+@pytest.mark.parametrize("begun", [[b"AUTH PLAIN"], [b"AUTH LOGIN"], [b"AUTH LOGIN", USER]])
+def test_a_response_with_a_bare_lf_ends_the_exchange(
+    sessions: Sessions, cuts: Cuts, begun: list[bytes]
+) -> None:
+    """Attacks row 4; RFC 4954 section 4: after a 500 the next line is a command, no password."""
+    for pieces in cuts(PASSWORD + b"\n"):
+        session = sessions.encrypted()
+        _said(session, *begun)
+
+        assert session.send_all(iter(pieces)).startswith(b"500 5.5.2 Command lines must end")
+        assert session.protocol.refusals == [Refusal.BARE_LF_COMMAND]
+        assert _said(session, b"NOOP", b"AUTH PLAIN " + PLAIN) == [250, 235]
+        assert session.logins == [Credentials("PLAIN", *EXPECTED)]
+
+
 def test_plain_may_name_the_same_account_twice(sessions: Sessions) -> None:
     """An authorization identity that equals the user name asks for nothing more (RFC 4616)."""
     session = sessions.encrypted()

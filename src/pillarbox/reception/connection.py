@@ -318,8 +318,8 @@ class Connection(asyncio.Protocol):
 
     def _begin_tls(self) -> None:
         """The 220 of STARTTLS was written. RFC 3207 section 4: what follows is the handshake, so
-        nothing is read in plain text from here on."""
-        if self._transport is not None:
+        nothing is read in plain text from here on. Once: a turn may end behind the decision."""
+        if self._transport is not None and not self._is_shaking:
             self._shake().begin_after_starttls(self._transport)
 
     def _shake(self) -> Encryption:

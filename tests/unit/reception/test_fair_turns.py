@@ -4,10 +4,14 @@ import asyncio
 import tracemalloc
 
 import pytest
-from tests.support.reception import MESSAGE, Client, Site
+from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Client, Site
+from tests.unit.reception.conftest import Connect
 from tests.unit.reception.test_content import Bench
 
 from pillarbox.config import Limits
+from pillarbox.policy.clock import timestamp
+from pillarbox.reception.connection import ROUND_EVENTS
+from pillarbox.store.admin.credentials import add_network
 
 MANY = 2000
 
@@ -35,6 +39,35 @@ async def test_row_57_others_get_their_turn_between_the_commands_of_one(
     logged_in.send(MESSAGE + b".\r\n")
     assert (await logged_in.reply()).startswith("250 2.0.0 ")
     assert len(site.accepted[0].recipients) == MANY
+
+
+async def test_starttls_as_the_last_command_of_a_turn_begins_one_handshake(
+    site: Site, connect: Connect
+) -> None:
+    """The turn ends behind the decision; what goes on then must not begin TLS once more."""
+    await site.change(
+        lambda c: add_network(c, USER, "printer", network="127.0.0.0/8", now=timestamp())
+    )
+    doors = site.reception._doors
+    listener = doors["submission"].listener.model_copy(update={"network_login": True})
+    doors["submission"] = site.reception._door(listener)
+    client = await connect("submission")
+    await client.command("EHLO c.t1.test")
+    recipients = ROUND_EVENTS - 2
+    group = b"MAIL FROM:<u1@t1.test>\r\n" + b"RCPT TO:<a@b.test>\r\n" * recipients
+
+    client.send(group + b"STARTTLS\r\n")
+    replies = [(await client.reply())[:3] for _ in range(recipients + 2)]
+
+    assert replies == ["250"] * (recipients + 1) + ["220"]
+    await client.handshake(site.client_context())
+    assert (await client.command("EHLO c.t1.test")).startswith("250-mx.test")
+    assert (await client.command("QUIT")).startswith("221 ")
+    # A second handshake would wait for its client, and the service for it.
+    assert site.running is not None
+    await site.reception.stop(PATIENCE_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.shield(site.running)
 
 
 @pytest.mark.parametrize("octets", [2, 40])

@@ -1,7 +1,8 @@
 """How many TLS handshakes an address may cost without a login.
 
 A handshake is charged when it begins and given back by the login that follows, so who connects
-anew for each message is never counted, and who only makes handshakes is soon refused.
+anew for each message is never counted, and who only makes handshakes is soon refused. Where nobody
+logs in, on a port for what comes back, a report that was taken counts as a login.
 """
 
 from pillarbox.policy.clock import Clock

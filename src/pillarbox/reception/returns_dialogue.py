@@ -55,6 +55,7 @@ class ReturnsDialogue:
         "_core",
         "_desk",
         "_door",
+        "_handshake_counts",
         "_is_over",
         "_room",
         "_shell",
@@ -79,6 +80,7 @@ class ReturnsDialogue:
         self.content: bytearray | None = None
         self._size = 0
         self._is_over = False
+        self._handshake_counts = False
         self.wants_tls = False
 
     def handle(self, event: ServerEvent) -> None:
@@ -111,6 +113,7 @@ class ReturnsDialogue:
     def tls_started(self, tls: str) -> None:
         """RFC 3207 4.2: nothing that was known of the client is known any more."""
         self.wants_tls = False
+        self._handshake_counts = True
         self._core.tls_started(tls)
 
     def trust(self, _: Grant) -> None:
@@ -202,6 +205,10 @@ class ReturnsDialogue:
             if refusal is not None:
                 return Denial(refusal, f"to {address.address}")
         self._story.messages += 1
+        if self._handshake_counts:
+            # Nobody logs in here: who brings something is the server that it seems to be.
+            self._handshake_counts = False
+            self._door.services.handshakes.logged_in(self._story.address)
         return None
 
     def _received(self, envelope: Envelope) -> str:

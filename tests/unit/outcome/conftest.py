@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 from tests.support.reception import USER, Client, Site, running_site
 
+from pillarbox.config import Limits
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 
 Connect = Callable[[str], Awaitable[Client]]
@@ -20,9 +21,17 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 
 @pytest.fixture
-async def site(sqlite_url: str, certificates: CertificateFiles) -> AsyncIterator[Site]:
+def limits() -> Limits:
+    """The limits of the site; a test that needs others overrides this fixture."""
+    return Limits()
+
+
+@pytest.fixture
+async def site(
+    sqlite_url: str, certificates: CertificateFiles, limits: Limits
+) -> AsyncIterator[Site]:
     """A running reception, with all that follows from what it takes."""
-    async with running_site(sqlite_url, certificates) as running:
+    async with running_site(sqlite_url, certificates, limits) as running:
         yield running
 
 

@@ -4,12 +4,14 @@ import asyncio
 from email import message_from_bytes
 from typing import Any
 
+import pytest
 from sqlalchemy import delete
 from tests.support import bounces
 from tests.support.reception import RETURN_KEY, USER, Client, Site
 from tests.unit.outcome.conftest import Connect
 from tests.unit.outcome.returning import DOMAIN, send
 
+from pillarbox.config import Limits
 from pillarbox.mail.return_path import ReturnTag, feedback_address, return_address
 from pillarbox.mail.returned import READ_OCTETS
 from pillarbox.store.schema import content as stored_content
@@ -79,6 +81,30 @@ async def test_the_same_bounce_in_two_sessions_counts_once(
 
     assert {reply[:4] for reply in replies} == {"250 "}
     assert len(await sent.told()) == 1
+
+
+@pytest.mark.parametrize("limits", [Limits(handshakes_per_address=3)])
+async def test_servers_that_connect_anew_for_each_bounce_are_not_counted(
+    site: Site, logged_in: Client, connect: Connect
+) -> None:
+    """Attacks row 24: nobody logs in here, and what is taken gives the handshake back, once."""
+    sent = await send(site, logged_in, connect)
+
+    async def encrypted() -> Client:
+        client = await connect("returns")
+        assert (await client.starttls(site.client_context())).startswith("220 ")
+        await client.command("EHLO mx.far.example")
+        return client
+
+    for _ in range(5):
+        client = await encrypted()
+        for _ in range(2):
+            reply = await sent.back(bounces.report(bounces.POSTFIX), client=client)
+            assert reply.startswith("250 ")
+    for _ in range(3):
+        assert (await sent.back(b"x", USER, client=await encrypted())).startswith("550 ")
+    last = await connect("returns")
+    assert (await last.command("STARTTLS")).startswith("421 4.7.0 ")
 
 
 async def test_nobody_else_is_taken(site: Site, logged_in: Client, connect: Connect) -> None:

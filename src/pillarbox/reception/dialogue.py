@@ -282,7 +282,7 @@ class Dialogue:
 
     def _content_changed(self) -> None:
         content = self.content
-        if self._is_ending and content is not None and content.is_ready:
+        if self._is_ending and content is not None and content.is_ready and self.is_asked():
             self._is_ending = False
             self._charge(content)
         self._shell.proceed()

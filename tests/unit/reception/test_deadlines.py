@@ -7,7 +7,9 @@ from typing import Any
 from tests.support.reception import MESSAGE, Client, Site
 from tests.unit.reception.conftest import Connect
 
+from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.reception.deadlines import PATIENCE
+from pillarbox.smtp.events import ContentEnd
 
 
 async def test_silent_client_is_told_and_closed(site: Site, logged_in: Client) -> None:
@@ -163,6 +165,39 @@ async def test_our_own_slowness_is_not_the_clients_fault(
     site.reception.sweep()
 
     assert (await reading).startswith("421 4.4.2 ")
+
+
+async def test_what_is_stored_behind_the_end_comes_to_nobody(
+    site: Site, logged_in: Client, monkeypatch: Any
+) -> None:
+    """The last chunk was stored when the client had read 421: nothing is taken, nothing kept."""
+    is_open, store_chunk = asyncio.Event(), site.spool.store_chunk
+    content = MESSAGE + (b"x" * 998 + b"\r\n") * (INLINE_OCTETS // 1000 + 100)
+    last = len(content) // CHUNK_OCTETS
+
+    async def slow(queue_id: int, number: int, octets: bytes) -> None:
+        if number == last:
+            await is_open.wait()
+        await store_chunk(queue_id, number, octets)
+
+    monkeypatch.setattr(site.spool, "store_chunk", slow)
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await logged_in.command(command)
+    [connection] = site.reception._registry._members
+    core = connection._core  # type: ignore[attr-defined]  # a Connection
+    logged_in.send(content + b".\r\n")
+    await _until(lambda: isinstance(core.awaiting, ContentEnd))
+
+    for _ in range(PATIENCE + 1):
+        site.time.ahead += 301
+        site.reception.sweep()
+    is_open.set()
+
+    assert (await logged_in.reply()).startswith("421 4.4.2 ")
+    assert await logged_in.is_closed()
+    assert (await site.failed_session()).refusals == "TIMEOUT"
+    assert site.accepted == []
+    assert site.services.budget.in_use == site.services.budget.heads_in_use == 0
 
 
 async def test_client_that_hangs_up_leaves_nothing(site: Site, logged_in: Client) -> None:

@@ -154,6 +154,7 @@ class _Life:
             watches=parts.watches,
             suppressions=parts.stores.suppressions,
             offer_logins=parts.offering.look,
+            follow_changes=parts.scheduler.follow_changes,
         )
 
     def _reports(self) -> list[Coroutine[None, None, None]]:

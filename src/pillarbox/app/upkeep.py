@@ -32,7 +32,8 @@ PRUNE_SECONDS = 900.0
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """The loops of one worker; all run until they are cancelled. `give_up` ends the worker with a
-    cause: it must begin again from what is durable. `offer_logins` looks which logins can work."""
+    cause: it must begin again from what is durable. `offer_logins` looks which logins can work;
+    `follow_changes` has the scheduler follow, too, before a change counts as seen."""
 
     database: Database
     directory: Directory
@@ -46,6 +47,7 @@ class Upkeep:
     watches: Watches
     suppressions: Suppressions
     offer_logins: Callable[[], Awaitable[None]]
+    follow_changes: Callable[[], Awaitable[None]]
 
     async def follow(self) -> None:
         """Each second: changes of the directory, the state of the spool, lost log lines."""
@@ -61,8 +63,7 @@ class Upkeep:
             self._tell_trouble(trouble)
         metrics.LOG_LINES_DROPPED.set(logging.dropped_lines())
         try:
-            if await self.directory.refresh():
-                log.info("directory.changed", generation=self.directory.generation)
+            await self._follow_directory()
             await self.offer_logins()
             await self._suppress()
         except SpoolUnavailable as error:
@@ -71,6 +72,12 @@ class Upkeep:
         for suspicion in self.watches.unknown.take():
             await self._hold(suspicion)
         return trouble
+
+    async def _follow_directory(self) -> None:
+        """All of this process: who says that a change was seen may rely on it."""
+        if await self.directory.refresh():
+            await self.follow_changes()
+            log.info("directory.changed", generation=self.directory.generation)
 
     async def _suppress(self) -> None:
         """Write down what came back as unknown, and follow what others wrote."""
@@ -96,7 +103,7 @@ class Upkeep:
                 lambda c: hold_account(c, account_id, now=now, reason=reason)
             ):
                 return
-            await self.directory.refresh()
+            await self._follow_directory()
             account = await self.directory.account(account_id)
             while await self.database.write(lambda c: hold_queue(c, account_id)):
                 pass

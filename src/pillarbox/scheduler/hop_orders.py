@@ -1,6 +1,7 @@
 """Has lanes do what administrators have ordered for their next hops (store.hop_orders).
 
-Not on the way of any message: looked at once a second, and when a lane is claimed.
+Not on the way of any message: looked at once a second, at each change of the directory, and when a
+lane is claimed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,9 @@ class ObeyedOrders:
     async def inherit(self, queue: LaneQueue) -> None:
         """A lane was claimed: a pause holds from the beginning. Raises SpoolUnavailable."""
         if self._orders is None:
-            self._orders = await self._store.all()
+            orders = await self._store.all()
+            # What `follow` has read meanwhile may be newer.
+            self._orders = orders if self._orders is None else self._orders
         self._hold(queue, self._orders)
 
     async def follow(self, generations: tuple[int, int], queues: Iterable[LaneQueue]) -> None:

@@ -19,6 +19,7 @@ from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter
+from pillarbox.scheduler.changes import Changes
 from pillarbox.scheduler.clock_steps import ClockSteps
 from pillarbox.scheduler.hop_orders import ObeyedOrders
 from pillarbox.scheduler.lane_queue import LaneQueue, Ownership, QueueTools
@@ -73,7 +74,6 @@ class Scheduler:
         self._orphans = Orphans(stores.lanes, settings.plan, monotonic=loop.time, wall=means.wall)
         self._unrouted: list[SpooledMessage] = []
         self._has_unrouted = asyncio.Event()
-        self._queue_generation: int | None = None
         self._tenants = Tenants(stores.directory, stores.spool.lane_of, settings.plan)
         self._wake_owner = means.wake_owner
         self._foreign: dict[int, float] = {}
@@ -93,6 +93,7 @@ class Scheduler:
             )
         )
         self._tools = self._make_tools(settings, means)
+        self._changes = Changes(stores.directory, self._orders, self._queues, self._tools)
 
     def _make_tools(self, settings: SchedulerSettings, means: SchedulerMeans) -> QueueTools:
         lane_tools = LaneTools(
@@ -279,15 +280,24 @@ class Scheduler:
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         """Task: take a step again and again; an error of ours must not end the worker."""
         while True:
-            try:
-                await step()
-            except SpoolUnavailable:
-                # Leases run out by themselves; everything is looked at again.
-                pass
-            except Exception:
-                log.exception("scheduler.step_failed", step=step.__name__)
-                metrics.TASK_FAILURES.inc()
+            await self._try(step)
             await asyncio.sleep(seconds)
+
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except SpoolUnavailable:
+            # Leases run out by themselves; everything is looked at again.
+            pass
+        except Exception:
+            log.exception("scheduler.step_failed", step=step.__name__)
+            metrics.TASK_FAILURES.inc()
+
+    async def follow_changes(self) -> None:
+        """Follow at once what is looked at once a second anyway: orders, routes, the queue. Where
+        the store can not be read, that is done as soon as it can."""
+        if not self._is_draining:
+            await self._try(self._changes.follow)
 
     async def _tick(self) -> None:
         """What has to be looked at once a second."""
@@ -332,7 +342,7 @@ class Scheduler:
 
     async def _watch(self) -> None:
         """Follow what people and other processes have changed."""
-        await self._follow_changes()
+        await self._changes.follow()
         await self._follow_clock()
         await self._suspended.follow(list(self._queues.values()))
         found = await self._orphans.look()
@@ -344,26 +354,6 @@ class Scheduler:
             for lane_id in await self._stores.lanes.due(owner=self._owner, now=self._wall()):
                 self.wake(lane_id)
         await self._give_back_quiet()
-
-    async def _follow_changes(self) -> None:
-        if await self._tenants.refresh():
-            # Mail may belong to other lanes now, also mail that waits for long.
-            for queue in self._queues.values():
-                queue.follow_routes()
-                queue.walks = [Walk(self._wall(), is_urgent=True)]
-                self._loader.request(queue)
-        generation = await self._stores.spool.queue_generation()
-        both = self._stores.directory.generation, generation
-        # First: whose back-off ends must not meet that of what lanes share.
-        await self._orders.follow(both, list(self._queues.values()))
-        if generation != self._queue_generation:
-            if self._queue_generation is not None:
-                for queue in self._queues.values():
-                    queue.drop_memory()
-                    queue.lane.probe_soon()
-                    queue.walks = [Walk(self._wall(), is_urgent=True)]
-                    self._loader.request(queue)
-            self._queue_generation = generation
 
     async def _follow_clock(self) -> None:
         """Mail that was put off by a clock that was set back since comes as much sooner."""

@@ -64,6 +64,9 @@ class Tenants:
         self._routes: dict[tuple[NextHop, HopCaps], Way] = {}
         self._ways: dict[tuple[int, str, str, bool], _Ways] = {}
         self._generation = directory.generation
+        self._before: dict[int, Tenant] = {}
+        """As they were when the directory moved, until they are compared."""
+        self._is_changed = False
         self.version = 0
 
     def at_hand(self, tenant_id: int) -> Tenant | None:
@@ -87,20 +90,23 @@ class Tenants:
         return tenant
 
     async def refresh(self) -> bool:
-        """Follow the directory; whether routes have changed. Raises SpoolUnavailable."""
+        """Follow the directory; whether routes have changed. One at a time. Raises
+        SpoolUnavailable, and goes on where it was when it is called again."""
         generation = self._directory.generation
-        if generation == self._generation:
-            return False
-        old = self._tenants
-        self._tenants = {}
-        self._ways.clear()
-        self._routes.clear()
-        self.version += 1
-        self._generation = generation
-        is_changed = False
-        for tenant_id, tenant in old.items():
+        if generation != self._generation:
+            # Those that were not compared yet count as they were before all changes.
+            self._before = self._tenants | self._before
+            self._tenants = {}
+            self._ways.clear()
+            self._routes.clear()
+            self.version += 1
+            self._generation = generation
+        while self._before:
+            tenant_id, tenant = next(iter(self._before.items()))
             new = await self.get(tenant_id)
-            is_changed |= new is None or new.routes != tenant.routes
+            self._is_changed |= new is None or new.routes != tenant.routes
+            del self._before[tenant_id]
+        is_changed, self._is_changed = self._is_changed, False
         return is_changed
 
     def way(self, tenant: Tenant, message: SpooledMessage, recipient: Recipient) -> Way | None:

@@ -1,5 +1,6 @@
 """Beside the mail a worker keeps its number, follows the directory and removes the old."""
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -41,6 +42,11 @@ async def _offer_nothing() -> None:
     """Nobody listens here."""
 
 
+async def _follow() -> None:
+    """The scheduler, to be seen among the lines of the log."""
+    sys.stderr.write("the scheduler follows\n")
+
+
 async def _keep(database: Database) -> Kept:
     causes: list[str] = []
     instances = Instances(database)
@@ -57,6 +63,7 @@ async def _keep(database: Database) -> Kept:
         watches=Watches(UnknownWatch(20, Clock().seconds), BounceWatch()),
         suppressions=Suppressions(database),
         offer_logins=_offer_nothing,
+        follow_changes=_follow,
     )
     return Kept(database, upkeep, causes)
 
@@ -126,6 +133,24 @@ async def test_a_change_of_the_directory_is_followed(kept: Kept) -> None:
     assert await kept.upkeep.look(None) is None
 
     assert kept.upkeep.directory.generation > before
+
+
+async def test_the_scheduler_follows_before_a_change_is_said_to_be_seen(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who has read that line and sends: a report on it goes by the new route. Once a change."""
+    await kept.upkeep.look(None)
+    capsys.readouterr()
+    kept.database.write_now(lambda c: add_tenant(c, "acme", now=now_ms()))
+
+    await kept.upkeep.look(None)
+    await kept.upkeep.look(None)
+
+    before, follows, after = capsys.readouterr().err.partition("the scheduler follows")
+    assert follows
+    assert "directory.changed" not in before
+    assert "directory.changed" in after
+    assert follows not in after
 
 
 async def test_a_number_that_is_ours_is_kept(kept: Kept) -> None:

@@ -4,6 +4,7 @@ A lease is renewed long before it ends. It ends here, by the monotonic clock and
 before the question, sooner than in the store: no attempt begins that another owner might make.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pillarbox.errors import SpoolUnavailable
@@ -36,9 +37,13 @@ class Leases:
         self._usage = usage
         self._owner = owner
         self._monotonic = monotonic
+        self._leaving: dict[int, asyncio.Event] = {}
 
     async def claim(self, queue: LaneQueue) -> bool:
         """Make a lane ours if nobody has it. Raises SpoolUnavailable."""
+        while leaving := self._leaving.get(queue.lane_id):
+            # Else it would be given back behind our back.
+            await leaving.wait()
         asked_at = self._monotonic()
         if not await self._lanes.claim(
             queue.hop, queue.number, owner=self._owner, lease_ms=int(LEASE_SECONDS * 1000)
@@ -71,11 +76,15 @@ class Leases:
 
     async def release(self, queue: LaneQueue) -> None:
         """Give a lane back that is not needed."""
+        leaving = self._leaving[queue.lane_id] = asyncio.Event()
         try:
             await self._usage.close([queue])
             await self._lanes.release(queue.lane_id, owner=self._owner)
         except SpoolUnavailable:
             log.info("scheduler.release_failed", next_hop=queue.hop)
+        finally:
+            del self._leaving[queue.lane_id]
+            leaving.set()
 
     async def release_all(self, queues: Iterable[LaneQueue]) -> None:
         """Give all lanes back, these among them."""

@@ -211,3 +211,29 @@ def test_a_message_larger_than_what_is_reserved_goes_at_once() -> None:
         house.check(3)
 
     simulate(run())
+
+
+@pytest.mark.parametrize("caps", [CAPS, HopCaps(connections=2)])
+def test_mail_for_a_lane_that_is_being_given_back_goes_at_once_and_once(caps: HopCaps) -> None:
+    """What the lane has used, or a pause that its hop had asked for, is written first: meanwhile
+    the lane may be wanted again."""
+
+    async def run() -> None:
+        house = House(caps)
+        scheduler, task = await house.start()
+        house.far.retry_after = 1.0
+        house.put(scheduler, 1)
+        await asyncio.sleep(1)
+        house.far.retry_after = 0.0
+        await asyncio.sleep(59)
+        while scheduler.lanes:  # noqa: ASYNC110 - the moment counts
+            await asyncio.sleep(0.001)
+        house.put(scheduler, 1)
+        await asyncio.sleep(1)
+        house.check(2)
+        await asyncio.sleep(10)
+        assert set(house.far.delivered().values()) == {1}
+        await scheduler.drain(5)
+        await task
+
+    simulate(run())

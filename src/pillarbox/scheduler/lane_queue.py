@@ -303,8 +303,10 @@ class LaneQueue:
         """See Settled."""
         self._unknow(queue_id)
         if not counted:
-            # The store knows better what is to be tried.
+            # The store knows better what is to be tried, and perhaps the lane is not ours any
+            # more: nothing begins before the lease was renewed.
             self.has_backlog = True
+            self.owned_until = -math.inf
             return
         for record in records:
             if record.next_attempt_at is not None:

@@ -133,6 +133,27 @@ def test_lost_lane_is_left_to_its_new_owner(
     simulate(run())
 
 
+def test_a_result_that_does_not_count_stops_the_lane(
+    store: SimulatedStore, far: FarSide, start_worker: StartWorker
+) -> None:
+    """Whose lane it is shows there first: nobody goes on with it until the lease is renewed."""
+
+    async def run() -> None:
+        async with start_worker() as scheduler:
+            for _ in range(500):
+                scheduler.offer(store.keep(make_message()))
+            await asyncio.sleep(1)
+            store.owners[LANE] = "thief", 10_000.0
+            await asyncio.sleep(10)
+            assert 0 < len(store.refused) <= 2 * CONNECTIONS
+            del store.owners[LANE]
+            await asyncio.sleep(60)
+        assert len(far.delivered()) == 500
+        assert max(far.delivered().values()) == 2
+
+    simulate(run())
+
+
 def test_content_that_can_not_be_read_is_put_off(
     store: SimulatedStore, far: FarSide, start_worker: StartWorker
 ) -> None:

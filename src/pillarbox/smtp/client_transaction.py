@@ -62,8 +62,8 @@ class Transaction:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether no command of it has had a reply yet."""
-        return self._answered == 0
+        """Whether no command of it has had a reply yet; RSET is about the one before."""
+        return self._answered <= self._lead
 
     @property
     def is_waiting(self) -> bool:

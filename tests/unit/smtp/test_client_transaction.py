@@ -296,17 +296,6 @@ def test_a_lost_confirmation_is_told_from_a_lost_connection() -> None:
     assert codes(core) == [None]
 
 
-def test_421_to_the_first_command_may_be_a_stale_session() -> None:
-    """What a server says that closed it a moment before."""
-    core = begun(1)
-    core.receive(b"421 4.4.2 idle\r\n")
-    assert core.was_stale
-
-    core = begun(1)
-    core.receive(b"250 ok\r\n421 4.4.2 idle\r\n")
-    assert not core.was_stale
-
-
 def test_an_early_refusal_ends_the_content() -> None:
     """Some servers refuse in the middle; the rest need not be sent."""
     core = begun(1)

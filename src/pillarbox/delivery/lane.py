@@ -54,10 +54,10 @@ class Lane:
         self._source = source
         self._tools = tools
         self._connections: set[LaneConnection] = set()
+        self._closing = 0
         self._resting = RestingConnections(tools)
         self._timer: asyncio.TimerHandle | None = None
-        self._not_before = 0.0
-        self._turn_at = 0.0
+        self._not_before = self._turn_at = 0.0
         self._is_stopping = False
 
     @property
@@ -159,7 +159,7 @@ class Lane:
         """Open one more connection if mail waits, the hop has not enough, and it lets us in: at
         most as many at once as there are already, so a hop that hangs holds up one."""
         count = len(self._connections)
-        if count >= self.permits.concurrency.limit or not self._source.waiting:
+        if count + self._closing >= self.permits.concurrency.limit or not self._source.waiting:
             return
         tools = self._tools
         now = tools.monotonic()
@@ -185,10 +185,12 @@ class Lane:
             self._hold_until(self._tools.monotonic() + _FAULT_PAUSE_SECONDS)
         finally:
             self._connections.discard(connection)
+            self._closing += 1
             metrics.CONNECTIONS_OPEN.dec()
             try:
                 await connection.close()
             finally:
+                self._closing -= 1
                 self._tools.slots.give_back()
         self.wake()
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from tests.support.simulation import FarSide
 from tests.support.virtual_time import simulate
-from tests.unit.delivery.test_lane import Bench
+from tests.unit.delivery.test_lane import IDLE_SECONDS, Bench
 
 from pillarbox.delivery.courier import AttemptResult, Courier, HopBusy
-from pillarbox.route import NextHop
+from pillarbox.route import HopCaps, NextHop
 
 
 @pytest.fixture
@@ -77,5 +77,37 @@ def test_a_lane_that_nobody_calls_asks_again(far: FarSide) -> None:
         hop.free = True
         await asyncio.sleep(6)
         assert len(bench.source.finished) == 1
+
+    simulate(run())
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_session_that_says_good_bye_counts_until_it_is_gone(
+    far: FarSide, connections: int
+) -> None:
+    """The next hop counts it, too: mail that comes meanwhile waits for its end, and goes then."""
+
+    def courier_for(next_hop: NextHop) -> Courier:
+        courier = far.courier_for(next_hop)
+        end = courier.close
+
+        async def close() -> None:
+            await asyncio.sleep(2)
+            await end()
+
+        courier.close = close  # type: ignore[method-assign]
+        return courier
+
+    async def run() -> None:
+        bench = Bench(far)
+        bench.courier_for = courier_for
+        lane = bench.lane(HopCaps(connections=connections))
+        for _ in range(3):
+            bench.put(lane, 20)
+            # They have rested long enough, and are closing.
+            await asyncio.sleep(IDLE_SECONDS + 2.0)
+        await asyncio.sleep(30)
+        assert len(bench.source.finished) == 60
+        assert far.most_open == connections
 
     simulate(run())

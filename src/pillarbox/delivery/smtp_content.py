@@ -56,11 +56,13 @@ async def content_blocks(message: SpooledMessage, source: ContentSource) -> Asyn
         yield message.prefix + message.content
         return
     lead, rest = message.prefix, message.size_octets
-    for number in range(message.chunks):
-        block = lead + await source.chunk(number)
+    # An empty message has no chunk, and still what was put in front of it.
+    last = max(message.chunks - 1, 0)
+    for number in range(last + 1):
+        block = lead + (await source.chunk(number) if message.chunks else b"")
         lead = b""
         rest -= len(block)
-        is_last = number == message.chunks - 1
+        is_last = number == last
         if rest < 0 or (is_last and rest):
             raise SpoolUnavailable(
                 SpoolTrouble.AWAY, f"the content of {format_id(message.queue_id)} is not whole"

@@ -96,6 +96,34 @@ async def test_large_content_comes_from_the_store(courier_to: CourierMaker) -> N
     assert server.peers[0].contents == [whole.replace(b"\r\n.", b"\r\n..") + b".\r\n"]
 
 
+@pytest.mark.parametrize("body", [Body.SEVEN_BIT, Body.BINARY])
+async def test_of_an_empty_message_what_we_put_before_it_is_sent(
+    courier_to: CourierMaker, body: Body
+) -> None:
+    """Nothing of it is in the store, but it has a header: a client that sends only the end of data
+    gets one with From, Date and Message-ID."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING", "CHUNKING", "BINARYMIME")
+        if body is Body.SEVEN_BIT:
+            await peer.take_message()
+            return
+        await peer.expect("MAIL")
+        await peer.expect("RCPT")
+        peer.send("250 ok", "250 ok")
+        await peer.expect(f"BDAT {len(PREFIX)} LAST")
+        peer.contents.append(await peer.octets(len(PREFIX)) + b".\r\n")
+        peer.send("250 ok")
+
+    made, source = stored()
+    made.envelope = replace(made.envelope, body=body)
+    async with serve(script) as server:
+        result = await courier_to(server.port).attempt(made, made.recipients, source)
+
+    assert states(result) == {0: DELIVERED}
+    assert server.peers[0].contents == [PREFIX + b".\r\n"]
+
+
 async def test_a_slow_next_hop_holds_the_content_back(courier_to: CourierMaker) -> None:
     """Memory is bounded: chunks are read from the store only as fast as the next hop takes them."""
     block = b"x" * 998 + b"\r\n"

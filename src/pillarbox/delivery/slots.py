@@ -24,9 +24,9 @@ class ConnectionSlots:
         return False
 
     def give_back(self) -> None:
-        """A connection was closed."""
+        """A connection was closed. Who is woken may want nothing any more: then the next."""
         self._free += 1
-        if self.waiting:
+        while self._free and self.waiting:
             wake = next(iter(self.waiting))
             del self.waiting[wake]
             wake()

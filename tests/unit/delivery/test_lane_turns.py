@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.simulation import FarSide
 from tests.support.virtual_time import simulate
-from tests.unit.delivery.test_lane import IDLE_SECONDS, Bench
+from tests.unit.delivery.test_lane import IDLE_SECONDS, Bench, Source
 
 from pillarbox.delivery.courier import AttemptResult, Courier, HopBusy
 from pillarbox.route import HopCaps, NextHop
@@ -109,5 +109,20 @@ def test_a_session_that_says_good_bye_counts_until_it_is_gone(
         await asyncio.sleep(30)
         assert len(bench.source.finished) == 60
         assert far.most_open == connections
+
+    simulate(run())
+
+
+def test_a_slot_that_one_lane_does_not_want_any_more_goes_to_the_next(far: FarSide) -> None:
+    """The mail of the first that waited was left to the store meanwhile."""
+
+    async def run() -> None:
+        bench = Bench(far, connections=1)
+        sources = [Source() for _ in range(3)]
+        for source in sources:
+            bench.put(bench.lane(source=source), 1, source=source)
+        sources[1].ready.clear()
+        await asyncio.sleep(60)
+        assert [len(source.finished) for source in sources] == [1, 0, 1]
 
     simulate(run())

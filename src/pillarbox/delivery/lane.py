@@ -87,12 +87,12 @@ class Lane:
         return self.permits.gate.state(self._tools.monotonic()) is GateState.PROBING
 
     def set_caps(self, caps: HopCaps) -> None:
-        """Obey these caps from now on."""
-        old = self.permits.caps
-        if caps is not old:
+        """Obey these caps from now on; connections that rest may be more than there may be."""
+        if caps is not (old := self.permits.caps):
             self.permits.set_caps(caps)
             if caps != old:
                 self._not_before = 0.0
+                self._resting.end()
 
     def inherit(self, suspension: Suspension) -> None:
         """The hop took nothing when another process had the lane: begin with one attempt."""

@@ -126,3 +126,24 @@ def test_a_slot_that_one_lane_does_not_want_any_more_goes_to_the_next(far: FarSi
         assert [len(source.finished) for source in sources] == [1, 0, 1]
 
     simulate(run())
+
+
+def test_a_cap_that_is_lowered_ends_connections_that_rest(far: FarSide) -> None:
+    """They are more than there may be now; mail that comes then does not bring them back."""
+
+    async def run() -> None:
+        bench = Bench(far)
+        lane = bench.lane(HopCaps(connections=5))
+        bench.put(lane, 50)
+        await asyncio.sleep(2)
+        assert far.open == 5
+        lane.set_caps(HopCaps(connections=2))
+        await asyncio.sleep(0)
+        assert far.open == 0
+        far.most_open = 0
+        bench.put(lane, 50)
+        await asyncio.sleep(10)
+        assert len(bench.source.finished) == 100
+        assert far.most_open == 2
+
+    simulate(run())

@@ -205,8 +205,8 @@ def test_row_24_two_hundred_handshakes_a_second(service: Pillarbox) -> None:
     assert send_mail(service, "127.0.0.25") < 5
 
 
-def test_row_48_a_hundred_megabytes_in_one_line(service: Pillarbox) -> None:
-    """552, and memory stays as it is while they come."""
+def _send_one_long_line(service: Pillarbox) -> int:
+    """A hundred megabytes; by how much the memory of the service grew at most, in octets."""
     with Talker(service, tls=True) as talker:
         talker.log_in(service).open(service)
         before, most = memory_octets(service), 0
@@ -216,8 +216,16 @@ def test_row_48_a_hundred_megabytes_in_one_line(service: Pillarbox) -> None:
         talker.send(b"\r\n.\r\n")
 
         assert talker.reply().startswith("552 5.3.4 ")
+    return most - before
 
-    assert most - before < 16 * MIB
+
+def test_row_48_a_hundred_megabytes_in_one_line(service: Pillarbox) -> None:
+    """552, and memory stays as it is while they come, but for SQLite's cache of pages, which the
+    first large content fills once."""
+    cache_octets = 32 * MIB
+
+    assert _send_one_long_line(service) < cache_octets + 16 * MIB
+    assert _send_one_long_line(service) < 16 * MIB
 
 
 def test_row_50_a_header_of_five_megabytes(service: Pillarbox) -> None:

@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 import pytest
@@ -226,6 +227,31 @@ def test_row_48_a_hundred_megabytes_in_one_line(service: Pillarbox) -> None:
 
     assert _send_one_long_line(service) < cache_octets + 16 * MIB
     assert _send_one_long_line(service) < 16 * MIB
+
+
+def _send_25_mib(service: Pillarbox, number: int, all_begin: threading.Barrier) -> str:
+    """The reply to a message of that size, one of many that begin together."""
+    with Talker(service, tls=True, local=f"127.0.1.{number + 1}") as talker:
+        talker.log_in(service).open(service)
+        all_begin.wait()
+        assert talker.send_many(b"x" * 510 + b"\r\n", 25 * MIB // 512)
+        talker.send(b".\r\n")
+        return talker.reply()
+
+
+def test_a_hundred_messages_of_25_mib_at_once(service: Pillarbox) -> None:
+    """All are taken, and the memory of the worker stays below 300 MiB."""
+    sessions = 100
+    all_begin = threading.Barrier(sessions)
+    most = 0
+    with ThreadPoolExecutor(sessions) as threads:
+        send = partial(_send_25_mib, service, all_begin=all_begin)
+        replies = [threads.submit(send, number) for number in range(sessions)]
+        while wait(replies, timeout=0.1).not_done:
+            most = max(most, memory_octets(service))
+
+    assert [reply.result()[:10] for reply in replies] == ["250 2.0.0 "] * sessions
+    assert most < 300 * MIB, f"{most / MIB:.0f} MiB"
 
 
 def test_row_50_a_header_of_five_megabytes(service: Pillarbox) -> None:

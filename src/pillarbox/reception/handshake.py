@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Protocol, cast
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.net.tls import describe
@@ -14,6 +14,10 @@ from pillarbox.reception.last_words import Handshake
 
 SHUTDOWN_SECONDS = 5.0
 """How long a closing session waits for the client's own goodbye (close_notify)."""
+
+READ_AHEAD_OCTETS = 32 * 1024
+"""While a session is not read, the TLS layer takes no more once it holds so much. It keeps whatever
+memory it has needed until the session ends, and the kernel holds what follows."""
 
 _HUNG_UP = "the client hung up during the handshake"
 _NO_TLS = "the client does not speak TLS here: it sent plain text"
@@ -85,6 +89,7 @@ async def encrypt_socket(
     if not agreed(transport):
         transport.close()
         raise HandshakeError(Refusal.HANDSHAKE_FAILED, _HUNG_UP)
+    _read_little_ahead(transport)
 
 
 async def encrypt_transport(
@@ -113,7 +118,19 @@ async def encrypt_transport(
     if secure is None or not agreed(secure):
         transport.abort()
         raise HandshakeError(Refusal.HANDSHAKE_FAILED, _HUNG_UP)
+    _read_little_ahead(secure)
     return secure
+
+
+class _TlsTransport(Protocol):
+    """What the types of asyncio do not know of a transport with TLS."""
+
+    def set_read_buffer_limits(self, high: int) -> None:
+        """Pause reading from the socket at so many octets."""
+
+
+def _read_little_ahead(transport: asyncio.BaseTransport) -> None:
+    cast("_TlsTransport", transport).set_read_buffer_limits(READ_AHEAD_OCTETS)
 
 
 def agreed(transport: asyncio.BaseTransport) -> str:

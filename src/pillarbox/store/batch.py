@@ -15,7 +15,14 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from pillarbox.store.statements import EXACT, MAX_GROUP, Do, Row, Statements
+from pillarbox.store.statements import (
+    EXACT,
+    GROUPED_CONTENT_OCTETS,
+    MAX_GROUP,
+    Do,
+    Row,
+    Statements,
+)
 
 T = TypeVar("T")
 
@@ -103,6 +110,8 @@ class Batch:
     def _may_go_together(self, do: int, rows: list[Row]) -> bool:
         if do not in self.statements.grouped:
             return False
+        if do == Do.INSERT_CONTENT:
+            return max(map(len, map(_last, rows))) <= GROUPED_CONTENT_OCTETS
         # Several attempts at one message: each counts, but one UPDATE changes a row once.
         return do != Do.UPDATE_MESSAGE or len(set(map(_last, rows))) == len(rows)
 

@@ -88,6 +88,9 @@ MAX_GROUP = 32
 """On SQLite up to so many rows of these go by one statement. Its driver lets other threads run at
 each statement and goes on when they let it: that costs more than most statements, and while the
 writer waits in its transaction no other process can write."""
+GROUPED_CONTENT_OCTETS = 16 * 1024
+"""Larger pieces of content go one by one: a prepared statement keeps what was bound to it last, and
+there is one for each number of rows."""
 
 
 _RECIPIENT_COLUMNS = (

@@ -1,5 +1,6 @@
 """A batch leaves what its pieces of work leave one after the other, whatever is wrong with some."""
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +14,22 @@ from tests.support.storing import LATER, NO, OK, OWNER, make_message, open_datab
 from tests.support.storing import settlement as made_settlement
 
 from pillarbox.mail.envelope import RecipientState
-from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledMessage
 from pillarbox.route import lane_id
 from pillarbox.store import schema
-from pillarbox.store.batch import Work
+from pillarbox.store.batch import RowsWork, Work
 from pillarbox.store.batch_runner import BatchRunner
 from pillarbox.store.engine import open_engines
 from pillarbox.store.records import Settlement
 from pillarbox.store.spool_work import NewLanes, PutWork, SettleWork
+from pillarbox.store.statements import Do
 from pillarbox.store.writer_connection import WriterConnection
 
 OURS, FOREIGN = lane_id("ours", 0), lane_id("foreign", 0)
 STATES = (RecipientState.DELIVERED, RecipientState.DEFERRED, RecipientState.FAILED)
+MIB = 1024 * 1024
+PAGE_CACHE_OCTETS = 32 * MIB
+"""Of SQLite: what was written last (store.engine)."""
 TABLES = (schema.message, schema.recipient, schema.attempt, schema.content)
 
 
@@ -132,3 +137,21 @@ def test_together_is_as_one_after_the_other(tmp_path: Path, count: int) -> None:
             said = one.run([one.settle(each) for each in results], together=True)
             assert said == other.run([other.settle(each) for each in results], together=False)
             assert one.rows() == other.rows()
+
+
+def test_what_was_written_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """A prepared statement keeps what was bound to it, and there is one for each number of rows."""
+    chunk = bytes(CHUNK_OCTETS)
+    with opened(tmp_path / "pillarbox.db") as house:
+        before = resident_octets()
+        for queue_id in range(2, 33):
+            rows = [(Do.INSERT_CONTENT, (queue_id, number, chunk)) for number in range(queue_id)]
+            house.run([RowsWork(None, rows=rows)], together=True)
+
+        assert resident_octets() - before < PAGE_CACHE_OCTETS + 32 * MIB
+
+
+def resident_octets() -> int:
+    """What this process has in memory (proc_pid_statm(5))."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -243,11 +243,48 @@ def _addresses(message: "EmailMessage[str, str]") -> list[str]:
 def _read(message: "EmailMessage[str, str]", names: Sequence[str]) -> list[str]:
     from email.utils import getaddresses
 
-    values = [str(value) for name in names for value in message.get_all(name, [])]
-    return [address for _, address in getaddresses(values) if address]
+    # What get_all() gives has marks in place of raw UTF-8.
+    raw = [(key.lower(), value) for key, value in message.raw_items()]
+    fields = [(name, value) for name in names for key, value in raw if key == name.lower()]
+    for name, value in fields:
+        _check_parsed(message, name, value)
+    return [
+        address for _, address in getaddresses([_text_of(value) for _, value in fields]) if address
+    ]
+
+
+def _text_of(value: object) -> str:
+    """A field of RFC 6532 came as octets; those that are no UTF-8 stay marked, so that an address
+    with some is refused."""
+    text = str(value)
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _check_parsed(message: "EmailMessage[str, str]", name: str, value: object) -> None:
+    """The email package drops what it can not read, such as all behind a semicolon. Raises
+    ArgumentError where it has lost or made up an address."""
+    from email.errors import InvalidHeaderDefect
+    from email.policy import EmailPolicy
+    from email.utils import getaddresses
+
+    policy = message.policy
+    if not isinstance(policy, EmailPolicy):
+        return
+    if not any(isinstance(one, InvalidHeaderDefect) for one in getattr(value, "defects", ())):
+        return
+    folded = policy.clone(utf8=True).fold(name, value)  # type: ignore[arg-type] # a str of its own
+    meant = getaddresses([folded.partition(":")[2].replace("\r\n", "").replace("\n", "")])
+    if {address for _, address in meant} != {address for _, address in getaddresses([str(value)])}:
+        raise ArgumentError(
+            f"the field {name} can not be read",
+            fix="put commas between addresses, or give sender= and recipients=",
+        )
 
 
 def _flatten(message: "EmailMessage[str, str]", *, utf8: bool, cte_type: str) -> bytes:
+    from email.errors import MessageError
     from email.generator import BytesGenerator
     from email.policy import EmailPolicy
 
@@ -258,5 +295,12 @@ def _flatten(message: "EmailMessage[str, str]", *, utf8: bool, cte_type: str) ->
     policy = message.policy.clone(cte_type=cte_type)
     if utf8 and isinstance(policy, EmailPolicy):
         policy = policy.clone(utf8=True)
-    BytesGenerator(out, policy=policy).flatten(visible, linesep="\r\n")
+    try:
+        BytesGenerator(out, policy=policy).flatten(visible, linesep="\r\n")
+    except (UnicodeError, MessageError) as exc:
+        # Such as half a surrogate pair in its text, or a line end in a field.
+        raise ArgumentError(
+            f"the message can not be written: {type(exc).__name__}",
+            fix="look for a line end in a field, or a character that no charset has",
+        ) from exc
     return out.getvalue()

@@ -2,8 +2,11 @@
 (client.content, client.outgoing)."""
 
 import io
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.mime.text import MIMEText
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -264,3 +267,59 @@ async def test_an_international_recipient_needs_smtputf8(face: Face) -> None:
     assert result["jörg@x.test"].enhanced_code == "5.6.7"
     assert not result["jörg@x.test"].said_by_server
     assert "RCPT TO:<bob@xn--bcher-kva.example>" in server.commands
+
+
+def named(message: Any) -> list[str]:
+    """To whom it goes by its header."""
+    return [one.forward_path.address for one in prepare(message).recipients]
+
+
+def test_raw_utf8_in_a_header_names_the_same_mailboxes() -> None:
+    """RFC 6532: octets, and what the old policy of the email package made of such."""
+    octets = "From: jörg@x.test\r\nTo: änn@y.test, bob@bücher.test\r\n\r\nhello\r\n".encode()
+
+    assert named(octets) == named(message_from_bytes(octets)) == ["änn@y.test", "bob@bücher.test"]
+    sender = prepare(octets).envelope.reverse_path
+    assert sender is not None
+    assert sender.address == "jörg@x.test"
+
+
+def test_octets_that_are_no_utf8_make_no_other_address() -> None:
+    """In an address they are refused; in a name they do no harm."""
+    with pytest.raises(ArgumentError):
+        prepare("From: a@x.test\nTo: jörg@y.test\n\nhello\n".encode("latin-1"))
+    assert named("From: a@x.test\nTo: Jörg <b@y.test>\n\nhello\n".encode("latin-1")) == ["b@y.test"]
+
+
+@pytest.mark.parametrize("field", ["b@y.test; c@y.test", "b@y.test c@y.test", "Ann b@y.test"])
+def test_a_recipient_that_the_email_package_drops_is_not_forgotten(field: str) -> None:
+    """It reads as far as it can: c@y.test would get nothing, and nobody would know."""
+    message = letter()
+    message.replace_header("To", field)
+
+    with pytest.raises(ArgumentError, match="field To"):
+        prepare(message)
+    assert prepare(message, recipients=["c@y.test"]).recipients
+
+
+@pytest.mark.parametrize(
+    "field",
+    ['"=?utf-8?q?J=C3=B6rg?=" <b@y.test>', "Dr. X. <b@y.test>", "b@y.test,", "Foo <b@y.test"],
+)
+def test_what_is_merely_written_badly_is_sent(field: str) -> None:
+    """The address is clear."""
+    message = letter()
+    message.replace_header("To", field)
+
+    assert named(message) == ["b@y.test"]
+
+
+@pytest.mark.parametrize(("subject", "text"), [("x\nBcc: e@x.test", "x"), ("x", "na\ud800ve")])
+def test_a_message_that_can_not_be_written_is_an_argument_error(subject: str, text: str) -> None:
+    """So a batch goes on behind it: the email package has errors of its own for that."""
+    message = MIMEText("x")
+    message["From"], message["To"], message["Subject"] = "a@x.test", "b@y.test", subject
+    message.set_payload(text)
+
+    with pytest.raises(ArgumentError, match="can not be written"):
+        prepare(message)

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
-from email.policy import SMTP
+from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime, localtime, make_msgid, parseaddr
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
 from pillarbox.client.errors import ArgumentError
-from pillarbox.client.server import check_text
+from pillarbox.client.server import check_controls, check_encodable, check_text
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import parse_mailbox
 
@@ -39,6 +39,10 @@ _POLICY = SMTP.clone(cte_type="8bit")
 _UNKNOWN_TYPE = "application/octet-stream"
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
+_LINE_CHARACTERS, _MAX_LINE_CHARACTERS = 78, 998
+"""RFC 5322 section 2.1.1: what a line should have at most, and what it may have."""
+
+_QUOTED_PAIR = re.compile(r"\\(.)")
 _ADDRESS_FIX = "Write name@example.org, or Name <name@example.org>"
 
 
@@ -137,7 +141,7 @@ class Message:
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = make_msgid(domain=self._fields["From"][0].domain)
         for name, value in self._headers:
-            message[name] = value
+            message[name] = _as_given(name, value)
         self._fill(message)
         return message
 
@@ -186,7 +190,7 @@ def _read(source: Source) -> tuple[bytes, str]:
         return bytes(source), ""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        check_text("the path", str(path))
+        check_controls("the path", str(path))
         return path.read_bytes(), path.name
     octets = source.read()
     if not isinstance(octets, bytes):
@@ -205,6 +209,7 @@ def _content_type(text: str) -> tuple[str, str]:
 def _body(what: str, text: str) -> str:
     if "\0" in text:
         raise ArgumentError(f"{what} has a NUL character", fix="leave it out")
+    check_encodable(what, text)
     return text
 
 
@@ -215,6 +220,36 @@ def _header(name: str, value: str) -> tuple[str, str]:
         raise ArgumentError(f"the field {name} has an argument or is made here")
     check_text(f"the field {name}", value)
     return name, value
+
+
+class _Field(str):
+    """A field that is written as it was given: lines end at its blanks alone.
+
+    The email package takes long words of a field that it does not know for text and encodes them,
+    and then the references of a thread and the address to unsubscribe by say nothing to anybody.
+    """
+
+    name = ""
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        """Its lines, as the email package asks for them (RFC 5322 section 2.2.3)."""
+        first, *words = self.split(" ")
+        lines = [f"{self.name}: {first}"]
+        for word in words:
+            if word and len(lines[-1]) + len(word) >= _LINE_CHARACTERS and lines[-1].strip():
+                lines.append("")
+            lines[-1] += f" {word}"
+        return policy.linesep.join(lines) + policy.linesep
+
+
+def _as_given(name: str, value: str) -> str:
+    """The value of a field, as it is where it can be."""
+    longest = max(map(len, value.split(" ")))
+    if not value.isascii() or len(name) + len(": ") + longest > _MAX_LINE_CHARACTERS:
+        return value
+    field = _Field(value)
+    field.name = name
+    return field
 
 
 def _addresses(what: str, given: Addresses) -> list[Address]:
@@ -244,4 +279,10 @@ def _address(what: str, given: "str | tuple[str, str]") -> Address:
         raise ArgumentError(f"{what}: {address!r} is no address: {exc}", fix=_ADDRESS_FIX) from exc
     # With a domain in A-labels the message needs no SMTPUTF8 for its sake.
     domain = mailbox.domain if mailbox.domain.isascii() else mailbox.domain_key
-    return Address(name, mailbox.local_part.strip('"'), domain)
+    local_part = mailbox.local_part
+    if local_part.startswith('"'):
+        # It is quoted again where it is written, if it needs that.
+        local_part = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+        if not local_part:
+            raise ArgumentError(f"{what}: {address!r} names nobody", fix=_ADDRESS_FIX)
+    return Address(name, local_part, domain)

@@ -46,8 +46,24 @@ def read_server(text: str) -> Server:
 
 
 def check_text(what: str, text: str) -> None:
+    """Raises ArgumentError for what check_controls() refuses, and for half of a surrogate pair, as
+    file names have it whose octets are no UTF-8: it can not be written."""
+    check_controls(what, text)
+    check_encodable(what, text)
+
+
+def check_controls(what: str, text: str) -> None:
     """Raises ArgumentError for CR, LF, NUL and other characters that control something: they could
     end a command or a header field and begin another. Unicode's ends of lines count as such, too
     (so they do for the email package)."""
     if any(character < " " or character in _CONTROLS for character in text):
         raise ArgumentError(f"{what} has a control character", fix="leave out CR, LF and NUL")
+
+
+def check_encodable(what: str, text: str) -> None:
+    """Raises ArgumentError for a text that has no octets in UTF-8."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ArgumentError(
+            f"{what} has a character that is none (a surrogate)",
+            fix='replace it: text.encode("utf-8", "replace").decode()',
+        )

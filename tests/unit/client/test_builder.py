@@ -199,6 +199,93 @@ def test_what_can_not_be_meant_is_refused(arguments: dict[str, object]) -> None:
         Message(**{"sender": "a@x.test", "to": "b@y.test", **arguments})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        (r'"a\"b"@y.test', r'"a\"b"@y.test'),
+        (r'"\""@y.test', r'"\""@y.test'),
+        (r'"a\\b"@y.test', r'"a\\b"@y.test'),
+        ('"john doe"@y.test', '"john doe"@y.test'),
+        ('"a@b"@y.test', '"a@b"@y.test'),
+        ('"bob"@y.test', "bob@y.test"),
+        ("bob@[127.0.0.1]", "bob@[127.0.0.1]"),
+    ],
+)
+def test_a_quoted_address_stays_the_same_mailbox(address: str, same: str) -> None:
+    """In the envelope and in the header (RFC 5321 section 4.1.2: quotes that it does not need are
+    no part of it)."""
+    for to in (address, f"Ann <{address}>", ("Ann, the", address)):
+        message = Message(sender="a@x.test", to=to, text="x")
+
+        assert [one.forward_path.address for one in prepare(message).recipients] == [same]
+        assert [one.addr_spec for one in sent(message)["To"].addresses] == [same]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("In-Reply-To", f"<{'a' * 90}@prod.mail.test>"),
+        ("References", " ".join(f"<{letter * 70}@prod.mail.test>" for letter in "abc")),
+        ("List-Unsubscribe", f"<https://x.test/{'u' * 120}>,  <mailto:leave@x.test>"),
+        ("X-Empty", ""),
+        ("X-Words", " word" * 60),
+    ],
+)
+def test_a_field_is_written_as_it_was_given(name: str, value: str) -> None:
+    """What stands in it is for programs, which read no encoded words there; lines end at blanks."""
+    message = Message(sender="a@x.test", to="b@y.test", text="x", headers={name: value})
+
+    header = prepare(message).content.header.decode()
+
+    assert f"{name}: {value}\r\n" in header.replace("\r\n ", " ")
+    assert "=?" not in header
+    assert all(line.strip() for line in header.removesuffix("\r\n\r\n").split("\r\n"))
+    assert all(len(line) <= 78 or len(line.split()) <= 2 for line in header.split("\r\n"))
+
+
+def test_a_word_that_is_too_long_for_a_line_is_encoded() -> None:
+    """RFC 5322 section 2.1.1 allows 998 characters."""
+    message = Message(sender="a@x.test", to="b@y.test", headers={"X-Long": "y" * 1200})
+
+    assert max(map(len, prepare(message).content.header.split(b"\r\n"))) <= 998
+    assert sent(message)["X-Long"] == "y" * 1200
+
+
+HALF = "na\udcefve"
+"""As a file name is read whose octets are no UTF-8."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"sender": (HALF, "a@x.test")},
+        {"to": f"{HALF} <b@y.test>"},
+        {"subject": HALF},
+        {"text": HALF},
+        {"html": HALF},
+        {"headers": {"X-A": HALF}},
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_where_it_is_given(arguments: dict[str, object]) -> None:
+    """It has no octets: sending it would fail with an error that is none of a ClientError."""
+    with pytest.raises(ArgumentError, match="surrogate"):
+        Message(**{"sender": "a@x.test", "to": "b@y.test", **arguments})  # type: ignore[arg-type]
+
+
+def test_a_file_with_a_name_that_is_no_text_gets_another_one(tmp_path: Path) -> None:
+    """The path may be anything that the system takes."""
+    path = tmp_path / HALF
+    path.write_bytes(PNG)
+    message = Message(sender="a@x.test", to="b@y.test", text="x")
+
+    with pytest.raises(ArgumentError, match="surrogate"):
+        message.attach(path)
+    message.attach(path, name="naïve")
+
+    [part] = sent(message).iter_attachments()
+    assert part.get_filename() == "naïve"
+
+
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_any_text_is_refused_or_stays_in_its_field(name: str, subject: str, file: str) -> None:
     """Whatever stands in it: the header has the fields that it should have, and no others."""

@@ -203,7 +203,7 @@ class MailHandler(logging.Handler):
         from pillarbox.client import Message
 
         more = f" (and {len(batch) - 1} more)" if len(batch) > 1 else ""
-        texts = [text.replace("\0", "\ufffd") for _, text in batch]
+        texts = [_writable(text) for _, text in batch]
         if dropped:
             texts.append(f"{dropped} records were dropped: there was no room for them.")
         message = Message(
@@ -238,6 +238,13 @@ def _reviving(handler: MailHandler) -> Callable[[], None]:
             found.revive()
 
     return revive
+
+
+def _writable(text: str) -> str:
+    """The text without what no message can have: NUL, and half a surrogate pair, as names of files
+    have it that are no UTF-8. One such record would keep all behind it waiting."""
+    text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _clean(text: str) -> str:

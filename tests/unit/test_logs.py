@@ -86,6 +86,18 @@ def test_message_goes_by_itself_after_the_interval(handlers: Any, smtp_server: S
     assert "ERROR alone" in smtp_server.wait_for(subject="ERROR: alone").text
 
 
+def test_record_that_is_no_text_keeps_none_back(handlers: Any, smtp_server: SmtpServer) -> None:
+    """The name of a file that is no UTF-8, and a NUL: it is mailed, as is what came after."""
+    handler = handlers(interval=3600)
+    log(handler, "no such file: na\udcefve\0.txt", "next")
+
+    handler.flush()
+
+    assert handler.last_error == ""
+    [message] = smtp_server.messages
+    assert "no such file: na\\udcefve\ufffd.txt\n\nERROR next" in message.text
+
+
 def test_program_never_waits_for_the_mail(handlers: Any, smtp_server: SmtpServer) -> None:
     """The server hangs; ten thousand records are taken meanwhile, those without room are counted
     and told when mail goes again."""

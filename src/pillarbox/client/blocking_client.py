@@ -10,6 +10,7 @@ from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item
 from pillarbox.client.blocking import BlockingWire, connect
 from pillarbox.client.blocking_secrets import BlockingSecrets
 from pillarbox.client.errors import ClientError, LoginError
+from pillarbox.client.forking import renew_after_fork
 from pillarbox.client.links import (
     TOKEN_REFUSED,
     Link,
@@ -35,19 +36,36 @@ T = TypeVar("T")
 class Client:
     """Sends messages by one server. Made by `pillarbox.connect`; the first message connects.
 
-    Any number of threads may use it at the same time. `with` closes it at the end.
+    Any number of threads may use it at the same time, and processes that are forked off, which
+    connect by themselves. `with` closes it at the end.
     """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._server = setup.server
-        self._secrets = BlockingSecrets(setup.auth)
+        self._pace = Pace(setup.pool.rate)
+        self._is_closed = False
+        self._begin()
+        renew_after_fork(self)
+
+    def _begin(self) -> None:
+        """Without a connection, and with nobody who waits."""
+        self._secrets = BlockingSecrets(self._setup.auth)
         self._lock = threading.Lock()
         self._finding = threading.Lock()
-        self._book: Book[_Link] = Book(setup.pool)
-        self._pace = Pace(setup.pool.rate)
+        self._book: Book[_Link] = Book(self._setup.pool)
         self._closed = threading.Event()
-        self._is_closed = False
+
+    def begin_anew(self) -> None:
+        """In a process that was forked off: connections, and threads that held or waited for
+        something, stayed with the other one."""
+        idle, _ = self._book.empty()
+        for link in idle:
+            # Nothing is said: to the server there is one client, and that goes on.
+            link.wire.close()
+        self._begin()
+        if self._is_closed:
+            self._closed.set()
 
     def send(
         self,

@@ -1,7 +1,10 @@
 """One client for many threads, and for tasks that are cancelled."""
 
 import asyncio
+import os
+import signal
 import threading
+from contextlib import suppress
 
 import pytest
 from tests.support.sending import Certified, letter
@@ -79,6 +82,42 @@ async def test_fifty_threads_share_a_client() -> None:
     assert results == [True] * 200
     recipients = [line for line in server.commands if line.startswith("RCPT")]
     assert len(recipients) == len(set(recipients)) == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_process_that_is_forked_off_connects_by_itself() -> None:
+    """Also where a thread of the other one held a lock of the client just then. Its good-bye ends
+    its own session alone."""
+
+    def work(client: Client) -> int:
+        client.send(letter(To="first@x.test"))
+        with client._lock:
+            child = os.fork()
+        if child == 0:
+            code = 1
+            signal.alarm(60)
+            with suppress(BaseException):
+                client.send(letter(To="child@x.test"))
+                client.close()
+                code = 0
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        client.send(letter(To="parent@x.test"))
+        client.close()
+        return os.waitstatus_to_exitcode(status)
+
+    async with serve(take_many) as server:
+        client = connect(f"smtp://127.0.0.1:{server.port}", tls="opportunistic", timeout=20)
+        assert await asyncio.to_thread(work, client) == 0
+
+    told = [
+        [line.partition("TO:")[2] or line for line in peer.commands if line[:4] in ("RCPT", "QUIT")]
+        for peer in server.peers
+    ]
+    assert told == [
+        ["<first@x.test>", "<parent@x.test>", "QUIT"],
+        ["<child@x.test>", "QUIT"],
+    ]
 
 
 def test_a_client_is_one_of_two_kinds(certified: Certified) -> None:

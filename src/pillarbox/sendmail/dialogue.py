@@ -24,6 +24,7 @@ from pillarbox.smtp.events import (
     RcptTo,
     ServerEvent,
 )
+from pillarbox.smtp.grammar import decode_xtext
 from pillarbox.smtp.server import ServerProtocol, ServerSettings
 
 SIZE_OCTETS = 150 * 1024 * 1024
@@ -125,7 +126,8 @@ class _Dialogue:
             dot_is_text=True,
             notify=_notify(self.core.recipients[0].notify),
             ret=_RET[envelope.ret] if envelope and envelope.ret else "",
-            envelope_id=envelope.envid if envelope else "",
+            # The client writes it as xtext again.
+            envelope_id=decode_xtext(envelope.envid) or "" if envelope else "",
         )
 
 

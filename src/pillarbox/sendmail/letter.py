@@ -149,4 +149,6 @@ def _mailbox(full_name: str, address: str) -> str:
         return f'"{quoted}" <{address}>'
     from email.header import Header
 
+    # Arguments are octets: those that are no UTF-8 can not be told in it.
+    full_name = full_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return f"{Header(full_name, 'utf-8').encode()} <{address}>"

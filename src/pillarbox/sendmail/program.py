@@ -93,20 +93,26 @@ def _list(profile: Profile) -> int:
     is_empty = True
     for title, place in (("", ""), ("refused for good:\n", FAILED)):
         numbers = spool.numbers(place)
-        sys.stdout.write(title if numbers else "")
+        _show(title if numbers else "")
         for number in numbers:
             is_empty = False
             try:
                 mail = spool.read(number, place)
             except DamagedError as error:
-                sys.stdout.write(f"{number}  damaged\n")
+                _show(f"{number}  damaged\n")
                 code = _say(codes.CONFIG, str(error))
                 continue
             if mail is not None:
-                sys.stdout.write(_described(mail))
+                _show(_described(mail))
     if is_empty:
-        sys.stdout.write("the spool is empty\n")
+        _show("the spool is empty\n")
     return code
+
+
+def _show(text: str) -> None:
+    """Write to standard output, whatever its charset can not say."""
+    charset = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(charset, "backslashreplace").decode(charset))
 
 
 def _described(mail: Mail) -> str:

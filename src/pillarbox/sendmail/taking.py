@@ -56,10 +56,11 @@ def hand_over(options: Options, profile: Profile, octets: bytes) -> Taken:
     mail = _envelope(options, profile, letter)
     now = int(mail.created)
     full_name = options.full_name or profile.full_name
-    domain = mail.sender.rpartition("@")[2] or os.uname().nodename
+    author = _in_ascii(mail.sender)
+    domain = author.rpartition("@")[2] or os.uname().nodename
     content = complete(
         letter,
-        Additions(mail.sender, full_name, _date(now), f"{mail.id}@{domain}"),
+        Additions(author, full_name, _date(now), f"{mail.id}@{domain}"),
     )
     spool = Spool(profile.spool) if profile.spool else None
     if options.queue_only and spool is not None:
@@ -134,6 +135,21 @@ def _full_address(address: str, profile: Profile) -> str:
     place = f"{profile.file}: profiles.{profile.name}.local_recipient"
     hint = f"{place} names who gets such mail"
     raise Refusal(codes.NO_USER, f"{address!r} has no domain (hint: {hint})")
+
+
+def _in_ascii(address: str) -> str:
+    """With the domain in A-labels: for what is added no server has to know SMTPUTF8."""
+    if address.isascii():
+        return address
+    from pillarbox.errors import AddressError
+    from pillarbox.mail.address import domain_key
+
+    local_part, _, domain = address.rpartition("@")
+    try:
+        return f"{local_part}@{domain_key(domain)}"
+    except AddressError:
+        # The client refuses it.
+        return address
 
 
 def _date(now: int) -> str:

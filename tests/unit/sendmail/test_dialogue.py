@@ -14,9 +14,9 @@ LETTER = "Subject: Report\r\n\r\nAll is well.\r\n"
 TEXT = "550 5.1.1 No such user"
 
 
-def speak(*recipients: str) -> str:
+def speak(*recipients: str, parameters: str = "") -> str:
     """Send one message to these; gives the answer to its content."""
-    rounds = ["EHLO me\r\n", "MAIL FROM:<a@example.com>\r\n"]
+    rounds = ["EHLO me\r\n", f"MAIL FROM:<a@example.com>{parameters}\r\n"]
     rounds += [f"RCPT TO:<{recipient}>\r\n" for recipient in recipients]
     rounds += ["DATA\r\n", f"{LETTER}.\r\n"]
     program = Path(sys.executable).with_name("pillarbox-sendmail")
@@ -74,3 +74,13 @@ def test_with_a_spool_some_wait_and_who_was_refused_is_set_aside(
     assert [one.recipients for one in spool.waiting()] == [("later@example.org",)]
     assert [one.recipients for one in spool.failed()] == [("gone@example.org",)]
     assert [one.recipients for one in smtp_server.wait_for_count(1)] == [("a@example.com",)]
+
+
+@pytest.mark.usefixtures("profiles")
+def test_the_id_of_an_envelope_goes_on_as_it_is(smtp_server: SmtpServer) -> None:
+    """It is encoded once (RFC 3461 section 4), or the report has an id that nobody knows."""
+    assert speak("b@example.org", parameters=" ENVID=a+2Bb+3Dc").startswith("250 ")
+
+    [message] = smtp_server.wait_for_count(1)
+    assert message.envelope is not None
+    assert message.envelope.envid == "a+2Bb+3Dc"

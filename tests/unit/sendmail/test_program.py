@@ -87,6 +87,25 @@ def test_sender_and_name_can_be_set(sendmail: Sendmail, smtp_server: SmtpServer)
     assert message.text.strip() == "hello"
 
 
+def test_name_that_is_no_utf8_is_no_reason_to_lose_a_message(
+    sendmail: Sendmail, smtp_server: SmtpServer
+) -> None:
+    """Arguments are octets, which Python gives as half surrogate pairs."""
+    assert sendmail("-F", "J\udcf6rg", "a@example.org", stdin="hello\n") == EX_OK
+
+    assert smtp_server.wait_for_count(1)[0].message["From"] == "J\ufffdrg <app@example.com>"
+
+
+def test_what_is_added_needs_no_smtputf8(sendmail: Sendmail, smtp_server: SmtpServer) -> None:
+    """A sender in a domain beyond ASCII can send by any server."""
+    assert sendmail("-f", "app@bücher.example", "a@example.org", stdin=LETTER) == EX_OK
+
+    [message] = smtp_server.wait_for_count(1)
+    assert message.raw.isascii()
+    assert message.message["From"] == "app@xn--bcher-kva.example"
+    assert message.message["Message-ID"].endswith("@xn--bcher-kva.example>")
+
+
 def test_null_sender_stays_null(sendmail: Sendmail, smtp_server: SmtpServer) -> None:
     """A report of a failure must not come back itself."""
     assert sendmail("-f", "<>", "a@example.org", stdin=LETTER) == EX_OK

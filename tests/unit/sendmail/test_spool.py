@@ -1,6 +1,7 @@
 """The spool of the sendmail program (pillarbox.sendmail.spool): nothing is lost, nothing twice."""
 
 import fcntl
+import io
 import os
 import subprocess
 import sys
@@ -61,6 +62,19 @@ def test_mail_waits_for_the_network(
     [message] = smtp_server.messages
     assert message.message["Message-ID"] == f"<{mail.id}@example.com>"
     assert waiting(spooling) == []
+
+
+@pytest.mark.usefixtures("spooling")
+def test_spool_is_shown_in_any_charset(sendmail: Sendmail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address may have what the terminal has not, and octets that are no UTF-8."""
+    assert sendmail("-odq", "jörg@example.org", "j\udcf6@example.org", stdin=LETTER) == EX_OK
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+
+    assert sendmail("-bp") == EX_OK
+
+    out.seek(0)
+    assert "    j\\xf6rg@example.org\n    j\\udcf6@example.org\n" in out.read()
 
 
 def test_program_goes_by_its_name(

@@ -73,9 +73,15 @@ class BlockingWire:
     """Carries out the steps of one session."""
 
     def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError for a connection that is over."""
         connection.setblocking(False)
         self._socket = connection
-        self._peer: tuple[str, int] = connection.getpeername()[:2]
+        try:
+            self._peer: tuple[str, int] = connection.getpeername()[:2]
+        except OSError:
+            # It was reset before anybody could ask who it is.
+            connection.close()
+            raise
         self._deadline = 0.0
         self._is_broken = False
         self._wait_to_read, self._wait_for_both = _waits(connection)

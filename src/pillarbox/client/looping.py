@@ -47,7 +47,11 @@ async def connect(host: str, port: int, *, seconds: float) -> "AsyncWire":
                 _, wire = await loop.create_connection(
                     AsyncWire, str(address[0]), port, family=family
                 )
-            return wire
+            if wire.peer_address:
+                return wire
+            # The server reset it before anybody could ask who it is.
+            wire.close()
+            error = ConnectionResetError("the connection was reset")
         except OSError as exc:
             error = exc
     raise error
@@ -65,12 +69,19 @@ class AsyncWire(asyncio.Protocol):
         self._is_over = False
         self._is_full = False
         self._deadline = 0.0
+        self._peer = ("", 0)
+        self.local_address = ""
 
     # -- what the event loop calls ------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Keep the transport, and between which addresses it is."""
         self._transport = made = cast(asyncio.Transport, transport)
+        # Who it is nobody can say any more of a connection that was reset.
+        if (peer := made.get_extra_info("peername")) is not None:
+            self._peer = str(peer[0]), int(peer[1])
+        if (local := made.get_extra_info("sockname")) is not None:
+            self.local_address = str(local[0])
         raw: socket.socket | None = made.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,14 +112,9 @@ class AsyncWire(asyncio.Protocol):
     # -- what the client calls ----------------------------------------------------------------
 
     @property
-    def local_address(self) -> str:
-        """The address of this end."""
-        return str(self._transport.get_extra_info("sockname")[0])
-
-    @property
     def peer_address(self) -> str:
-        """The address of the server."""
-        return str(self._transport.get_extra_info("peername")[0])
+        """The address of the server, "" where it went at once."""
+        return self._peer[0]
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out all steps. Raises what reading a file of content raises."""
@@ -216,7 +222,7 @@ class AsyncWire(asyncio.Protocol):
             self._waiter.set_result(True)
 
     async def _probe(self, step: Probe) -> Progress:
-        host, port = self._transport.get_extra_info("peername")[:2]
+        host, port = self._peer
         try:
             async with asyncio.timeout(step.seconds):
                 reader, writer = await asyncio.open_connection(host, port)

@@ -2,8 +2,14 @@
 in bounded time, and nothing that was meant to be secret."""
 
 import asyncio
+import itertools
 import resource
+import socket
+import struct
+import threading
+import time
 from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 from tests.support.sending import Certified, Face, letter
@@ -11,6 +17,7 @@ from tests.support.smtp_peer import Peer, serve
 
 from pillarbox.client import (
     ClientError,
+    ConnectError,
     ConnectionLost,
     LoginError,
     MessageRefused,
@@ -362,3 +369,28 @@ async def test_a_login_in_the_clear_stays_on_this_machine(face: Face) -> None:
 
     async with serve(script) as server:
         assert (await face.send_one(server.port, letter(), auth=LOGIN)).is_complete
+
+
+async def test_a_connection_that_is_reset_at_once_is_an_error_of_ours(face: Face) -> None:
+    """Some microseconds later each time: the socket may know its peer no more before anybody has
+    asked."""
+
+    def reset_all() -> None:
+        with suppress(OSError):
+            for number in itertools.count():
+                connection, _ = listener.accept()
+                time.sleep(number % 50 * 10e-6)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=reset_all, daemon=True)
+        thread.start()
+        client = face.client(listener.getsockname()[1])
+        for _ in range(150):
+            with pytest.raises(ClientError) as raised:
+                await face.check(client)
+            assert isinstance(raised.value, ConnectError | ConnectionLost)
+        await face.close(client)
+        listener.shutdown(socket.SHUT_RDWR)
+        await asyncio.to_thread(thread.join)

@@ -12,6 +12,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
+from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs
 from pillarbox.errors import DirectoryError
@@ -37,7 +38,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--tenant", help="Only mail of this tenant.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Lines.")
+@click.option("--limit", type=LINES, default=50, show_default=True, help="Lines.")
 @click.pass_obj
 def list_(cli: Cli, tenant: str | None, limit: int) -> None:
     """List captured messages, newest first."""

@@ -8,6 +8,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.hop_names import find_hop
+from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.running_hops import RunningHops, read_running
 from pillarbox.cli.suspending import print_suspensions, suspension_record
@@ -78,7 +79,7 @@ class Hop:
 @click.command("hops")
 @click.option("--hop", help="Only this next hop.")
 @click.option("--domain", help="Only next hops that mail for this domain waits for or goes to.")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Lines.")
+@click.option("--limit", type=LINES, default=200, show_default=True, help="Lines.")
 @click.pass_obj
 def command(cli: Cli, hop: str | None, domain: str | None, limit: int) -> None:
     """Show how each next hop is: what waits, what it is given, why not more, and until when.

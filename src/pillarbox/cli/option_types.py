@@ -10,6 +10,16 @@ from pillarbox.mail.envelope import Timestamp
 from pillarbox.route import Counted
 from pillarbox.sources import WARM_UP, Source, read_address
 
+MOST = 2**31 - 1
+"""The largest number that a column of every database holds."""
+MOST_DAYS = 36_500
+"""So that every moment that follows from them is in the calendar."""
+MOST_LINES = 1_000_000
+MOST_PORT = 65_535
+MOST_WEIGHT = 1000
+
+_NUMBER = re.compile(r"[0-9]{1,10}")
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -39,8 +49,8 @@ class LimitType(click.ParamType[Limit]):
             return value
         if value.lower() == "none":
             return Limit(None)
-        if not value.isascii() or not value.isdigit() or int(value) < 1:
-            self.fail(f"{value!r} is neither a number from 1 on nor none", param, ctx)
+        if _NUMBER.fullmatch(value) is None or not 1 <= int(value) <= MOST:
+            self.fail(f"{value!r} is neither a number from 1 to {MOST} nor none", param, ctx)
         return Limit(int(value))
 
 
@@ -79,9 +89,14 @@ class HostPortType(click.ParamType[HostPort]):
         else:
             host, colon, port = value.partition(":")
             is_well_formed = bool(colon) == bool(port)
-        is_number = port.isascii() and port.isdigit()
-        if not host or not is_well_formed or not (is_number or port == ""):
-            self.fail(f"{value!r} is no host and port: write relay.example:587", param, ctx)
+        is_port = _NUMBER.fullmatch(port) is not None and 1 <= int(port) <= MOST_PORT
+        if not host or not is_well_formed or not (is_port or port == ""):
+            self.fail(
+                f"{value!r} is no host and port: write relay.example:587, a port is from 1 to"
+                f" {MOST_PORT}",
+                param,
+                ctx,
+            )
         return HostPort(host, int(port) if port else None)
 
 
@@ -173,7 +188,7 @@ class WarmUpType(click.ParamType[tuple[int, ...]]):
         if value in ("default", "none"):
             return WARM_UP if value == "default" else ()
         words = value.split(",")
-        if not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        if not all(_NUMBER.fullmatch(word) and 1 <= int(word) <= MOST for word in words):
             self.fail(
                 f"{value!r} is no schedule: write messages for each day, like 50,100,200",
                 param,
@@ -182,11 +197,13 @@ class WarmUpType(click.ParamType[tuple[int, ...]]):
         return tuple(map(int, words))
 
 
-MOST_WEIGHT = 1000
-
 SOURCE = SourceType()
 WARM_UP_TABLE = WarmUpType()
 LIMIT = LimitType()
+COUNT = click.IntRange(1, MOST)
+DAYS = click.IntRange(max=MOST_DAYS)
+LINES = click.IntRange(1, MOST_LINES)
+SECONDS = click.IntRange(max=MOST)
 MOMENT = MomentType()
 HOST_PORT = HostPortType()
 WINDOW = WindowType()

@@ -10,6 +10,7 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.explaining import explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
+from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
@@ -61,7 +62,7 @@ def command() -> None:
 
 @command.command("list")
 @_selecting
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Lines.")
+@click.option("--limit", type=LINES, default=200, show_default=True, help="Lines.")
 @click.pass_context
 def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
     """List each waiting recipient with its last reply and its next attempt, oldest first."""

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import click
 
 from pillarbox.cli.option_types import (
+    COUNT,
     HOST_PORT,
     LIMIT,
     SOURCE,
@@ -76,8 +77,8 @@ _OPTIONS = (
         help="Give the smart host the return path of the sender's domain; default: do not.",
     ),
     *SIGN_IN_OPTIONS,
-    click.option("--connections", type=click.IntRange(1), help="To the next hop at once."),
-    click.option("--per-connection", type=click.IntRange(1), help="Messages in one connection."),
+    click.option("--connections", type=COUNT, help="To the next hop at once."),
+    click.option("--per-connection", type=COUNT, help="Messages in one connection."),
     click.option("--per-minute", type=LIMIT, metavar="NUMBER|none", help="Messages in any minute."),
     click.option("--per-day", type=LIMIT, metavar="NUMBER|none", help="Recipients in any 24 h."),
     click.option(

@@ -8,6 +8,7 @@ from pillarbox.cli.advice import advise
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import read_id
+from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs
 from pillarbox.explain.refusals import UNSPOKEN, Refusal
@@ -40,7 +41,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Lines.")
+@click.option("--limit", type=LINES, default=50, show_default=True, help="Lines.")
 @click.pass_obj
 def list_(cli: Cli, limit: int) -> None:
     """List the sessions that failed last, newest first."""

@@ -7,7 +7,7 @@ import click
 from pillarbox.cli.confirm import confirm
 from pillarbox.cli.context import Cli
 from pillarbox.cli.names import find_tenant
-from pillarbox.cli.option_types import LIMIT, Limit
+from pillarbox.cli.option_types import DAYS, LIMIT, SECONDS, Limit
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import duration, for_people, for_programs, now
 from pillarbox.mail.identifier import format_id
@@ -23,10 +23,10 @@ from pillarbox.store.admin.tenants import (
 from pillarbox.store.database import Database
 
 _OPTIONS = (
-    click.option("--keep-days", type=int, help="Keep the content of finished mail; 0: do not."),
-    click.option("--retry-first", type=int, metavar="SECONDS", help="The first pause."),
-    click.option("--retry-longest", type=int, metavar="SECONDS", help="The longest pause."),
-    click.option("--give-up", type=int, metavar="SECONDS", help="When to give mail up."),
+    click.option("--keep-days", type=DAYS, help="Keep the content of finished mail; 0: do not."),
+    click.option("--retry-first", type=SECONDS, metavar="SECONDS", help="The first pause."),
+    click.option("--retry-longest", type=SECONDS, metavar="SECONDS", help="The longest pause."),
+    click.option("--give-up", type=SECONDS, metavar="SECONDS", help="When to give mail up."),
     click.option("--delay-notice", type=LIMIT, metavar="SECONDS|none", help="Tell the sender."),
     click.option("--size-limit", type=LIMIT, metavar="OCTETS|none", help="Of one message."),
     click.option("--recipient-limit", type=LIMIT, metavar="NUMBER|none", help="Of one message."),
@@ -38,7 +38,7 @@ _OPTIONS = (
     ),
     click.option(
         "--suppress-days",
-        type=int,
+        type=DAYS,
         help="For how long nothing is sent to an address that nobody has, at most; 0: not at all.",
     ),
 )

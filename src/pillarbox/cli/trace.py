@@ -5,6 +5,7 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.explaining import explain_answer, explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.cli.waiting import why_waiting
@@ -31,7 +32,7 @@ _WITHIN_DAY = 1000
 @click.command("trace")
 @click.argument("what", metavar="MESSAGE|ADDRESS")
 @click.option("--days", type=click.IntRange(1), help="How far back; default: all that is kept.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Messages.")
+@click.option("--limit", type=LINES, default=50, show_default=True, help="Messages.")
 @click.pass_obj
 def command(cli: Cli, what: str, days: int | None, limit: int) -> None:
     """Show what became of a message: by its queue id, its Message-ID, or an address.

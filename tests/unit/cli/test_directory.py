@@ -34,6 +34,31 @@ def test_change_keeps_what_is_not_given(service: Service) -> None:
     assert (shown["size_limit_octets"], shown["keep_content_days"]) == (None, 3)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tenant change --keep-days 36501",
+        "tenant change --suppress-days 36501",
+        "tenant change --give-up 2147483648",
+        "tenant change --retry-longest 2147483648",
+        "tenant change --size-limit 2147483648",
+        "account change printer@example.org --recipients-per-day 2147483648",
+        "route add --smarthost relay.example --connections 2147483648",
+        "route add --smarthost relay.example --per-day 2147483648",
+        "queue cap mx:example.org --connections 2147483648",
+        "queue list --limit 9223372036854775808",
+        "capture list --limit 9223372036854775808",
+        "session list --limit 9223372036854775808",
+        "trace @example.org --limit 9223372036854775808",
+    ],
+)
+def test_numbers_are_those_that_every_database_holds(office: Service, words: str) -> None:
+    """What is larger is a usage error, and no date that no calendar has comes from it later."""
+    result = office.run(*words.split())
+
+    assert result.exit_code == EX_USAGE, result.stderr
+
+
 def test_tenant_can_be_left_out_while_there_is_one(service: Service) -> None:
     """With one tenant nobody has to name it; with two it is a usage error that names them."""
     service.do("tenant", "add", "default")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.secret_input import STANDARD_INPUT
+from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
 from pillarbox.doctor import Account
 from pillarbox.doctor.login import MECHANISMS
 from pillarbox.mail.address import parse_mailbox
@@ -101,7 +101,12 @@ def _secret(file: str, variable: str) -> str:
 
 
 def read_account_secret(file: str) -> str:
-    """The first line of a file, or of standard input (`-`). Raises OSError."""
+    """The first line of a file, or of standard input (`-`). Raises OSError, Failure."""
+    with reading_text(file):
+        return _first_line(file)
+
+
+def _first_line(file: str) -> str:
     if file == STANDARD_INPUT:
         return sys.stdin.readline(_MAX_SECRET_CHARACTERS).rstrip("\r\n")
     with Path(file).open(encoding="utf-8") as opened:

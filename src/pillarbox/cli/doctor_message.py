@@ -11,7 +11,7 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.doctor_domain import ADDRESS, checked_address
 from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.secret_input import STANDARD_INPUT
+from pillarbox.cli.text_input import STANDARD_INPUT
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.message_form import read_message
 from pillarbox.diagnosis.target import Target

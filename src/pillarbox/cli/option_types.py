@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import click
 
-from pillarbox.cli.times import parse_moment
+from pillarbox.cli.times import FIRST_YEAR, LAST_YEAR, parse_moment
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.route import Counted
 from pillarbox.sources import WARM_UP, Source, read_address
@@ -68,7 +68,12 @@ class MomentType(click.ParamType[Timestamp]):
         try:
             return parse_moment(value)
         except ValueError:
-            self.fail(f"{value!r} is no date: write 2027-12-31 or 2027-12-31T18:00", param, ctx)
+            self.fail(
+                f"{value!r} is no date: write 2027-12-31 or 2027-12-31T18:00, a year is from"
+                f" {FIRST_YEAR} to {LAST_YEAR}",
+                param,
+                ctx,
+            )
 
 
 class HostPortType(click.ParamType[HostPort]):

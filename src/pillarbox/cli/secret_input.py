@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from pillarbox.cli.failures import ExitCode, Failure
-
-STANDARD_INPUT = "-"
+from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
 
 
 def read_secret(
@@ -24,10 +23,15 @@ def read_secret(
             hint = f"name a file with {option}, or - for standard input"
             raise Failure(ExitCode.USAGE, f"the {what} can not be asked for here ({hint})")
         secret: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
-    elif file == STANDARD_INPUT:
-        secret = sys.stdin.readline().rstrip("\r\n")
     else:
-        secret = Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        with reading_text(file):
+            secret = _first_line(file)
     if not secret:
         raise Failure(ExitCode.DATA, f"the {what} is empty (write it into the first line)")
     return secret
+
+
+def _first_line(file: str) -> str:
+    if file == STANDARD_INPUT:
+        return sys.stdin.readline().rstrip("\r\n")
+    return Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")

@@ -12,13 +12,13 @@ import click
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_json, printable
+from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
 from pillarbox.profiles import Profile, connect, load_profile
 from pillarbox.sendmail.deliver import code_of
 
 if TYPE_CHECKING:
     from pillarbox.client import ClientError, Message, RecipientResult, SendResult
 
-STANDARD_INPUT = "-"
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -201,7 +201,7 @@ def _message(letter: Letter, profile: Profile) -> "Message":
             reply_to=letter.reply_to,
             subject=letter.subject,
             text=_text(letter),
-            html=letter.html.read_text(encoding="utf-8") if letter.html else None,
+            html=_html(letter),
             headers=dict(map(_header, letter.header)),
         )
         for path in letter.attach:
@@ -215,10 +215,19 @@ def _text(letter: Letter) -> str | None:
     if letter.text is not None:
         return letter.text
     if letter.text_file is not None and letter.text_file != STANDARD_INPUT:
-        return Path(letter.text_file).read_text(encoding="utf-8")
+        with reading_text(letter.text_file):
+            return Path(letter.text_file).read_text(encoding="utf-8")
     if letter.text_file == STANDARD_INPUT or not (letter.html or sys.stdin.isatty()):
-        return sys.stdin.read()
+        with reading_text(STANDARD_INPUT):
+            return sys.stdin.read()
     return None
+
+
+def _html(letter: Letter) -> str | None:
+    if letter.html is None:
+        return None
+    with reading_text(letter.html):
+        return letter.html.read_text(encoding="utf-8")
 
 
 def _header(text: str) -> tuple[str, str]:

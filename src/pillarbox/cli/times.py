@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from pillarbox.mail.envelope import Timestamp
 
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""A moment in these can be shown in the zone of every host."""
+
 
 def now() -> Timestamp:
     """Milliseconds since 1970 in UTC."""
@@ -41,6 +44,8 @@ def parse_moment(text: str) -> Timestamp:
     Raises ValueError for anything else.
     """
     moment = datetime.fromisoformat(text)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"{text} is not in every calendar")
     try:
         if len(text) <= len("2027-12-31"):
             moment += timedelta(days=1)

@@ -81,6 +81,18 @@ def test_password_comes_from_file_or_environment(tmp_path: Path) -> None:
     assert check("--password", "secret").exit_code == EX_USAGE
 
 
+@pytest.mark.parametrize("option", ["--password-file", "--token-file"])
+def test_file_that_is_no_text_holds_no_secret(tmp_path: Path, option: str) -> None:
+    """It is named, and nothing that stands in it is shown."""
+    file = tmp_path / "key.der"
+    file.write_bytes(b"secret\xff\xfe")
+
+    result = check("--user", "u", option, str(file))
+
+    assert result.exit_code == EX_DATA
+    assert result.stderr == f"pillarbox: {file} is no text in UTF-8 (is it the right file?)\n"
+
+
 @pytest.mark.parametrize(
     "words",
     [("--send",), ("--recipient", "a@b.com"), ("--password-file", "x"), ("--mechanism", "NTLM")],

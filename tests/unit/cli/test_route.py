@@ -307,3 +307,15 @@ def test_mx_route_is_changed_and_becomes_another(office: Service) -> None:
 def test_mx_route_has_no_login(office: Service, options: tuple[str, ...]) -> None:
     """Nobody logs in at a stranger's host."""
     assert office.run("route", "add", "--mx", *options).exit_code == EX_USAGE
+
+
+def test_password_file_that_is_no_text_is_named(office: Service, tmp_path: Path) -> None:
+    """Nothing of what stands in it is shown."""
+    file = tmp_path / "key.der"
+    file.write_bytes(b"secret\xff\xfe")
+
+    words = ("--smarthost", "relay.example", "--user", "app", "--password-file", str(file))
+    result = office.run("route", "add", *words)
+
+    assert result.exit_code == EX_DATA
+    assert result.stderr == f"pillarbox: {file} is no text in UTF-8 (is it the right file?)\n"

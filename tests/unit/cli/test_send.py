@@ -96,6 +96,26 @@ def test_text_comes_from_standard_input(smtp_server: SmtpServer) -> None:
     assert smtp_server.wait_for(subject="Disk").text.strip() == "90 %"
 
 
+@pytest.mark.parametrize("option", ["--text-file", "--html"])
+def test_file_that_is_no_text_is_named(tmp_path: Path, option: str) -> None:
+    """A picture in place of the text is a mistake of whoever typed it, not a fault."""
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\xff")
+
+    result = send(*TO, option, str(picture))
+
+    assert result.exit_code == EX_DATA
+    assert f"{picture} is no text in UTF-8" in result.stderr
+
+
+def test_standard_input_that_is_no_text_is_65() -> None:
+    """The same of what comes by a pipe."""
+    result = send(*TO, stdin=b"\x89PNG\xff")
+
+    assert result.exit_code == EX_DATA
+    assert "standard input is no text in UTF-8" in result.stderr
+
+
 def test_whole_message_is_sent_as_it_stands(smtp_server: SmtpServer, tmp_path: Path) -> None:
     """From a file or standard input; its header says to whom, unless options do."""
     letter = b"From: x@example.com\r\nTo: y@example.net\r\nSubject: Whole\r\n\r\n.\r\nend\r\n"

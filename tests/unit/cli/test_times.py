@@ -49,6 +49,13 @@ def test_date_with_zone_is_taken_as_it_stands() -> None:
     assert parse_moment("2026-11-24T08:35:02.123+00:00") == MOMENT
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59"])
+def test_moments_can_be_shown_in_every_zone(text: str) -> None:
+    """The last second of the calendar is after its end for whoever lives further east."""
+    with pytest.raises(ValueError, match="not in every calendar"):
+        parse_moment(text)
+
+
 @given(st.text() | st.dates().map(str) | st.datetimes().map(str))
 def test_anything_else_is_a_value_error(text: str) -> None:
     """Never another error, whatever is typed."""

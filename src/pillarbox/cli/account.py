@@ -11,6 +11,7 @@ from pillarbox.cli.option_types import LIMIT, Limit
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.mail.identifier import format_id
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.accounts import (
     AccountInfo,
     add_account,
@@ -91,8 +92,8 @@ def add(cli: Cli, address: str, tenant: str | None) -> None:
         print_json(account_record(account))
         return
     click.echo(
-        f"Added {account.address} to tenant {account.tenant}."
-        f" Give it a password: pillarbox credential add {account.address} --label NAME"
+        f"Added {account.address} to tenant {account.tenant}. Give it a password:"
+        f" pillarbox credential add {shell_literal(account.address)} --label NAME"
     )
 
 

@@ -3,6 +3,7 @@
 from pillarbox.cli.names import near
 from pillarbox.errors import DirectoryError
 from pillarbox.explain.refusals import Refusal
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.accounts import AccountInfo, list_accounts
 from pillarbox.store.admin.credentials import list_credentials
 from pillarbox.store.admin.tenants import show_tenant
@@ -12,7 +13,7 @@ from pillarbox.store.records import CredentialKind, SessionRecord
 
 def advise(database: Database, session: SessionRecord, refusal: Refusal) -> str:
     """A sentence with the command that helps; "" where only the client can be changed."""
-    login = session.login or "ADDRESS"
+    login = shell_literal(session.login or "ADDRESS")
     match refusal:
         case Refusal.LOGIN_FAILED | Refusal.TOO_MANY_FAILURES | Refusal.ACCOUNT_OFF:
             return _about_login(database, session)
@@ -44,13 +45,13 @@ def _about_login(database: Database, session: SessionRecord) -> str:
 
 def _about_account(database: Database, session: SessionRecord, account: AccountInfo) -> str:
     """What keeps this account from logging in."""
-    address = account.address
+    address = shell_literal(account.address)
     if account.disabled_at is not None:
         return f"the account is switched off: pillarbox account change {address} --enable"
     tenant = database.read_now(lambda c: show_tenant(c, account.tenant))
     if tenant.disabled_at is not None:
         return f"the tenant is switched off: pillarbox tenant change {tenant.name} --enable"
-    credentials = database.read_now(lambda c: list_credentials(c, address))
+    credentials = database.read_now(lambda c: list_credentials(c, account.address))
     passwords = [k for k in credentials if k.kind is CredentialKind.PASSWORD]
     if not passwords:
         return f"the account has no password: pillarbox credential add {address} --label NAME"

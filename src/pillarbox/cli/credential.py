@@ -14,6 +14,7 @@ from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.publish.card import render_settings
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.credentials import (
     CredentialChanges,
     CredentialInfo,
@@ -126,7 +127,8 @@ def add(
     elif password:
         click.echo(render_settings(settings_of(cli, account, password=password)))
         click.echo("\nThe password is shown only now.")
-        click.echo(f"Ready examples for programs and devices: pillarbox settings {account}")
+        word = shell_literal(account)
+        click.echo(f"Ready examples for programs and devices: pillarbox settings {word}")
     elif found.subject:
         click.echo(f"Tokens of {found.issuer} with {found.claim} {found.subject} log in {account}.")
     else:
@@ -243,7 +245,7 @@ def _find(database: Database, address: str, label: str) -> CredentialInfo:
     for credential in known:
         if credential.label == label:
             return credential
-    hint = f"`pillarbox credential list {address}` shows all"
+    hint = f"`pillarbox credential list {shell_literal(address)}` shows all"
     labels = [credential.label for credential in known]
     raise no_such(f"credential of {address} with the label", label, labels, hint)
 

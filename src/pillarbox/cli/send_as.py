@@ -6,6 +6,7 @@ from pillarbox.cli.account import account_record
 from pillarbox.cli.context import Cli
 from pillarbox.cli.names import find_account, no_such
 from pillarbox.cli.output import print_json, print_list
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.accounts import (
     AccountInfo,
     add_send_as,
@@ -66,7 +67,7 @@ def remove(cli: Cli, address: str, pattern: str) -> None:
     with cli.database() as database:
         account = find_account(database, address)
         if pattern.casefold() not in {known.casefold() for known in account.send_as}:
-            hint = f"`pillarbox send-as list {account.address}` shows all"
+            hint = f"`pillarbox send-as list {shell_literal(account.address)}` shows all"
             raise no_such("send-as right", pattern, account.send_as, hint)
         database.write_now(lambda c: remove_send_as(c, account.address, pattern))
         account = find_account(database, address)

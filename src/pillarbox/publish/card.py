@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from pillarbox.publish.client_settings import ClientSettings, Door, Encryption
+from pillarbox.publish.literals import shell_literal
 from pillarbox.publish.snippets import Snippet, make_snippets
 
 CARD_COLUMNS = 100
@@ -32,9 +33,8 @@ def render_settings(settings: ClientSettings) -> str:
     card = render_fields(f"Settings for {settings.username}", fields)
     if settings.password:
         return card
-    return (
-        f"{card}\n\nFor a new password: pillarbox credential add {settings.username} --label NAME"
-    )
+    account = shell_literal(settings.username)
+    return f"{card}\n\nFor a new password: pillarbox credential add {account} --label NAME"
 
 
 def door_text(door: Door) -> str:

@@ -89,6 +89,23 @@ async def test_failed_login_comes_with_the_command_that_helps(
     assert advice in office.json("session", SESSION_ID)["advice"][0]
 
 
+async def test_commands_can_be_pasted_whatever_the_account_is_called(office: Service) -> None:
+    """An address may have blanks in quotes, and what a shell would run: it is one word of it."""
+    address = '"a $(reboot)"@example.org'
+    word = f"'{address}'"
+    command = f"pillarbox credential add {word} --label NAME"
+    Sessions(office.database).record(replace(FAILED, login=address, refusals="LOGIN_FAILED"))
+    await office.database.write(lambda _: None)
+
+    assert command in office.do("account", "add", address)
+    assert command in office.do("session", SESSION_ID)
+    assert command in office.do("settings", address)
+    assert (
+        f"pillarbox credential list {word}" in office.run("credential", "show", address, "x").stderr
+    )
+    assert f"pillarbox send-as list {word}" in office.run("send-as", "remove", address, "x").stderr
+
+
 async def test_every_refusal_can_be_explained(office: Service) -> None:
     """Also those for which only the client can do something."""
     names = " ".join(refusal.name for refusal in Refusal)

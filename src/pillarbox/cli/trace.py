@@ -1,5 +1,7 @@
 """`pillarbox trace`: what became of a message, with every attempt."""
 
+from collections.abc import Mapping
+
 import click
 
 from pillarbox.cli.context import Cli
@@ -7,12 +9,14 @@ from pillarbox.cli.explaining import explain_answer, explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
+from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, for_programs, now
 from pillarbox.cli.waiting import why_waiting
 from pillarbox.explain.replies import Explanation
-from pillarbox.mail.envelope import Timestamp
+from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import format_id, parse_id
 from pillarbox.store.database import Database
+from pillarbox.store.suspensions import Suspension, list_suspensions
 from pillarbox.store.trace import (
     AttemptTrace,
     MessageTrace,
@@ -45,10 +49,11 @@ def command(cli: Cli, what: str, days: int | None, limit: int) -> None:
     span = Span(until - (days or kept) * _DAY, until)
     with cli.database() as database:
         found = _find(database, what, span, limit)
+        suspensions = database.read_now(list_suspensions)
     if cli.as_json:
         print_json([_record(message) for message in found])
     elif len(found) == 1:
-        _show(found[0])
+        _show(found[0], suspensions)
     elif found:
         _list(found)
     if not found:
@@ -90,7 +95,7 @@ def _list(messages: list[MessageTrace]) -> None:
     )
 
 
-def _show(message: MessageTrace) -> None:
+def _show(message: MessageTrace, suspensions: Mapping[str, Suspension]) -> None:
     moment = now()
     print_facts(
         [
@@ -106,7 +111,7 @@ def _show(message: MessageTrace) -> None:
         ]
     )
     for recipient in message.recipients:
-        click.echo(f"\nTo {printable(recipient.address)}: {_state(recipient, moment)}")
+        click.echo(f"\nTo {printable(recipient.address)}: {_state(recipient, moment, suspensions)}")
         click.echo(f"  next hop: {printable(recipient.hop) or '-'}")
         told = ""
         for attempt in recipient.attempts:
@@ -122,11 +127,18 @@ def _show(message: MessageTrace) -> None:
     for one in message.returned:
         click.echo("\nTo one of them:")
         _show_returned(one)
+    waiting = [recipient for recipient in message.recipients if not recipient.state.is_final]
+    print_suspensions((recipient.hop for recipient in waiting), suspensions)
 
 
-def _state(recipient: RecipientTrace, moment: Timestamp) -> str:
+def _state(
+    recipient: RecipientTrace, moment: Timestamp, suspensions: Mapping[str, Suspension]
+) -> str:
     if recipient.state.is_final:
         return f"{recipient.state.value} at {for_people(recipient.finished_at)}"
+    if recipient.hop in suspensions and recipient.state is not RecipientState.HELD:
+        since = for_people(suspensions[recipient.hop].since_at)
+        return f"{recipient.state.value}: its next hop is suspended since {since}; see below"
     why = why_waiting(
         recipient.state,
         recipient.next_attempt_at,

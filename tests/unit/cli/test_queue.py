@@ -157,6 +157,9 @@ async def test_suspended_hop_is_shown_with_its_reply_and_what_helps(
         assert "Set-CASMailbox" in shown
         assert "m365-12 (admin)" in shown
     assert "its next hop is suspended since " in listed
+    traced = service.do("trace", format_id(message.queue_id))
+    assert "its next hop is suspended since " in traced
+    assert "Set-CASMailbox" in traced
     [entry] = service.json("queue", "list")
     assert entry["suspended"] is True
     [line] = service.json("queue", "count")

@@ -196,6 +196,13 @@ CERTIFICATES = (
     one("a certificate without names", "TLS-CERT-NO-NAMES", cert=Cert(has_san=False)),
     one("another authority", "TLS-CERT-UNTRUSTED", cert=Cert(chain="unknown")),
     one("a private authority", "TLS-CERT-PRIVATE-CA", cert=Cert(chain="root")),
+    Exhibit(
+        "a private authority at a port of its own",
+        "TLS-CERT-PRIVATE-CA",
+        {24465: Server(implicit=True, cert=Cert(chain="root"))},
+        f"{HOST}:24465",
+        seconds=1.0,
+    ),
     one("signed by itself", "TLS-CERT-SELF-SIGNED", cert=Cert(chain="self")),
     one("no intermediate", "TLS-CHAIN-INCOMPLETE", cert=Cert(chain="leaf")),
     one("a chain in disorder", "TLS-CHAIN-ORDER", cert=Cert(chain="disorder")),

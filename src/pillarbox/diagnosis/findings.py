@@ -82,6 +82,10 @@ def _about_what_was_asked(facts: Facts) -> Iterable[Finding]:
         yield _wrong_way(other, target.port)
     elif provider and all(door.port != target.port for door in provider.doors):
         yield _not_served(provider.name, target.port, provider.doors[0])
+    elif all(_is_silent(attempt) for attempt in same):
+        # So does a port with TLS from the first byte: what came of TLS there tells more.
+        telling = [a for a in asked if not _may_be_wrong_way(a)]
+        yield from failures(telling or same, facts)
     else:
         yield from failures(same, facts)
 
@@ -124,7 +128,11 @@ def _may_be_wrong_way(attempt: Attempt) -> bool:
     kind = attempt.failure.kind if attempt.failure else None
     if attempt.encryption is Encryption.TLS:
         return kind in {*_SILENCE, FailureKind.NOT_TLS, FailureKind.HANDSHAKE_FAILED}
-    return kind in _SILENCE
+    return _is_silent(attempt)
+
+
+def _is_silent(attempt: Attempt) -> bool:
+    return attempt.failure is not None and attempt.failure.kind in _SILENCE
 
 
 def _about_others(facts: Facts) -> Iterable[Finding]:

@@ -130,6 +130,9 @@ class _TlsTransport(Protocol):
 
 
 def _read_little_ahead(transport: asyncio.BaseTransport) -> None:
+    if transport.get_extra_info("socket") is None:
+        # The client is gone already; the event loops would stumble over what it has left behind.
+        return
     cast("_TlsTransport", transport).set_read_buffer_limits(READ_AHEAD_OCTETS)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import socket
 import ssl
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.reception.conftest import Connect
 from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
+from pillarbox.observe import metrics
 
 
 def _context(
@@ -249,3 +251,32 @@ async def test_many_handshakes_at_once(site: Site) -> None:
 
     greetings = await asyncio.gather(*(greet() for _ in range(50)))
     assert all(greeting.startswith("220 ") for greeting in greetings)
+
+
+def _say_much_and_vanish(site: Site) -> None:
+    """Finish the handshake and send a lot with it; the connection is reset at once."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = site.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", site.ports["submissions"]), timeout=20) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        while True:
+            try:
+                secure.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+        secure.write(b"NOOP\r\n" * 30_000)
+        plain.sendall(outgoing.read())
+
+
+async def test_a_client_that_is_gone_behind_its_handshake_is_no_fault_of_ours(site: Site) -> None:
+    """What it left behind is still in the TLS layer, which has no socket any more."""
+    before = metrics.TASK_FAILURES._value.get()
+    for _ in range(10):
+        await asyncio.to_thread(_say_much_and_vanish, site)
+    client = await Client.connect(site.ports["submissions"], site.client_context())
+    assert (await client.reply()).startswith("220 ")
+    await client.close()
+
+    assert metrics.TASK_FAILURES._value.get() == before

@@ -23,7 +23,6 @@ def in_a_worker(number: int, workers: int, then: Callable[[], object] = lambda: 
         return threads.submit(loop).result()
 
 
-@pytest.mark.skipif(len(PROCESSORS) == 1, reason="there is one processor")
 def test_each_worker_has_a_processor_of_its_own() -> None:
     """As many workers as processors do not wake each other's, and leave none idle."""
     found = [in_a_worker(number, len(PROCESSORS)) for number in range(len(PROCESSORS))]

@@ -4,13 +4,12 @@ environment or prompt, never by an argument, which every user of the host could 
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
+from pillarbox.cli.text_input import first_line
 from pillarbox.doctor import Account
 from pillarbox.doctor.login import MECHANISMS
 from pillarbox.mail.address import parse_mailbox
@@ -102,12 +101,4 @@ def _secret(file: str, variable: str) -> str:
 
 def read_account_secret(file: str) -> str:
     """The first line of a file, or of standard input (`-`). Raises OSError, Failure."""
-    with reading_text(file):
-        return _first_line(file)
-
-
-def _first_line(file: str) -> str:
-    if file == STANDARD_INPUT:
-        return sys.stdin.readline(_MAX_SECRET_CHARACTERS).rstrip("\r\n")
-    with Path(file).open(encoding="utf-8") as opened:
-        return opened.readline(_MAX_SECRET_CHARACTERS).rstrip("\r\n")
+    return first_line(file, _MAX_SECRET_CHARACTERS)

@@ -2,12 +2,11 @@
 user of the host could read in the list of processes."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from pillarbox.cli.failures import ExitCode, Failure
-from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
+from pillarbox.cli.text_input import first_line
 
 
 def read_secret(
@@ -24,14 +23,7 @@ def read_secret(
             raise Failure(ExitCode.USAGE, f"the {what} can not be asked for here ({hint})")
         secret: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
     else:
-        with reading_text(file):
-            secret = _first_line(file)
+        secret = first_line(file)
     if not secret:
         raise Failure(ExitCode.DATA, f"the {what} is empty (write it into the first line)")
     return secret
-
-
-def _first_line(file: str) -> str:
-    if file == STANDARD_INPUT:
-        return sys.stdin.readline().rstrip("\r\n")
-    return Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")

@@ -1,7 +1,9 @@
 """Text from files that somebody names, and from standard input."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pillarbox.cli.failures import ExitCode, Failure
 
@@ -17,3 +19,13 @@ def reading_text(file: object) -> Iterator[None]:
         name = "standard input" if file == STANDARD_INPUT else file
         text = f"{name} is no text in UTF-8 (is it the right file?)"
         raise Failure(ExitCode.DATA, text) from error
+
+
+def first_line(file: str, most_characters: int = -1) -> str:
+    """The first line of a file, or of standard input (`-`), and no more of it than that. Raises
+    OSError, and Failure where it is no text."""
+    with reading_text(file):
+        if file == STANDARD_INPUT:
+            return sys.stdin.readline(most_characters).rstrip("\r\n")
+        with Path(file).open(encoding="utf-8") as opened:
+            return opened.readline(most_characters).rstrip("\r\n")

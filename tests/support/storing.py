@@ -136,6 +136,7 @@ def settlement(
         keep_content_until=keep_content_until,
         dsns=dsns,
         attempt=attempt,
+        may_have_file=message.chunks > 1 or message.content is None,
     )
 
 

@@ -157,8 +157,8 @@ class Upkeep:
         sessions."""
         now = self.clock.timestamp()
         try:
-            orphans = await self.spool.collect_orphans(instance=self.instance, since=since, now=now)
             removed = await self.spool.prune(now=now, trace_days=self.trace_days)
+            orphans = await self.spool.collect_orphans(instance=self.instance, since=since, now=now)
         except SpoolUnavailable as error:
             log.warning("spool.not_pruned", cause=error.cause)
             return

@@ -133,8 +133,9 @@ def settlement_of(
     tried: Tried, judgement: Judgement, dsns: tuple[SpooledMessage, ...] = ()
 ) -> Settlement:
     """What the store has to record."""
+    message = tried.message
     return Settlement(
-        queue_id=tried.message.queue_id,
+        queue_id=message.queue_id,
         lane_id=tried.lane_id,
         owner=tried.owner,
         started_at=tried.started_at,
@@ -144,6 +145,7 @@ def settlement_of(
         keep_content_until=judgement.keep_content_until,
         dsns=dsns,
         attempt=tried.is_attempt,
+        may_have_file=message.chunks > 1 or message.content is None,
     )
 
 

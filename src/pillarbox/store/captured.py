@@ -7,7 +7,8 @@ from sqlalchemy import Connection, exists, select
 
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import RecipientState, Timestamp
-from pillarbox.store.schema import content, message, recipient
+from pillarbox.store.content import read_chunk
+from pillarbox.store.schema import message, recipient
 from pillarbox.store.schema_directory import tenant
 
 _IS_CAPTURED = exists().where(
@@ -71,10 +72,7 @@ def read_content(connection: Connection, queue_id: int) -> Iterator[bytes]:
         return
     yield facts.prefix
     for number in range(facts.chunks):
-        query = select(content.c.octets).where(
-            content.c.message_id == queue_id, content.c.number == number
-        )
-        octets: bytes | None = connection.scalar(query)
+        octets = read_chunk(connection, queue_id, number)
         if octets is None:
             return
         yield octets

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from pillarbox.errors import DirectoryError, SpoolTrouble, SpoolUnavailable
 from pillarbox.store import migrate
 from pillarbox.store.batch import ChangeWork, Work
+from pillarbox.store.content_files import ContentFiles
 from pillarbox.store.engine import READERS, Engines, open_engines, transaction
 from pillarbox.store.faults import Fault, fault_of, unavailable
 from pillarbox.store.group_commit import GroupCommit
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 _TRIES = 3
 """So often the command line tries a change that another process is in the way of."""
+
+_CONTENT_WRITERS = 4
+"""Files of content that are written and synced at the same time."""
 
 _RESERVE_CHECK_SECONDS = 1.0
 _RESERVE_CHECK_OCTETS = 1024 * 1024
@@ -49,6 +53,10 @@ class Database:
         self._reserve_octets = max(reserve_octets, _LEAST_FREE_OCTETS)
         self._commits = GroupCommit(engines)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._content_writers = ThreadPoolExecutor(
+            _CONTENT_WRITERS, thread_name_prefix="store-content"
+        )
+        self.content_files = None if engines.file is None else ContentFiles(engines.file)
         self._look_at = 0.0 if engines.file else math.inf
         self._look_at_octets: float = math.inf
         self._is_full = False
@@ -110,6 +118,17 @@ class Database:
         room_with_file = room + self._commits.free_octets
         is_log_in_danger = room < min(self._reserve_octets, _LOG_OCTETS)
         return is_log_in_danger or room_with_file < self._reserve_octets
+
+    def in_content_thread(self, job: Callable[..., T], *arguments: object) -> "Future[T]":
+        """Run what reads or writes `content_files`. Raises SpoolUnavailable."""
+        try:
+            return self._content_writers.submit(job, *arguments)
+        except RuntimeError as error:
+            raise SpoolUnavailable(SpoolTrouble.AWAY, "the store was closed") from error
+
+    def count_octets(self, octets: int) -> None:
+        """So much was written beside the database: the disk is looked at after some time of it."""
+        self._commits.octets += octets
 
     def migrate(self) -> None:
         """Bring the tables to the newest shape; several processes may do it at once."""
@@ -175,6 +194,7 @@ class Database:
 
     def close_now(self) -> None:
         """The same without an event loop."""
+        self._content_writers.shutdown()
         self._commits.close()
         self._readers.shutdown()
         self._engines.dispose()

@@ -5,29 +5,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
-from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import EPOCH
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.store.lanes import LaneRecord, insert_lane
 from pillarbox.store.rows import message_of, recipient_of
-from pillarbox.store.schema import content, message, recipient
+from pillarbox.store.schema import message, recipient
 
 
 def first_id(moment: Timestamp) -> int:
     """The lowest queue id that can be made at this moment."""
     return max(moment - EPOCH, 0) << 22
-
-
-def read_chunk(connection: Connection, queue_id: int, number: int) -> bytes:
-    """One chunk of content."""
-    query = select(content.c.octets).where(
-        content.c.message_id == queue_id, content.c.number == number
-    )
-    octets: bytes | None = connection.scalar(query)
-    if octets is None:
-        raise SpoolUnavailable(SpoolTrouble.AWAY, f"chunk {number} of the content is gone")
-    return octets
 
 
 def load_due(

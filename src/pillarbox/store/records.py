@@ -42,7 +42,7 @@ class Settlement:
     It counts only while `lane_id` is leased to `owner` and each recipient stands where the attempt
     found it. `attempt` False: nothing was tried, so no trace row is written and `attempts` of the
     records is what it was. `keep_content_until` keeps the content after the last recipient is
-    final.
+    final. `may_have_file`: the content is, or may be, more than a row beside the message.
     """
 
     queue_id: int
@@ -55,6 +55,7 @@ class Settlement:
     keep_content_until: Timestamp | None = None
     dsns: tuple[SpooledMessage, ...] = ()
     attempt: bool = True
+    may_have_file: bool = False
 
 
 @quick(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pillarbox.errors import PillarboxError
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.return_path import ReturnTag
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.store.content import read_chunk
 from pillarbox.store.database import Database
 from pillarbox.store.lanes import insert_lane
 from pillarbox.store.rows import clean, content_rows, message_of, message_row, recipient_of
@@ -87,10 +88,7 @@ class Returns:
     async def beginning(self, sent: SpooledMessage) -> bytes:
         """The beginning of the message as it was received, b"" where it is not kept. Raises
         SpoolUnavailable."""
-        query = select(content.c.octets).where(
-            content.c.message_id == sent.queue_id, content.c.number == 0
-        )
-        found: bytes | None = await self._database.read(lambda c: c.scalar(query))
+        found = await self._database.read(lambda c: read_chunk(c, sent.queue_id, 0))
         return found or b""
 
 

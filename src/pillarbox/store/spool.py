@@ -8,19 +8,20 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.mail.identifier import time_of
-from pillarbox.mail.spooled import SpooledMessage
+from pillarbox.mail.spooled import CHUNK_OCTETS, SpooledMessage
 from pillarbox.route import ONE_WORKER, HopCaps, LanePlan, NextHop, Route, hop_key
 from pillarbox.route import lane_id as id_of_lane
 from pillarbox.store import due, upkeep
-from pillarbox.store.batch import RowsWork
+from pillarbox.store.content import read_chunk
+from pillarbox.store.content_storing import content_store
 from pillarbox.store.database import Database
 from pillarbox.store.generation import Part, generation
 from pillarbox.store.lanes import LaneRecord
 from pillarbox.store.records import Settlement
 from pillarbox.store.spool_work import MAX_LANES, NewLanes, PutWork, SettleWork
-from pillarbox.store.statements import Do, Row
+from pillarbox.store.statements import Row
 
 _CACHED_ROUTES = 10_000
 
@@ -31,6 +32,7 @@ class Spool:
     def __init__(self, database: Database, plan: LanePlan = ONE_WORKER) -> None:
         self._database = database
         self._plan = plan
+        self._content = content_store(database)
         self._lanes = NewLanes()
         self._lane_ids: dict[tuple[str, int], int] = {}
         self._lane_of: dict[tuple[NextHop, HopCaps], int] = {}
@@ -85,8 +87,13 @@ class Spool:
         """
         self._database.check_room()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        size = len(message.content or b"")
-        self._database.submit(PutWork(future, size, message=message, lanes=self._lanes))
+        content = message.content
+        size = 0 if content is None else len(content)
+        work = PutWork(future, size, message=message, lanes=self._lanes)
+        if content is None or size > CHUNK_OCTETS:
+            self._content.put(work)
+        else:
+            self._database.submit(work)
         return future
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
@@ -102,32 +109,30 @@ class Spool:
         self._database.submit(
             SettleWork(future, lane_owner=owner, settlement=settlement, lanes=self._lanes)
         )
+        if settlement.may_have_file:
+            future.add_done_callback(partial(self._settled, settlement.queue_id))
         return future
+
+    def _settled(self, queue_id: int, future: "asyncio.Future[bool]") -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._content.finished(queue_id)
 
     async def store_chunk(self, queue_id: int, number: int, octets: bytes) -> None:
         """Store one chunk of content before its message; numbers count from 0. Durable on return,
         so awaiting it is the backpressure. Raises SpoolUnavailable."""
         self._database.check_room()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rows: list[tuple[Do, Row]] = [(Do.INSERT_CONTENT, (queue_id, number, octets))]
-        if number == 0:
-            rows.append((Do.INSERT_UPLOAD, (queue_id, time_of(queue_id))))
-        self._database.submit(RowsWork(future, len(octets), rows=rows))
-        await future
+        await self._content.store_chunk(queue_id, number, octets)
 
     async def discard_chunks(self, queue_id: int) -> None:
         """Remove the chunks of a message that will not come."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rows: list[tuple[Do, Row]] = [
-            (Do.DISCARD_UPLOAD, (queue_id,)),
-            (Do.DISCARD_CONTENT, (queue_id,)),
-        ]
-        self._database.submit(RowsWork(future, rows=rows))
-        await future
+        await self._content.discard(queue_id)
 
     async def read_chunk(self, queue_id: int, number: int) -> bytes:
         """One chunk of the content of a message. Raises SpoolUnavailable, also when it is gone."""
-        return await self._database.read(lambda c: due.read_chunk(c, queue_id, number))
+        octets = await self._database.read(lambda c: read_chunk(c, queue_id, number))
+        if octets is None:
+            raise SpoolUnavailable(SpoolTrouble.AWAY, f"chunk {number} of the content is gone")
+        return octets
 
     async def load_due(
         self, lane_id: int, *, now: Timestamp, limit: int, exclude: Collection[int] = ()
@@ -190,7 +195,6 @@ class Spool:
 
     async def collect_orphans(self, *, instance: int, since: Timestamp, now: Timestamp) -> int:
         """Remove content whose message never came: of processes that are gone, of an earlier one
-        with our number (`instance`, ours since `since`), or more than a day old."""
-        return await self._database.write(
-            lambda c: upkeep.collect_orphans(c, instance=instance, since=since, now=now)
-        )
+        with our number (`instance`, ours since `since`), or more than a day old; and files of
+        finished messages that were left."""
+        return await self._content.collect_orphans(instance=instance, since=since, now=now)

@@ -1,6 +1,6 @@
 """What the spool hands to the group commit: taking a message, settling an attempt."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -70,11 +70,15 @@ class NewLanes:
             self.unstored.pop(row[0], None)
 
 
-def _collect_message(batch: Batch, message: SpooledMessage, lanes: NewLanes) -> None:
+def _collect_message(
+    batch: Batch, message: SpooledMessage, lanes: NewLanes, *, has_file: bool = False
+) -> None:
     rows = batch.rows
     if lanes.unstored:
         lanes.collect(batch, (message,))
-    if message.content is None:
+    if has_file:
+        pass
+    elif message.content is None:
         if message.chunks:
             # Each chunk came before; if they were collected as orphans, this finds no row.
             rows[_DELETE_UPLOAD].append((message.queue_id,))
@@ -94,6 +98,8 @@ class PutWork(Work[None]):
 
     message: SpooledMessage
     lanes: NewLanes
+    find_content: Callable[[], object] | None = None
+    """Raises SpoolUnavailable unless its content is there, in a file."""
     result: None = field(default=None, init=False)
 
     @property
@@ -103,7 +109,10 @@ class PutWork(Work[None]):
 
     def collect(self, batch: Batch) -> None:
         """Add the rows that the usual case needs."""
-        _collect_message(batch, self.message, self.lanes)
+        find = self.find_content
+        if find is not None:
+            find()
+        _collect_message(batch, self.message, self.lanes, has_file=find is not None)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

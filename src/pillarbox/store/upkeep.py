@@ -1,12 +1,13 @@
 """What nobody needs any more is removed, a little at a time, so no other work waits for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Select, delete, select, update
 
 from pillarbox.mail.envelope import Timestamp
-from pillarbox.mail.identifier import INSTANCES
+from pillarbox.mail.identifier import INSTANCES, time_of
 from pillarbox.store.clock import database_now
+from pillarbox.store.content import wanted
 from pillarbox.store.doubt import remove_messages
 from pillarbox.store.due import first_id
 from pillarbox.store.hop_orders import drop_orders
@@ -96,18 +97,48 @@ def _some(connection: Connection, query: Select[int]) -> Sequence[int]:
     return connection.scalars(query.limit(STEP_ROWS)).all()
 
 
+def left_content(
+    connection: Connection,
+    queue_ids: Sequence[int],
+    *,
+    instance: int,
+    since: Timestamp,
+    now: Timestamp,
+) -> list[int]:
+    """Those of the messages whose content, which is there, nobody needs: they are finished, or will
+    not come (see Spool.collect_orphans)."""
+    is_lost = _lost(connection, instance=instance, since=since, now=now)
+    known = wanted(connection, queue_ids)
+    return [
+        queue_id
+        for queue_id in queue_ids
+        if not known.get(queue_id, not is_lost(queue_id, time_of(queue_id)))
+    ]
+
+
+def _lost(
+    connection: Connection, *, instance: int, since: Timestamp, now: Timestamp
+) -> Callable[[int, Timestamp], bool]:
+    """A rule that tells of a message that began to come in at a moment whether it will not come any
+    more."""
+    is_alive = instances.c.lease_until >= database_now(connection)
+    alive = set(connection.scalars(select(instances.c.number).where(is_alive)))
+
+    def is_lost(queue_id: int, started_at: Timestamp) -> bool:
+        number = queue_id >> _SEQUENCE_BITS & INSTANCES - 1
+        is_our_past = number == instance and started_at < since
+        return number not in alive or is_our_past or started_at < now - UPLOAD_MS
+
+    return is_lost
+
+
 def collect_orphans(
     connection: Connection, *, instance: int, since: Timestamp, now: Timestamp
 ) -> int:
     """See Spool.collect_orphans."""
-    is_alive = instances.c.lease_until >= database_now(connection)
-    alive = set(connection.scalars(select(instances.c.number).where(is_alive)))
-    orphans = []
-    for queue_id, started_at in connection.execute(select(upload)):
-        number = queue_id >> _SEQUENCE_BITS & INSTANCES - 1
-        is_our_past = number == instance and started_at < since
-        if number not in alive or is_our_past or started_at < now - UPLOAD_MS:
-            orphans.append(queue_id)
+    is_lost = _lost(connection, instance=instance, since=since, now=now)
+    uploads = connection.execute(select(upload)).all()
+    orphans = [queue_id for queue_id, started_at in uploads if is_lost(queue_id, started_at)]
     if orphans:
         connection.execute(delete(content).where(content.c.message_id.in_(orphans)))
         connection.execute(delete(upload).where(upload.c.message_id.in_(orphans)))

@@ -5,6 +5,7 @@ the middle of a COMMIT, the next one ends the old server process and takes that 
 what became of the old transaction: nothing of it can appear later.
 """
 
+import math
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from pillarbox.errors import LocalProtocolError
 from pillarbox.store.batch import Cursor
-from pillarbox.store.engine import PAGE_OCTETS, begin_statement
+from pillarbox.store.engine import begin_statement
 from pillarbox.store.statements import Statements, compile_statements
 
 CHECKPOINT_COMMITS = 64
@@ -145,5 +146,8 @@ class WriterConnection:
         self._commits = self._octets = 0
         self.cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self.cursor.fetchall()
-        self.cursor.execute("PRAGMA freelist_count")
-        self.free_octets = self.cursor.fetchall()[0][0] * PAGE_OCTETS
+        counted = []
+        for what in ("freelist_count", "page_size"):
+            self.cursor.execute(f"PRAGMA {what}")
+            counted.append(self.cursor.fetchall()[0][0])
+        self.free_octets = math.prod(counted)

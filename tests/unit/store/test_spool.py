@@ -84,13 +84,14 @@ async def test_an_empty_message_has_no_chunk(queue: Queue) -> None:
 async def test_chunks_that_came_before_belong_to_the_message(queue: Queue) -> None:
     """A large message is stored chunk by chunk and then put without content."""
     queue_id = new_id()
-    await queue.spool.store_chunk(queue_id, 0, b"one")
+    whole = bytes(CHUNK_OCTETS)
+    await queue.spool.store_chunk(queue_id, 0, whole)
     await queue.spool.store_chunk(queue_id, 1, b"two")
     put = replace(make_message(lanes=(queue.lane,), content=None), queue_id=queue_id, chunks=2)
 
     await queue.spool.put(put)
 
-    assert [await queue.spool.read_chunk(queue_id, number) for number in (0, 1)] == [b"one", b"two"]
+    assert [await queue.spool.read_chunk(queue_id, number) for number in (0, 1)] == [whole, b"two"]
     assert (
         await queue.database.read(lambda c: c.scalar(select(func.count()).select_from(upload))) == 0
     )

@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from tests.support.storing import (
     HOP,
     LEASE_MS,
@@ -222,15 +224,25 @@ async def test_what_a_crash_left_is_collected(queue: FileQueue) -> None:
 
 
 async def test_a_message_whose_file_was_collected_is_refused(queue: FileQueue) -> None:
-    """Its process was taken for dead while it came in."""
-    queue_id = new_id()
-    await queue.spool.store_chunk(queue_id, 0, CONTENT)
+    """Its process was taken for dead while it came in, or while it waited for the commit."""
+    queue_id, reached, go_on = new_id(), threading.Event(), threading.Event()
     empty = make_message(lanes=(queue.lane,), content=None)
-    put = queue.spool.put(replace(empty, queue_id=queue_id, chunks=1))
-    shutil.rmtree(queue.folder)
 
+    def collects(_: Connection) -> None:
+        reached.set()
+        go_on.wait(60)
+        shutil.rmtree(queue.folder)
+
+    await queue.spool.store_chunk(queue_id, 0, CONTENT)
+    other = asyncio.ensure_future(queue.database.write(collects))
+    await until(reached.is_set)
+    put = queue.spool.put(replace(empty, queue_id=queue_id, chunks=1))
+    go_on.set()
     with pytest.raises(SpoolUnavailable):
         await put
+    await other
+    with pytest.raises(SpoolUnavailable):
+        await queue.spool.put(replace(empty, queue_id=queue_id, chunks=1))
     assert await queue.due() == []
 
 

@@ -7,6 +7,7 @@ ends the process with a message instead of running it unchanged.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Mapping
 from enum import StrEnum
@@ -28,6 +29,8 @@ class Mutant(StrEnum):
     SYNCHRONOUS_OFF = "synchronous-off"
     SETTLE_BEFORE_REPLY = "settle-before-reply"
     FOLDER_NOT_SYNCED = "folder-not-synced"
+    CONTENT_NOT_SYNCED = "content-not-synced"
+    CONTENT_FOLDER_NOT_SYNCED = "content-folder-not-synced"
     GRAPH_BUSY_IS_TAKEN = "graph-busy-is-taken"
     GRAPH_TAKEN_IS_BUSY = "graph-taken-is-busy"
 
@@ -48,6 +51,10 @@ def become(mutant: Mutant) -> None:
             _settle_before_reply()
         case Mutant.FOLDER_NOT_SYNCED:
             _leave_folder_unsynced()
+        case Mutant.CONTENT_NOT_SYNCED:
+            _leave_content_unsynced()
+        case Mutant.CONTENT_FOLDER_NOT_SYNCED:
+            _leave_content_folder_unsynced()
         case Mutant.GRAPH_BUSY_IS_TAKEN:
             _read_graph({503: 202}, 1.0)
         case Mutant.GRAPH_TAKEN_IS_BUSY:
@@ -118,6 +125,25 @@ def _leave_folder_unsynced() -> None:
     import pillarbox.files
 
     _replace(pillarbox.files, "sync_folder", lambda _folder: None)
+
+
+def _leave_content_unsynced() -> None:
+    """Files of content are handed to the system alone. Nothing else in Python uses fdatasync."""
+    _replace(os, "fdatasync", lambda _descriptor: None)
+
+
+def _leave_content_folder_unsynced() -> None:
+    """Names of files of content are not made durable; that of their folder is."""
+    import pillarbox.files
+    import pillarbox.store.content_files as content_files
+
+    sync_folder = pillarbox.files.sync_folder
+
+    def sync_other(folder: Path) -> None:
+        if not folder.name.endswith("-content"):
+            sync_folder(folder)
+
+    _replace(content_files, "sync_folder", sync_other)
 
 
 def _read_graph(statuses: Mapping[int, int], share: float) -> None:

@@ -9,7 +9,7 @@ from tests.e2e.programs import program
 from tests.e2e.waiting import wait_until
 
 ATTACH_SECONDS = 30.0
-SHOWN_OCTETS = 1 << 20
+SHOWN_OCTETS = 1 << 22
 """Longer data of a call would be cut off."""
 
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select
+from tests.crash.content_folder import collect_left, content_files, left_files
 
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.store import schema
+from pillarbox.store.content import read_chunk
 from pillarbox.store.database import Database
 
 
@@ -25,12 +27,16 @@ class Found:
 
 
 async def open_clone(file: Path) -> dict[str, Found]:
-    """Open the database as a worker does at its start, and let the writer clear up; the messages
-    by their markers. Fails unless SQLite finds the file in order."""
+    """Open the database as a worker does at its start, and let it clear up; the messages by their
+    markers. Fails unless SQLite finds the file in order, and no file of content is left over."""
     database = Database.open(f"sqlite:///{file}", reserve_octets=0)
     try:
         database.migrate()
-        return await database.write(read_all)
+        await collect_left(database)
+        found = await database.write(read_all)
+        left = await database.read(lambda c: left_files(c, content_files(file)))
+        assert not left, f"files are left that nobody needs: {left[:3]}"
+        return found
     finally:
         await database.close()
 
@@ -39,7 +45,7 @@ def read_all(connection: Connection) -> dict[str, Found]:
     """All messages in the store."""
     assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]
     found: dict[str, Found] = {}
-    recipient, content = schema.recipient, schema.content
+    recipient = schema.recipient
     for queue_id, chunks in connection.execute(
         select(schema.message.c.id, schema.message.c.chunks)
     ).all():
@@ -48,11 +54,8 @@ def read_all(connection: Connection) -> dict[str, Found]:
             .where(recipient.c.message_id == queue_id)
             .order_by(recipient.c.number)
         ).all()
-        pieces = connection.scalars(
-            select(content.c.octets)
-            .where(content.c.message_id == queue_id)
-            .order_by(content.c.number)
-        ).all()
+        read = [read_chunk(connection, queue_id, number) for number in range(chunks)]
+        pieces = [piece for piece in read if piece is not None]
         addresses = tuple(row[0] for row in rows)
         octets = b"".join(pieces) if len(pieces) == chunks else None
         states = tuple(RecipientState(row[1]) for row in rows)

@@ -14,18 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.strace_calls import Call
 
 TRACED = (
     "pwrite64,pwritev,pwritev2,write,writev,ftruncate,truncate,fallocate,copy_file_range,sendfile,"
     "fsync,fdatasync,sync_file_range,msync,open,openat,creat,link,linkat,symlink,symlinkat,"
-    "rename,renameat,renameat2,unlink,unlinkat"
+    "rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir"
 )
 """All that changes a file or a folder, but for memory maps, which only -shm files have."""
 
 SECTOR_OCTETS = 512
 _FORGOTTEN = ("-shm",)
 _NOT_OURS = {"service.log", "pillarbox.lock"}
+_FOLDERS = ("", CONTENT_FOLDER)
+"""In which we look at files: the data folder itself, and this one in it."""
+
+_NAMING = {"openat", "unlink", "unlinkat", "rename", "mkdir"}
 
 _Take: TypeAlias = Callable[[], bool]
 
@@ -60,6 +65,12 @@ class _File:
     durable: bytearray
     size: int
     changes: list[_Change] = field(default_factory=list)
+    is_folder: bool = False
+
+    @classmethod
+    def of(cls, octets: bytes | None) -> "_File":
+        """With these octets, durably; a folder if None."""
+        return cls(bytearray(octets or b""), len(octets or b""), is_folder=octets is None)
 
     def sync(self, covered: list[_Change]) -> None:
         for change in covered:
@@ -70,12 +81,18 @@ class _File:
 
 
 _Names: TypeAlias = dict[str, _File]
-_NameChange: TypeAlias = list[tuple[str, _File | None]]
-"""What one call does to names, all or nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class _NameChange:
+    """What one call does to names of a folder, all or nothing."""
+
+    folder: str
+    names: list[tuple[str, _File | None]]
 
 
 def _rename(names: _Names, change: _NameChange) -> None:
-    for name, file in change:
+    for name, file in change.names:
         if file is None:
             names.pop(name, None)
         else:
@@ -83,17 +100,16 @@ def _rename(names: _Names, change: _NameChange) -> None:
 
 
 class Disk:
-    """The files directly in `folder`, which held `files`, durably, when the trace began."""
+    """The files in `folder` and its folder of content. When the trace began it held `files`,
+    durably; None is a folder."""
 
-    def __init__(self, folder: Path, files: Mapping[str, bytes]) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, bytes | None]) -> None:
         self._prefix = f"{folder}/"
-        self._folder = str(folder)
-        self._names = {
-            name: _File(bytearray(octets), len(octets)) for name, octets in files.items()
-        }
+        self._paths = {str(folder / name): name for name in _FOLDERS}
+        self._names = {name: _File.of(octets) for name, octets in files.items()}
         self._durable_names = dict(self._names)
         self._name_changes: list[_NameChange] = []
-        self._covered: dict[int, tuple[_File, list[_Change]] | int] = {}
+        self._covered: dict[int, tuple[_File, list[_Change]] | list[_NameChange]] = {}
 
     def run(self, calls: Iterable[Call], cuts: Iterable[int]) -> Iterator[tuple[int, "Disk"]]:
         """Let the calls happen; at each cut, a line, the disk as it is just then."""
@@ -111,11 +127,10 @@ class Disk:
             yield cut, self
 
     def _name(self, path: str) -> str | None:
-        """The name in our folder, None for all that does not count."""
+        """The name below our folder, None for all that does not count."""
         name = path.removeprefix(self._prefix)
-        if name == path or "/" in name or name in _NOT_OURS or name.endswith(_FORGOTTEN):
-            return None
-        return name
+        is_ours = name != path and _folder_of(name) in _FOLDERS
+        return name if is_ours and name not in _NOT_OURS and not name.endswith(_FORGOTTEN) else None
 
     def _file(self, call: Call) -> _File | None:
         name = self._name(call.path)
@@ -132,7 +147,7 @@ class Disk:
                 self._write(call)
             case "ftruncate":
                 self._truncate(call)
-            case "openat" | "unlink" | "unlinkat" | "rename":
+            case name if name in _NAMING:
                 pass
             case _:
                 names = [path.decode() for path in call.strings]
@@ -140,8 +155,9 @@ class Disk:
                 assert not touches, f"{call} is not known here"
 
     def _begin_sync(self, call: Call) -> None:
-        if call.path == self._folder:
-            self._covered[id(call)] = len(self._name_changes)
+        folder = self._paths.get(call.path)
+        if folder is not None:
+            self._covered[id(call)] = [c for c in self._name_changes if c.folder == folder]
             return
         file = self._file(call)
         if file is not None:
@@ -153,6 +169,7 @@ class Disk:
             return
         data = call.strings[0]
         if call.result is not None:
+            assert len(data) >= call.result, "strace has cut off what was written"
             data = data[: call.result]
         offset = call.numbers[-1] if call.name == "pwrite64" else file.size
         file.changes.append(_Change(offset, data, call))
@@ -167,9 +184,10 @@ class Disk:
     def _end(self, call: Call) -> None:
         if call.name in {"fsync", "fdatasync"}:
             self._end_sync(call)
-        elif call.succeeded and call.name in {"openat", "unlink", "unlinkat", "rename"}:
-            change = self._name_change(call)
-            if change:
+        elif call.succeeded and call.name in _NAMING:
+            names = self._new_names(call)
+            if names:
+                change = _NameChange(_folder_of(names[0][0]), names)
                 _rename(self._names, change)
                 self._name_changes.append(change)
 
@@ -177,11 +195,11 @@ class Disk:
         covered = self._covered.pop(id(call), None)
         if covered is None or (not call.was_made and call.result == 0):
             return
-        if isinstance(covered, int):
+        if isinstance(covered, list):
             if call.succeeded:
-                for names in self._name_changes[:covered]:
+                for names in covered:
                     _rename(self._durable_names, names)
-                del self._name_changes[:covered]
+                self._name_changes = [c for c in self._name_changes if c not in covered]
             return
         file, changes = covered
         if call.succeeded:
@@ -190,8 +208,8 @@ class Disk:
             for change in changes:
                 change.is_lost = True
 
-    def _name_change(self, call: Call) -> _NameChange:
-        """What a call that succeeded does to the names of our folder."""
+    def _new_names(self, call: Call) -> list[tuple[str, _File | None]]:
+        """What a call that succeeded does to the names of one of our folders."""
         names = [self._name(path.decode()) for path in call.strings]
         name = names[0] if names else None
         if call.name == "rename":
@@ -199,12 +217,15 @@ class Disk:
             new = names[1]
             if old is None or new is None or name is None:
                 return []
+            assert _folder_of(name) == _folder_of(new), f"{call} is not known here"
             return [(name, None), (new, old)]
         if name is None:
             return []
+        if call.name == "mkdir":
+            return [(name, _File.of(None))]
         if call.name == "openat":
             is_new = "O_CREAT" in call.arguments and name not in self._names
-            return [(name, _File(bytearray(), 0))] if is_new else []
+            return [(name, _File.of(b""))] if is_new else []
         return [(name, None)] if name in self._names else []
 
     def cut(self, rand: random.Random, folder: Path) -> None:
@@ -214,17 +235,30 @@ class Disk:
         for made, is_there in zip(self._name_changes, whole, strict=True):
             if is_there:
                 _rename(names, made)
-        for name, file in names.items():
-            octets = bytearray(file.durable)
-            chance = rand.choice((0.0, 0.1, 0.5, 0.9, 1.0))
-            is_torn = rand.random() < 0.5
-            chosen = _choice(rand, len(file.changes))
-            for change, is_there in zip(file.changes, chosen, strict=True):
-                if is_torn:
-                    change.apply(octets, lambda: rand.random() < chance)  # noqa: B023
-                elif is_there:
-                    change.apply(octets)
-            (folder / name).write_bytes(octets)
+        for name, file in sorted(names.items()):
+            # What is in a folder whose own name is gone is gone with it.
+            if file.is_folder:
+                (folder / name).mkdir()
+            elif _folder_of(name) in {"", *names}:
+                (folder / name).write_bytes(_remains(rand, file))
+
+
+def _remains(rand: random.Random, file: _File) -> bytes:
+    """What a power cut may leave of a file."""
+    octets = bytearray(file.durable)
+    chance = rand.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+    is_torn = rand.random() < 0.5
+    chosen = _choice(rand, len(file.changes))
+    for change, is_there in zip(file.changes, chosen, strict=True):
+        if is_torn:
+            change.apply(octets, lambda: rand.random() < chance)
+        elif is_there:
+            change.apply(octets)
+    return bytes(octets)
+
+
+def _folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _choice(rand: random.Random, count: int) -> list[bool]:

@@ -1,13 +1,16 @@
 """D6: between the last write of a message's data and the write of its 250 the file is synced.
 
 Looks at the write-ahead log frame by frame: the transaction that first brings the recipients of a
-message ends in a frame that says so, and after that frame the log must have been synced.
+message ends in a frame that says so, and after that frame the log must have been synced. If the
+content of the message has a file, that must have been synced, and the folder in which it is.
 """
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
 
+from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.strace_calls import NEVER, Call
 from tests.crash.strace_recording import Recording
 
@@ -18,10 +21,12 @@ _SYNCS = {"fsync", "fdatasync"}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How many messages were looked at, in how many commits, and those that break the rule."""
+    """How many messages were looked at, in how many commits, how many had a file, and those that
+    break the rule."""
 
     messages: int
     commits: int
+    files: int
     broken: list[str]
 
 
@@ -34,18 +39,18 @@ def check_order(made: Recording) -> Order:
         for call in made.calls
         if call.name in _SYNCS and call.path == log and call.succeeded
     )
-    unsynced_names = _unsynced_names(made)
+    files = _Files(made)
     broken = []
+    queue_ids = made.queue_ids()
     for marker, answer in made.answered().items():
         durable_at = _durable_at(ends.get(marker, NEVER), syncs)
         if durable_at > answer.began:
             broken.append(f"{marker}: its 250 comes before the sync of the log")
         broken += [
-            f"{marker}: {name} is not durable yet"
-            for name, begun, ended in unsynced_names
-            if begun < answer.began < ended
+            f"{marker}: {what} is not durable yet"
+            for what in files.not_durable(answer.began, queue_ids[marker])
         ]
-    return Order(len(made.answered()), len(set(ends.values())), broken)
+    return Order(len(made.answered()), len(set(ends.values())), len(files.written), broken)
 
 
 def _commit_ends(calls: list[Call], log: str) -> dict[str, int]:
@@ -74,19 +79,47 @@ def _durable_at(written: int, syncs: list[tuple[int, int]]) -> int:
     return syncs[index][1] if index < len(syncs) else NEVER
 
 
-def _unsynced_names(made: Recording) -> list[tuple[str, int, int]]:
-    """Names that were made or changed: from when until when they were not durable."""
-    folder = str(made.service.folder)
-    syncs = [c for c in made.calls if c.name in _SYNCS and c.path == folder and c.succeeded]
-    begins = [call.began for call in syncs]
-    found = []
-    for call in made.calls:
-        is_new = call.name == "rename" or (call.name == "openat" and "O_EXCL" in call.arguments)
-        if not is_new or not call.succeeded:
-            continue
-        name = call.strings[-1].decode()
-        if name.startswith(f"{folder}/"):
-            index = bisect_left(begins, call.ended)
-            ended = syncs[index].ended if index < len(syncs) else NEVER
-            found.append((name, call.ended, ended))
-    return found
+class _Files:
+    """Names of the database that were made or changed, and the files of content: when each was not
+    durable."""
+
+    def __init__(self, made: Recording) -> None:
+        self._content = f"{made.service.folder}/{CONTENT_FOLDER}"
+        self._syncs: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.written: dict[str, tuple[int, int]] = {}
+        """For each file of content, by its path, the end of its last write and of its first sync
+        behind that."""
+        for call in made.calls:
+            if call.name in _SYNCS and call.succeeded:
+                self._syncs[call.path].append((call.began, call.ended))
+        for call in made.calls:
+            if call.name == "write" and call.path.startswith(f"{self._content}/"):
+                durable_at = _durable_at(call.ended, self._syncs[call.path])
+                self.written[call.path] = call.ended, durable_at
+        self._named = [
+            (name, call.ended, self._named_at(name, call))
+            for call in made.calls
+            if (name := _new_name(call)).startswith(str(made.service.database))
+        ]
+
+    def _named_at(self, name: str, call: Call) -> int:
+        return _durable_at(call.ended, self._syncs[name.rpartition("/")[0]])
+
+    def not_durable(self, moment: int, queue_id: str) -> list[str]:
+        """What is not durable at a moment and has to be for this message."""
+        path = f"{self._content}/{queue_id}"
+        needed = {path, self._content} if path in self.written else set()
+        found = [
+            name
+            for name, begun, ended in self._named
+            if begun < moment < ended and (name in needed or not name.startswith(self._content))
+        ]
+        begun, ended = self.written.get(path, (NEVER, NEVER))
+        return found + [f"the content of {path}"] * (begun < moment < ended)
+
+
+def _new_name(call: Call) -> str:
+    """The name that a call made or changed; "" if it is another call."""
+    is_new = call.name in {"rename", "mkdir"} or "O_EXCL" in call.arguments
+    is_name = call.name in {"rename", "mkdir", "openat"} and call.succeeded
+    return call.strings[-1].decode() if is_new and is_name else ""

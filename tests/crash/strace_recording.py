@@ -10,11 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.strace_attach import SHOWN_OCTETS, Tracer, attached
 from tests.crash.strace_calls import Call, parse
 from tests.crash.strace_clone import Found, open_clone
 from tests.crash.strace_disk import TRACED, Disk
-from tests.crash.strace_service import LARGE_OCTETS, SMALL_OCTETS, Sent, WatchedPillarbox
+from tests.crash.strace_service import (
+    LARGE_OCTETS,
+    MIDDLE_OCTETS,
+    SMALL_OCTETS,
+    Sent,
+    WatchedPillarbox,
+)
 from tests.e2e.next_hop import NextHop
 from tests.e2e.waiting import wait_until
 
@@ -23,14 +30,14 @@ _QUEUED = re.compile(rb"250 2\.0\.0 Queued as (\w+)")
 
 @dataclass(slots=True)
 class Recording:
-    """The trace of a service in `folder`, which held `files` before it.
+    """The trace of a service whose folder held `files` before it (see strace_disk.Disk).
 
     `read_at`: the line by which the client of a message, by its marker, had read its last reply.
     """
 
     service: WatchedPillarbox
     tracer: Tracer
-    files: dict[str, bytes]
+    files: dict[str, bytes | None]
     sent: dict[str, Sent] = field(default_factory=dict)
     read_at: dict[str, int] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -61,8 +68,12 @@ class Recording:
         for call in self.calls:
             if call.name == "write" and (match := _QUEUED.match(b"".join(call.strings))):
                 by_id[match[1].decode()] = call
+        return {marker: by_id[queue_id] for marker, queue_id in self.queue_ids().items()}
+
+    def queue_ids(self) -> dict[str, str]:
+        """Those of the acknowledged messages, by their markers."""
         acknowledged = [sent for sent in self.sent.values() if sent.is_acknowledged]
-        return {sent.marker: by_id[sent.text.split()[-1]] for sent in acknowledged}
+        return {sent.marker: sent.text.split()[-1] for sent in acknowledged}
 
 
 @contextmanager
@@ -77,23 +88,37 @@ def recording(service: WatchedPillarbox, trace: Path, inject: str = "") -> Itera
     made.calls = parse(lines)
 
 
-def _snapshot(folder: Path, tracer: Tracer) -> dict[str, bytes]:
+def _snapshot(folder: Path, tracer: Tracer) -> dict[str, bytes | None]:
     """The files of a moment in which nothing was written."""
-    found: list[dict[str, bytes]] = []
+    found: list[dict[str, bytes | None]] = []
 
     def look() -> bool:
         before = tracer.count()
-        found.append({file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
+        try:
+            found.append(_files(folder))
+        except FileNotFoundError:
+            return False
         return tracer.count() == before
 
     wait_until(look, 30, "a moment in which nothing is written")
     return {name: octets for name, octets in found[-1].items() if not name.endswith("-shm")}
 
 
+def _files(folder: Path) -> dict[str, bytes | None]:
+    found: dict[str, bytes | None] = {
+        file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()
+    }
+    content = folder / CONTENT_FOLDER
+    if content.exists():
+        found[content.name] = None
+        found |= {f"{content.name}/{file.name}": file.read_bytes() for file in content.iterdir()}
+    return found
+
+
 def mixed_load(made: Recording, messages: int, *, sessions: int, large: int) -> None:
     """Messages that are delivered, then as many for which the next hop is slow; each time also
-    some `large` ones, whose content comes in chunks."""
-    sizes = [SMALL_OCTETS] * messages + [LARGE_OCTETS] * large
+    some `large` ones, half of which come in chunks."""
+    sizes = [SMALL_OCTETS] * messages + [MIDDLE_OCTETS, LARGE_OCTETS] * (large // 2)
     made.submit_many(sizes, sessions=sessions)
     for sent in list(made.sent.values()):
         if sent.is_acknowledged:

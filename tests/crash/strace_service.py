@@ -19,13 +19,15 @@ from tests.e2e.programs import free_port
 from tests.e2e.service import START_SECONDS, Pillarbox
 from tests.e2e.waiting import wait_until
 
-from pillarbox.mail.spooled import INLINE_OCTETS
+from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 
 DELIVERY_SECONDS = 60.0
 CLIENT_SECONDS = 60.0
 SMALL_OCTETS = 1_000
+MIDDLE_OCTETS = CHUNK_OCTETS + 300_000
+"""Its content goes to a file, all at once."""
 LARGE_OCTETS = INLINE_OCTETS + 100_000
-"""It goes to the store in chunks, before its message."""
+"""It goes to a file in chunks, while it comes in."""
 
 _PLAIN_LISTENER = """
 [[listeners]]

@@ -1,6 +1,6 @@
 """The ledger notices a service that breaks its promises: negative controls of the kill tests.
 
-The other two mutants lose nothing by a kill, only by a power cut or in the order of system calls.
+The others lose nothing by a kill, only by a power cut or in the order of system calls.
 """
 
 import sys

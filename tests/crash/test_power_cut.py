@@ -49,7 +49,9 @@ def test_many_power_cuts(tmp_path: Path, number: int) -> None:
     seed = SEED * 1000 + number
     made = _record(tmp_path, messages=60, sessions=1 + 3 * number, large=4)
 
-    assert check_order(made).broken == []
+    order = check_order(made)
+    assert order.broken == []
+    assert order.files == 8
     assert check_cuts(made, random_cuts(made, CLONES, seed), seed) == CLONES
 
 
@@ -72,6 +74,20 @@ def test_a_reply_before_the_commit_is_found(
 
     assert check_order(made).broken
     with pytest.raises(AssertionError, match="lost"):
+        check_cuts(made, random_cuts(made, 200, SEED), SEED)
+
+
+@pytest.mark.parametrize("mutant", [Mutant.CONTENT_NOT_SYNCED, Mutant.CONTENT_FOLDER_NOT_SYNCED])
+def test_without_syncs_of_its_file_content_would_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Mutant
+) -> None:
+    """The mutants "file of content not synced" and "its name not synced" are found."""
+    infect(monkeypatch, mutant)
+    made = _record(tmp_path)
+
+    order = check_order(made)
+    assert len({line.partition(":")[0] for line in order.broken}) == order.files == 4
+    with pytest.raises(AssertionError, match="is not whole"):
         check_cuts(made, random_cuts(made, 200, SEED), SEED)
 
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.mutants import Mutant, environment_of
 from tests.crash.strace_order import check_order
 from tests.crash.strace_recording import (
@@ -17,7 +18,7 @@ from tests.crash.strace_recording import (
     random_cuts,
     recording,
 )
-from tests.crash.strace_service import watched
+from tests.crash.strace_service import MIDDLE_OCTETS, watched
 from tests.e2e.next_hop import GREETING
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
@@ -89,6 +90,19 @@ def test_without_syncs_of_its_file_content_would_be_lost(
     assert len({line.partition(":")[0] for line in order.broken}) == order.files == 4
     with pytest.raises(AssertionError, match="is not whole"):
         check_cuts(made, random_cuts(made, 200, SEED), SEED)
+
+
+def test_a_folder_of_content_that_was_there_is_synced(tmp_path: Path) -> None:
+    """The worker that made it may have been killed before it came to that."""
+    (tmp_path / "service").mkdir()
+    with watched(tmp_path / "service") as service:
+        (service.folder / CONTENT_FOLDER).mkdir()
+        with recording(service, tmp_path / "trace") as made:
+            sent = made.submit(MIDDLE_OCTETS)
+
+    answer = made.answered()[sent.marker]
+    syncs = [c for c in made.calls if c.name == "fsync" and c.path == str(service.folder)]
+    assert any(call.succeeded and call.ended < answer.began for call in syncs)
 
 
 def test_power_cuts_after_a_failed_sync(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class ContentFiles:
 
     def __init__(self, database_file: Path) -> None:
         self._folder = database_file.with_name(database_file.name + _SUFFIX)
+        self._has_folder = False
 
     def append(self, queue_id: int, number: int, octets: bytes) -> None:
         """Write octets behind what the file has; `number` 0 makes it. Durable on return."""
@@ -39,13 +40,22 @@ class ContentFiles:
 
     def _begin(self, queue_id: int, octets: bytes) -> None:
         flags = os.O_CREAT | os.O_EXCL
+        if not self._has_folder:
+            self._make_folder()
         try:
             self._write(queue_id, flags, octets)
         except FileNotFoundError:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(self._folder.parent)
+            # Somebody has removed it.
+            self._make_folder()
             self._write(queue_id, flags, octets)
         sync_folder(self._folder)
+
+    def _make_folder(self) -> None:
+        """Synced also if it is there: who made it may be about to, or was killed before."""
+        self._has_folder = False
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(self._folder.parent)
+        self._has_folder = True
 
     def _write(self, queue_id: int, flags: int, octets: bytes) -> None:
         flags |= os.O_WRONLY | os.O_CLOEXEC

@@ -41,11 +41,16 @@ class Tracer:
 
 @contextlib.contextmanager
 def attached(
-    output: Path, *pids: int, trace: str, inject: str = "", shown_octets: int = 0
+    output: Path,
+    *pids: int,
+    trace: str,
+    inject: str = "",
+    shown_octets: int = 0,
+    follows: bool = True,
 ) -> Iterator[Tracer]:
-    """Watch the calls `trace` of these processes and their children in `output`; `inject` is the
-    expression of `strace -e inject=`."""
-    argv = [program("strace", "strace"), "-f", "-y", "-s", str(shown_octets)]
+    """Watch the calls `trace` of these processes, their threads and their children in `output`;
+    `inject` is the expression of `strace -e inject=`. Not `follows`: of these threads alone."""
+    argv = [program("strace", "strace"), *["-f"] * follows, "-y", "-s", str(shown_octets)]
     argv += ["-o", str(output), "-e", f"trace={trace}", "-e", "signal=none"]
     if inject:
         argv += ["-e", f"inject={inject}"]

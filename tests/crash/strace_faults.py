@@ -1,10 +1,13 @@
 """Messages that go through a worker whose calls fail, and afterwards through one whose do not."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.strace_attach import Tracer, attached
 from tests.crash.strace_service import Sent, WatchedPillarbox, check_delivered
+from tests.crash.strace_threads import threads_of
 from tests.e2e.waiting import wait_until
 
 DISK = "pwrite64,fsync,fdatasync,ftruncate"
@@ -21,13 +24,23 @@ class Faults:
         self.sent: list[Sent] = []
         self._number = 0
 
-    def send(self, inject: str, sizes: list[int], *, sessions: int = 1) -> Tracer:
+    def send(
+        self,
+        inject: str,
+        sizes: list[int],
+        *,
+        sessions: int = 1,
+        threads: Collection[int] = (),
+    ) -> Tracer:
         """Send messages while calls fail, until the log has been copied into the database or the
-        worker has given up. Afterwards the service takes mail again."""
+        worker has given up. Afterwards the service takes mail again. `threads`: those of the
+        worker whose calls fail; else all."""
         self._number += 1
         trace = self.folder / f"trace{self._number}"
         worker = self.service.worker
-        with attached(trace, worker, trace=DISK, inject=inject) as tracer:
+        with attached(
+            trace, *(threads or (worker,)), trace=DISK, inject=inject, follows=not threads
+        ) as tracer:
             with ThreadPoolExecutor(sessions) as clients:
                 self.sent += clients.map(self.service.submit, sizes)
             wait_until(
@@ -40,13 +53,24 @@ class Faults:
         self.service.wait_until_settled()
         return tracer
 
+    def threads(self, *, of_content: bool) -> frozenset[int]:
+        """The threads of the worker that write files of content, or all others."""
+        threads = threads_of(self.service, self.folder / "threads")
+        self.sent.append(threads.sent)
+        return threads.of_content if of_content else threads.others
+
     def _is_quiet(self, tracer: Tracer) -> bool:
         """Whether all was delivered, recorded and copied into the database."""
         sent = [sent for sent in self.sent if sent.is_acknowledged]
         if not all(self.service.hop.copies(sent.marker.encode()) for sent in sent):
             return False
-        calls = [line for line in tracer.lines() if "fsync(" in line and "= 0" in line]
-        return bool(calls) and f"<{self.service.database}>" in calls[-1]
+        database = f"<{self.service.database}"
+        lines = [x for x in tracer.lines() if database in x and CONTENT_FOLDER not in x]
+        calls = [line for line in lines if "fsync(" in line and "= 0" in line]
+        if calls:
+            return f"{database}>" in calls[-1]
+        # Where only a file of content failed nothing came to the database.
+        return not any("(INJECTED)" in line for line in lines)
 
     def check(self, *, most_copies: int = 1) -> None:
         """D1 and D2 for all that was sent, and a new message goes through."""

@@ -7,7 +7,7 @@ trace. What it was told stands outside of the service, in `Sent`; what arrived, 
 import contextlib
 import http.client
 import smtplib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,10 +156,13 @@ class WatchedPillarbox(Pillarbox):
 
 
 @contextlib.contextmanager
-def watched(folder: Path, more_configuration: str = "") -> Iterator[WatchedPillarbox]:
+def watched(
+    folder: Path, more_configuration: str = "", *, environment: Mapping[str, str] | None = None
+) -> Iterator[WatchedPillarbox]:
     """A running service and its next hop, which listens."""
     hop = NextHop()
     service = WatchedPillarbox(folder, hop, more_configuration)
+    service.environment |= environment or {}
     try:
         hop.open()
         service.start()

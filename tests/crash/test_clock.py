@@ -17,9 +17,8 @@ from tests.crash.campaign import Campaign, campaign, report, seed_of_run
 from tests.crash.clients import Load
 from tests.crash.ledger import Fault
 from tests.crash.letters import Kind
+from tests.crash.preloaded import build
 from tests.crash.victim import Victim
-from tests.e2e.programs import program
-from tests.e2e.programs import run as run_program
 
 HOUR = 3600
 JUMPS = 30
@@ -47,10 +46,7 @@ class Clock:
         self.offset_seconds = 0
         self._file = folder / "clock"
         self._file.write_bytes(bytes(8))
-        self._library = folder / "clock.so"
-        options = ("-shared", "-fPIC", "-O2", "-Wall", "-Werror")
-        source = Path(__file__).with_name("clock.c")
-        run_program([program("cc", "gcc libc6-dev"), *options, "-o", self._library, source])
+        self._library = build("clock.c", folder)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -8,27 +8,32 @@ never delivered; what was neither is delivered to all recipients or to none.
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
+from tests.crash.content_folder import content_damage
 from tests.crash.strace_attach import Tracer, attached
 from tests.crash.strace_calls import parse
 from tests.crash.strace_clone import open_clone
 from tests.crash.strace_service import (
     LARGE_OCTETS,
+    MIDDLE_OCTETS,
     SMALL_OCTETS,
     Sent,
     WatchedPillarbox,
     check_delivered,
     watched,
 )
+from tests.crash.strace_threads import is_gone, threads_of
 from tests.e2e.waiting import wait_until
 
 CALLS = ("pwrite64", "fsync", "ftruncate", "write")
 """Those that a message causes here. SQLite neither renames nor removes a file meanwhile, and uvloop
 writes to its sockets with write(2)."""
-NEVER_MADE = "fdatasync,rename,renameat,renameat2,unlink,unlinkat,sendto,sendmsg,writev,pwritev"
+FILE_CALLS = ("fdatasync", "unlink")
+"""What large content causes besides."""
+NEVER_MADE = "rename,renameat,renameat2,unlinkat,sendto,sendmsg,writev,pwritev"
 QUIET_SECONDS = 60.0
 CONTENT = '"Received'
 """So the content begins that goes to the next hop; its final dot is in the same write."""
@@ -46,6 +51,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedPillarb
         if not service.is_running:
             service.start()
         wait_until(lambda: not service.queue(), QUIET_SECONDS, "an empty queue")
+        service.stop()
+        assert asyncio.run(content_damage(service.database)) == []
 
 
 class Kills:
@@ -57,14 +64,24 @@ class Kills:
         self.sent: list[tuple[Sent, int]] = []
         """With the copies that are allowed."""
 
-    def send(self, size_octets: int, call: str, number: int) -> bool:
+    def send(self, size_octets: int, call: str, number: int, threads: Collection[int] = ()) -> bool:
         """Send one message, until the log has been copied into the database or the worker has
-        been killed: then the whole service, and it starts again. Whether it was killed."""
+        been killed: then the whole service, and it starts again. Whether it was killed.
+
+        `threads`: those of the worker whose calls count; else any. Each counts for itself.
+        """
         service = self.service
         inject = f"{call}:signal=KILL:when={number}"
         trace = self.folder / "trace"
         traced = f"fsync,write,{call}"
-        with attached(trace, service.worker, trace=traced, inject=inject, shown_octets=8) as tracer:
+        with attached(
+            trace,
+            *(threads or (service.worker,)),
+            trace=traced,
+            inject=inject,
+            shown_octets=8,
+            follows=not threads,
+        ) as tracer:
             sent = service.submit(size_octets)
             wait_until(
                 lambda: tracer.is_over or self.is_quiet(tracer, sent), QUIET_SECONDS, "an end"
@@ -85,6 +102,8 @@ class Kills:
         """Whether it was delivered, recorded and copied into the database."""
         if not self.service.hop.copies(sent.marker.encode()):
             return False
+        if sent.is_acknowledged and not is_gone(self.service, sent):
+            return False
         syncs = [line for line in tracer.lines() if "fsync(" in line and "= 0" in line]
         return bool(syncs) and f"<{self.service.database}>" in syncs[-1]
 
@@ -93,7 +112,10 @@ class Kills:
         clone = self.folder / "clone"
         clone.mkdir()
         for file in self.service.folder.glob(f"{self.service.database.name}*"):
-            shutil.copy(file, clone)
+            if file.is_dir():
+                shutil.copytree(file, clone / file.name)
+            else:
+                shutil.copy(file, clone)
         found = asyncio.run(open_clone(clone / self.service.database.name))
         shutil.rmtree(clone)
         message = found.get(sent.marker)
@@ -101,6 +123,12 @@ class Kills:
         assert not sent.is_acknowledged or message is not None, f"{sent.marker} is lost"
         assert not sent.is_refused or message is None, f"{sent.marker} was refused, and is there"
         return message is not None and not message.is_final
+
+    def threads(self, *, of_content: bool) -> frozenset[int]:
+        """The threads of the worker that write files of content, or all others."""
+        threads = threads_of(self.service, self.folder / "threads")
+        self.sent.append((threads.sent, 1))
+        return threads.of_content if of_content else threads.others
 
     def check(self) -> None:
         """D1 to D5 for all that was sent."""
@@ -114,8 +142,13 @@ def kills(service: WatchedPillarbox, tmp_path: Path) -> Kills:
     return Kills(service, tmp_path)
 
 
-@pytest.mark.parametrize("size", [SMALL_OCTETS, LARGE_OCTETS])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("call", "size"),
+    [
+        *((call, SMALL_OCTETS) for call in CALLS),
+        *((call, LARGE_OCTETS) for call in (*CALLS, *FILE_CALLS)),
+    ],
+)
 def test_killed_at_each_call(kills: Kills, call: str, size: int) -> None:
     """From the first to the last, until a message goes through without a kill."""
     number = 1
@@ -126,14 +159,34 @@ def test_killed_at_each_call(kills: Kills, call: str, size: int) -> None:
     kills.check()
 
 
-@pytest.mark.parametrize("size", [SMALL_OCTETS, LARGE_OCTETS])
+@pytest.mark.parametrize(
+    ("call", "of_content"),
+    [
+        *((call, False) for call in CALLS),
+        *((call, True) for call in ("write", "fsync", *FILE_CALLS)),
+    ],
+)
+def test_killed_at_each_call_of_some_threads(kills: Kills, call: str, of_content: bool) -> None:
+    """Content that has a file is written by one thread and put by another: each call of the one
+    and each of all others. Were both counted, the first sync of the one would always be killed
+    before the first one of the other."""
+    number = 1
+    while kills.send(MIDDLE_OCTETS, call, number, kills.threads(of_content=of_content)):
+        number += STRIDE
+
+    assert number > 1
+    kills.check()
+
+
+@pytest.mark.parametrize("size", [SMALL_OCTETS, MIDDLE_OCTETS, LARGE_OCTETS])
 def test_there_are_no_other_calls(kills: Kills, size: int) -> None:
     """What else could change a file or send a reply is not used for a message."""
     service = kills.service
     trace = kills.folder / "trace"
-    with attached(trace, service.worker, trace=f"fsync,{NEVER_MADE}") as tracer:
+    all_calls = ",".join(("fsync", *FILE_CALLS, NEVER_MADE))
+    with attached(trace, service.worker, trace=all_calls) as tracer:
         sent = service.submit(size)
         wait_until(lambda: kills.is_quiet(tracer, sent), QUIET_SECONDS, "an end")
         calls = {call.name for call in parse(tracer.lines())}
 
-    assert calls == {"fsync"}
+    assert calls == ({"fsync"} if size == SMALL_OCTETS else {"fsync", *FILE_CALLS})

@@ -94,15 +94,16 @@ def compose(
 
 
 def _size(rng: random.Random) -> int:
-    """Octets: most are small, some go to the store in chunks."""
+    """Octets: most are small, some have a file for their content, written at once or while it comes
+    in."""
     kind = rng.random()
     if kind < 0.75:
         return rng.randint(1024, 8 * 1024)
-    if kind < 0.93:
+    if kind < 0.9:
         return rng.randint(8 * 1024, 100 * 1024)
-    if kind < 0.98:
-        return rng.randint(CHUNK_OCTETS + 1, 2 * CHUNK_OCTETS)
-    return rng.randint(INLINE_OCTETS + 1, INLINE_OCTETS + CHUNK_OCTETS)
+    if kind < 0.96:
+        return rng.randint(CHUNK_OCTETS, INLINE_OCTETS)
+    return rng.randint(INLINE_OCTETS, 3 * 1024 * 1024)
 
 
 def read_arrival(octets: bytes) -> Arrival | None:

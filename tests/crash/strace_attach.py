@@ -9,6 +9,7 @@ from tests.e2e.programs import program
 from tests.e2e.waiting import wait_until
 
 ATTACH_SECONDS = 30.0
+STOP_SECONDS = 10.0
 SHOWN_OCTETS = 1 << 22
 """Longer data of a call would be cut off."""
 
@@ -36,7 +37,12 @@ class Tracer:
     def stop(self) -> None:
         """Let the processes go on alone."""
         self.process.terminate()
-        self.process.wait(ATTACH_SECONDS)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It was about to kill a thread just now, and waits for it.
+            self.process.kill()
+            self.process.wait(STOP_SECONDS)
 
 
 @contextlib.contextmanager

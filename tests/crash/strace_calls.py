@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_LINE = re.compile(r"(\d+) +(.*)")
+_LINE = re.compile(r"(?:(\d+) +)?(.*)")
+"""Without its number where strace watches a single thread."""
 _CALL = re.compile(r"(\w+)\((.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = " <unfinished ...>"
@@ -72,10 +73,9 @@ def parse(lines: Iterable[str]) -> list[Call]:
     calls: list[Call] = []
     open_calls: dict[int, Call] = {}
     for number, line in enumerate(lines):
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        thread, text = int(match[1]), match[2]
+        match = _LINE.fullmatch(line)
+        assert match is not None
+        thread, text = int(match[1] or 0), match[2]
         resumed = _RESUMED.match(text)
         if resumed is not None:
             call = open_calls.pop(thread, None)

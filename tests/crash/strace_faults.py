@@ -1,11 +1,11 @@
 """Messages that go through a worker whose calls fail, and afterwards through one whose do not."""
 
-from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.crash.content_folder import CONTENT_FOLDER
 from tests.crash.strace_attach import Tracer, attached
+from tests.crash.strace_calls import parse
 from tests.crash.strace_service import Sent, WatchedPillarbox, check_delivered
 from tests.crash.strace_threads import threads_of
 from tests.e2e.waiting import wait_until
@@ -30,21 +30,26 @@ class Faults:
         sizes: list[int],
         *,
         sessions: int = 1,
-        threads: Collection[int] = (),
+        of_content: bool | None = None,
     ) -> Tracer:
         """Send messages while calls fail, until the log has been copied into the database or the
-        worker has given up. Afterwards the service takes mail again. `threads`: those of the
-        worker whose calls fail; else all."""
+        worker has given up. Afterwards the service takes mail again.
+
+        `of_content`: the calls of the threads that write files of content, or those of all others;
+        None: of any.
+        """
         self._number += 1
         trace = self.folder / f"trace{self._number}"
         worker = self.service.worker
-        with attached(
-            trace, *(threads or (worker,)), trace=DISK, inject=inject, follows=not threads
-        ) as tracer:
+        pids = (worker,) if of_content is None else self._threads(of_content=of_content)
+        follows = of_content is None
+        with attached(trace, *pids, trace=DISK, inject=inject, follows=follows) as tracer:
             with ThreadPoolExecutor(sessions) as clients:
                 self.sent += clients.map(self.service.submit, sizes)
             wait_until(
-                lambda: tracer.is_over or self._is_quiet(tracer), QUIET_SECONDS, "a quiet worker"
+                lambda: tracer.is_over or self._is_quiet(tracer, of_content=of_content is True),
+                QUIET_SECONDS,
+                "a quiet worker",
             )
             is_over = tracer.is_over
         if is_over:
@@ -53,24 +58,28 @@ class Faults:
         self.service.wait_until_settled()
         return tracer
 
-    def threads(self, *, of_content: bool) -> frozenset[int]:
-        """The threads of the worker that write files of content, or all others."""
+    def _threads(self, *, of_content: bool) -> frozenset[int]:
         threads = threads_of(self.service, self.folder / "threads")
         self.sent.append(threads.sent)
         return threads.of_content if of_content else threads.others
 
-    def _is_quiet(self, tracer: Tracer) -> bool:
+    def _is_quiet(self, tracer: Tracer, *, of_content: bool) -> bool:
         """Whether all was delivered, recorded and copied into the database."""
         sent = [sent for sent in self.sent if sent.is_acknowledged]
         if not all(self.service.hop.copies(sent.marker.encode()) for sent in sent):
             return False
-        database = f"<{self.service.database}"
-        lines = [x for x in tracer.lines() if database in x and CONTENT_FOLDER not in x]
-        calls = [line for line in lines if "fsync(" in line and "= 0" in line]
-        if calls:
-            return f"{database}>" in calls[-1]
+        if of_content:
+            return True
+        calls = parse(tracer.lines())
+        synced = self.service.synced(calls)
+        if synced is not None:
+            return synced == self.service.database
         # Where only a file of content failed nothing came to the database.
-        return not any("(INJECTED)" in line for line in lines)
+        failed = [call.path for call in calls if not call.was_made]
+        return any(failed) and not any(self._is_of_database(path) for path in failed)
+
+    def _is_of_database(self, path: str) -> bool:
+        return path.startswith(str(self.service.database)) and CONTENT_FOLDER not in path
 
     def check(self, *, most_copies: int = 1) -> None:
         """D1 and D2 for all that was sent, and a new message goes through."""

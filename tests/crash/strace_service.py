@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pysqlite3 import dbapi2 as sqlite
+from tests.crash.strace_calls import Call
 from tests.e2e.next_hop import NextHop
 from tests.e2e.programs import free_port
 from tests.e2e.service import START_SECONDS, Pillarbox
@@ -137,6 +138,14 @@ class WatchedPillarbox(Pillarbox):
         """Wait until another worker than this one takes mail."""
         wait_until(lambda: self.worker != worker, START_SECONDS, f"the end of worker {worker}")
         self.wait_until_ready()
+
+    def synced(self, calls: Sequence[Call]) -> Path | None:
+        """What was synced last, of the database and its log. The database: the log was copied into
+        it, and what was delivered is recorded."""
+        files = {str(self.database), f"{self.database}-wal"}
+        syncs = [call for call in calls if call.name == "fsync" and call.succeeded]
+        ours = [call for call in syncs if call.path in files]
+        return Path(max(ours, key=lambda call: call.ended).path) if ours else None
 
     def wait_until_settled(self) -> None:
         """Wait until no message in the store is open. Otherwise the next fault would hit the

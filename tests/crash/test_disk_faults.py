@@ -53,17 +53,13 @@ def faults(service: WatchedPillarbox, tmp_path: Path) -> Faults:
 def _every(
     faults: Faults, calls: str, error: str, sizes: list[int], *, of_content: bool | None = None
 ) -> int:
-    """Let the 1st, 2nd, 3rd … call of a thread fail until there is none; how many failed.
-
-    `of_content`: of the threads that write files of content, or of all others; None: of any.
-    """
+    """Let the 1st, 2nd, 3rd … call of a thread fail until there is none; how many failed."""
     number = 0
     while True:
         number += 1
         worker = faults.service.worker
-        threads = () if of_content is None else faults.threads(of_content=of_content)
         inject = f"{calls}:error={error}:when={number}"
-        tracer = faults.send(inject, sizes, threads=threads)
+        tracer = faults.send(inject, sizes, of_content=of_content)
         if not tracer.count("(INJECTED)"):
             return number - 1
         if faults.service.worker != worker:

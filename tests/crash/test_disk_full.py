@@ -7,12 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.crash.content_folder import content_files
 from tests.crash.strace_service import Sent, WatchedPillarbox, check_delivered
 from tests.e2e.next_hop import NextHop
 from tests.e2e.programs import program, run
 from tests.e2e.waiting import wait_until
 
 MIB = 1024 * 1024
+ROW_OCTETS = 200 * 1024
+"""Such content is in the database; that of a MiB has a file."""
 HEAL_SECONDS = 30.0
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
@@ -81,12 +84,17 @@ def _check_healed(service: WatchedPillarbox, sent: list[Sent]) -> None:
         check_delivered(service.hop, one)
     assert len(service.events("worker.started")) == 1
     assert service.queue() == []
+    wait_until(lambda: not content_files(service.database), HEAL_SECONDS, "no file is left")
 
 
-def test_filled_by_mail_it_heals_when_the_mail_is_delivered(service: WatchedPillarbox) -> None:
-    """452 4.3.1 at MAIL below the reserve; the file does not shrink, but has room inside."""
+@pytest.mark.parametrize("size", [ROW_OCTETS, MIB])
+def test_filled_by_mail_it_heals_when_the_mail_is_delivered(
+    service: WatchedPillarbox, size: int
+) -> None:
+    """452 4.3.1 at MAIL below the reserve. The database does not shrink, but has room inside; files
+    of content go."""
     service.start()
-    sent = _submit_until_refused(service, MIB)
+    sent = _submit_until_refused(service, size)
     again = service.submit()
     service.hop.open()
     service.admin("queue", "retry", "--all")
@@ -130,9 +138,10 @@ def test_filled_to_the_last_octet_it_waits_for_room(
     service.hop.open()
     service.hop.hold(".")
     before = service.submit(2 * MIB)
+    assert before.is_acknowledged
     assert service.hop.reached.wait(HEAL_SECONDS)
     _fill(small_disk / "foreign")
-    refused = [service.submit(MIB) for _ in range(3)]
+    refused = [service.submit(size) for size in (MIB, 1000, ROW_OCTETS, MIB)]
     service.hop.go_on()
     wait_until(lambda: service.hop.copies(before.marker.encode()), HEAL_SECONDS, "the delivery")
     (small_disk / "foreign").unlink()

@@ -8,10 +8,11 @@ never delivered; what was neither is delivered to all recipients or to none.
 import asyncio
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.crash.campaign import report
 from tests.crash.content_folder import content_damage
 from tests.crash.strace_attach import Tracer, attached
 from tests.crash.strace_calls import parse
@@ -64,29 +65,35 @@ class Kills:
         self.sent: list[tuple[Sent, int]] = []
         """With the copies that are allowed."""
 
-    def send(self, size_octets: int, call: str, number: int, threads: Collection[int] = ()) -> bool:
+    def send(
+        self, size_octets: int, call: str, number: int, *, of_content: bool | None = None
+    ) -> bool:
         """Send one message, until the log has been copied into the database or the worker has
         been killed: then the whole service, and it starts again. Whether it was killed.
 
-        `threads`: those of the worker whose calls count; else any. Each counts for itself.
+        `of_content`: the calls of the threads that write files of content count, or those of all
+        others; None: any. Each thread counts for itself.
         """
         service = self.service
         inject = f"{call}:signal=KILL:when={number}"
         trace = self.folder / "trace"
         traced = f"fsync,write,{call}"
+        pids = (service.worker,) if of_content is None else self._threads(of_content=of_content)
         with attached(
-            trace,
-            *(threads or (service.worker,)),
+            *(trace, *pids),
             trace=traced,
             inject=inject,
             shown_octets=8,
-            follows=not threads,
+            follows=of_content is None,
         ) as tracer:
             sent = service.submit(size_octets)
             wait_until(
-                lambda: tracer.is_over or self.is_quiet(tracer, sent), QUIET_SECONDS, "an end"
+                lambda: tracer.is_over or self.is_quiet(tracer, sent, of_content=bool(of_content)),
+                QUIET_SECONDS,
+                "an end",
             )
-            was_killed = tracer.is_over
+        # A call behind the end may have been the one that counted.
+        was_killed = any(line.endswith("= ?") for line in tracer.lines())
         if was_killed:
             service.kill()
             is_open = self._check_files(sent)
@@ -98,14 +105,14 @@ class Kills:
             self.sent.append((sent, 1))
         return was_killed
 
-    def is_quiet(self, tracer: Tracer, sent: Sent) -> bool:
+    def is_quiet(self, tracer: Tracer, sent: Sent, *, of_content: bool = False) -> bool:
         """Whether it was delivered, recorded and copied into the database."""
         if not self.service.hop.copies(sent.marker.encode()):
             return False
         if sent.is_acknowledged and not is_gone(self.service, sent):
             return False
-        syncs = [line for line in tracer.lines() if "fsync(" in line and "= 0" in line]
-        return bool(syncs) and f"<{self.service.database}>" in syncs[-1]
+        database = self.service.database
+        return of_content or self.service.synced(parse(tracer.lines())) == database
 
     def _check_files(self, sent: Sent) -> bool:
         """What the kill left behind is in order; whether the message is there and not final."""
@@ -124,8 +131,7 @@ class Kills:
         assert not sent.is_refused or message is None, f"{sent.marker} was refused, and is there"
         return message is not None and not message.is_final
 
-    def threads(self, *, of_content: bool) -> frozenset[int]:
-        """The threads of the worker that write files of content, or all others."""
+    def _threads(self, *, of_content: bool) -> frozenset[int]:
         threads = threads_of(self.service, self.folder / "threads")
         self.sent.append((threads.sent, 1))
         return threads.of_content if of_content else threads.others
@@ -155,6 +161,7 @@ def test_killed_at_each_call(kills: Kills, call: str, size: int) -> None:
     while kills.send(size, call, number):
         number += STRIDE
 
+    report(f"T3, {call}, {size} octets: {number // STRIDE} kills")
     assert number > 1
     kills.check()
 
@@ -171,9 +178,11 @@ def test_killed_at_each_call_of_some_threads(kills: Kills, call: str, of_content
     and each of all others. Were both counted, the first sync of the one would always be killed
     before the first one of the other."""
     number = 1
-    while kills.send(MIDDLE_OCTETS, call, number, kills.threads(of_content=of_content)):
+    while kills.send(MIDDLE_OCTETS, call, number, of_content=of_content):
         number += STRIDE
 
+    thread = "the thread of content" if of_content else "all others"
+    report(f"T3, {call} of {thread}: {number // STRIDE} kills")
     assert number > 1
     kills.check()
 

@@ -1,5 +1,6 @@
 """The service under test: it can be killed, as a whole or its worker alone, and started again."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pysqlite3 import dbapi2 as sqlite
+from tests.crash.content_folder import content_damage
 from tests.e2e.programs import kill_group
 from tests.e2e.service import START_SECONDS, STOP_SECONDS, Pillarbox, _environment
 from tests.e2e.waiting import wait_until
@@ -153,14 +155,16 @@ class Victim(Pillarbox):
         return self.folder / "pillarbox.sqlite3"
 
     def damage(self) -> list[str]:
-        """What SQLite finds wrong in the database; only while the service does not run."""
+        """What SQLite finds wrong in the database, content that is not there, and files of content
+        that nobody needs; only while the service does not run."""
         if self._database_url:
             return []
         # A file that is not there must not be made and found to be in order.
         uri = f"{self.database.as_uri()}?mode=rw"
         with contextlib.closing(sqlite.connect(uri, uri=True)) as connection:
             rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-        return [row for row in rows if row != "ok"]
+        damage = [row for row in rows if row != "ok"]
+        return damage or asyncio.run(content_damage(self.database))
 
 
 class Twin(Victim):

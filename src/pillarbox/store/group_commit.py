@@ -224,12 +224,15 @@ class GroupCommit:
                 return
             finally:
                 self.stalled_at = math.inf
+            self._writer.wrote(sum(map(_size_octets, works)))
+            if not self._writer.wants_checkpoint:
+                # Others can write while those are woken who waited for this.
+                self._turns.end()
             self._heal()
             wake(finished)
             metrics.COMMITS.value += 1
             metrics.COMMIT_ITEMS.observe(len(works))
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
-            self._writer.wrote(sum(map(_size_octets, works)))
             return
         self._failed(works, TimeoutError("other writers do not let go"), Fault.AGAIN)
 

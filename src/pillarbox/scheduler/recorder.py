@@ -7,8 +7,8 @@ all of it be delivered twice.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -22,7 +22,7 @@ from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter, needed_octets, report_kind
 from pillarbox.outcome.settle import Judgement, Tried, judge, settlement_of
 from pillarbox.scheduler.stores import QueueStore
-from pillarbox.store.records import RecipientRecord, Settlement
+from pillarbox.store.records import RecipientRecord, Settlement, Tenant
 
 UNSETTLED = 1000
 """Results on their way to the store; beyond it nothing new is delivered."""
@@ -55,11 +55,12 @@ def watch_nothing(tried: Tried, judgement: Judgement) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RecorderTools:
-    """What a recorder works with. `trouble`: why the spool takes nothing; `offer` takes DSNs;
-    `watch` is told each result."""
+    """What a recorder works with. `tenant_of` gives a tenant as it is now; `trouble`: why the
+    spool takes nothing; `offer` takes DSNs; `watch` is told each result."""
 
     spool: QueueStore
     reporter: Reporter
+    tenant_of: Callable[[int], Awaitable[Tenant | None]]
     trouble: Callable[[], SpoolTrouble | None]
     offer: Callable[[SpooledMessage], None]
     rand: Callable[[], float]
@@ -147,7 +148,10 @@ class Recorder:
             self._submit(settlement_of(tried, judgement, dsns), settled)
 
     async def _report(self, tried: Tried, judgement: Judgement) -> SpooledMessage:
-        dsn = self._tools.reporter.report(tried, judgement, await self._original(tried.message))
+        original = await self._original(tried.message)
+        # Its routes may have changed since the attempt began.
+        tenant = await self._tools.tenant_of(tried.message.tenant_id) or tried.tenant
+        dsn = self._tools.reporter.report(replace(tried, tenant=tenant), judgement, original)
         kind = report_kind(judgement)
         metrics.DSNS_BY_KIND[kind].inc()
         log.info(

@@ -89,7 +89,8 @@ class Scheduler:
         reporter = Reporter(settings.host_name, next_id=means.next_id, lane_of=stores.spool.lane_of)
         self._recorder = Recorder(
             RecorderTools(
-                stores.spool, reporter, stores.trouble, self.offer, means.rand, means.watch
+                *(stores.spool, reporter, self._tenants.get, stores.trouble, self.offer),
+                *(means.rand, means.watch),
             )
         )
         self._tools = self._make_tools(settings, means)

@@ -58,6 +58,29 @@ def test_a_report_goes_by_a_route_that_was_just_followed(
     simulate(run())
 
 
+def test_a_report_on_an_attempt_that_began_before_a_change_goes_by_the_new_route(
+    store: SimulatedStore, far: FarSide, directory: SlowDirectory, start_worker: StartWorker
+) -> None:
+    """It stands in the lane of that route at once; else it is captured, or waits in a dead lane."""
+    far.refuses, far.latency_seconds = {"bob@far.example"}, 2.0
+    known = Route(1, "", "far.example", HOP)
+    directory.change(make_tenant(known))
+
+    async def run() -> None:
+        async with start_worker() as scheduler:
+            scheduler.offer(store.keep(make_message("bob@far.example")))
+            await asyncio.sleep(1)
+            assert far.attempts
+            directory.change(make_tenant(known, Route(2, "", "here.example", NEW)))
+            await scheduler.follow_changes()
+            await asyncio.sleep(10)
+        ((report,),) = (one.dsns for one in store.settlements if one.dsns)
+        assert report.recipients[0].lane_id == store.lane(hop_key(NEW))
+        assert [one.hop for one in far.deliveries] == [hop_key(NEW)]
+
+    simulate(run())
+
+
 def test_a_pause_holds_with_the_route_it_came_with(
     store: SimulatedStore,
     orders: SimulatedOrders,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.support.queueing import LANE, NOW, make_message, make_tenant
-from tests.support.simulation import OK, REFUSED, SimulatedStore
+from tests.support.simulation import OK, REFUSED, SimulatedDirectory, SimulatedStore
 from tests.support.virtual_time import simulate
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
@@ -65,7 +65,14 @@ class Case:
         self.listener = Listener()
         reporter = Reporter("me.test", next_id=lambda now: now, lane_of=store.lane_of)
         self.recorder = Recorder(
-            RecorderTools(store, reporter, lambda: store.trouble, self.offered.append, lambda: 0.5)
+            RecorderTools(
+                store,
+                reporter,
+                SimulatedDirectory(make_tenant()).tenant,
+                lambda: store.trouble,
+                self.offered.append,
+                lambda: 0.5,
+            )
         )
 
     def record(self, message: SpooledMessage, *, fails: bool = False) -> None:

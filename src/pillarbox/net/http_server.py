@@ -153,7 +153,7 @@ class HttpServer:
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                writer.write(await self._answer(reader))
+                writer.write(await self._answer(reader, writer))
                 await writer.drain()
         except (TimeoutError, OSError):
             # The client went away, or is none.
@@ -165,7 +165,7 @@ class HttpServer:
         finally:
             await _close(writer)
 
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_OCTETS)
         is_head = False
         try:
@@ -173,6 +173,8 @@ class HttpServer:
             if not isinstance(head, h11.Request):
                 return b""
             is_head = head.method == b"HEAD"
+            if http.they_are_waiting_for_100_continue:
+                writer.write(_go_on(head, http))
             request = await _read(head, http, reader)
         except h11.RemoteProtocolError as error:
             refusal = text_response(error.error_status_hint, "that is no request")
@@ -198,13 +200,24 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
+def _go_on(head: h11.Request, http: h11.Connection) -> bytes:
+    """What a client that waits with its body gets first. Raises h11.RemoteProtocolError."""
+    if int(dict(head.headers).get(b"content-length", b"0")) > BODY_OCTETS:
+        raise _too_large()
+    return http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+
+
+def _too_large() -> h11.RemoteProtocolError:
+    return h11.RemoteProtocolError("the body is too large", error_status_hint=413)
+
+
 async def _read(head: h11.Request, http: h11.Connection, reader: asyncio.StreamReader) -> Request:
     """The whole request. Raises h11.RemoteProtocolError."""
     body = b""
     while isinstance(event := await _next(http, reader), h11.Data):
         body += event.data
         if len(body) > BODY_OCTETS:
-            raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
+            raise _too_large()
     headers = dict(head.headers)
     try:
         target = urlsplit(head.target.decode("ascii", "replace"))

@@ -82,6 +82,31 @@ async def test_a_request_is_read_whole() -> None:
     assert at_once.endswith(b"POST corp.example /a b {'x': '2'} body")
 
 
+async def test_a_client_that_waits_with_its_body_is_told_to_go_on() -> None:
+    """RFC 9110 section 10.1.1: programs by .NET and curl wait for a while."""
+    request = b"POST" + GET[3:-2] + b"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+
+    async with _serving() as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        told = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"body")
+        answer = await reader.read()
+        writer.close()
+
+    assert told.startswith(b"HTTP/1.1 100 ")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"{'x': '2'} body")
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_sent() -> None:
+    """Where the client asks first."""
+    request = b"POST" + GET[3:-2] + b"Content-Length: 70000\r\nExpect: 100-continue\r\n\r\n"
+
+    async with _serving() as port, asyncio.timeout(20):
+        assert (await _ask(port, request)).startswith(b"HTTP/1.1 413 ")
+
+
 async def test_head_is_get_without_the_content() -> None:
     """RFC 9110 section 9.3.2: whoever watches the service asks so."""
     async with _serving() as port:

@@ -208,8 +208,9 @@ def _mail(session: Session, argument: str) -> None:
     if size is not None and size > session.size_limit_octets:
         # RFC 1870 6.1: 552 where the declared size is more than is taken.
         raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)
-    if envelope.body is _BINARY and settings.is_open:
+    if settings.is_open and (envelope.body is _BINARY or envelope.ret or envelope.envid):
         # Bare line ends would go on in an automatic answer, and begin another message elsewhere.
+        # And nobody is told what becomes of what comes back.
         raise CommandError(Refusal.PARAMETER_UNKNOWN)
     if envelope.tls_wish is TlsWish.REQUIRED:
         _check_requiretls(session)
@@ -235,6 +236,8 @@ def _rcpt(session: Session, argument: str) -> None:
         # RFC 5321 4.5.3.1.10: "The correct reply code for this condition is 452."
         raise CommandError(Refusal.TOO_MANY_RECIPIENTS, limit=session.recipient_limit)
     recipient = parse_rcpt(argument, envelope, number=number, host_name=session.settings.host_name)
+    if session.settings.is_open and (recipient.notify or recipient.orcpt):
+        raise CommandError(Refusal.PARAMETER_UNKNOWN)
     session.awaiting = event = RcptTo(recipient)
     session.events.append(event)
 

@@ -22,6 +22,7 @@ class Changes(TypedDict, total=False):
     idle_limit: int
     login_mechanisms: tuple[str, ...]
     requiretls: bool
+    is_open: bool
 
 
 class Sessions:

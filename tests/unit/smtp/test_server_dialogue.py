@@ -65,6 +65,27 @@ def test_requiretls_that_was_not_offered_is_not_known(sessions: Sessions) -> Non
     assert session.codes(b"MAIL FROM:<a@a.test> REQUIRETLS\r\n") == [555]
 
 
+@pytest.mark.parametrize(
+    ("mail", "rcpt", "codes"),
+    [
+        (b" RET=HDRS", b"", [555, 503]),
+        (b" envid=x", b"", [555, 503]),
+        (b" BODY=8BITMIME", b" NOTIFY=NEVER", [250, 555]),
+        (b" SIZE=9", b" ORCPT=rfc822;b@b.test", [250, 555]),
+        (b" SIZE=9", b"", [250, 250]),
+    ],
+)
+def test_dsn_is_not_known_where_it_is_not_offered(
+    sessions: Sessions, mail: bytes, rcpt: bytes, codes: list[int]
+) -> None:
+    """The port for what comes back reports nothing to anybody. RFC 5321 section 4.1.1.11."""
+    session = sessions.connected(is_open=True)
+
+    assert b"DSN" not in session.send(b"EHLO client.test\r\n")
+    lines = b"MAIL FROM:<>%b\r\nRCPT TO:<b@b.test>%b\r\n" % (mail, rcpt)
+    assert session.codes(lines) == codes
+
+
 def test_ehlo_shows_the_limits_of_the_account(sessions: Sessions) -> None:
     """After set_account() the account's limits are announced and hold."""
     session = sessions.ready()

@@ -37,7 +37,7 @@ from pillarbox.errors import DnsFailure
 from pillarbox.publish.dns_records import ZoneSecurity
 
 MAX_RECORDS = 32
-"""More records of one name are not looked at."""
+"""More records of one name are not looked at; of those with a preference, the last ones."""
 
 LOOKUP_SECONDS = 4.0
 """All tries of one question together."""
@@ -228,7 +228,7 @@ class DnsResolver:
             return Answer((), exists=False, name=name, is_secure=self._believes(flags))
         except (dns.exception.DNSException, OSError) as exc:
             raise DnsFailure(_reason(exc)) from exc
-        records = () if found.rrset is None else tuple(found.rrset)[:MAX_RECORDS]
+        records = () if found.rrset is None else sorted(found.rrset, key=_rank)[:MAX_RECORDS]
         return Answer(
             tuple(record for record in records if isinstance(record, kind)),
             exists=True,
@@ -238,6 +238,17 @@ class DnsResolver:
 
     def _believes(self, flags: int) -> bool:
         return self._may_believe and bool(flags & dns.flags.AD)
+
+
+def _rank(record: dns.rdata.Rdata) -> tuple[int, dns.name.Name]:
+    """What comes before what; records without a preference stay as they came."""
+    match record:
+        case MX():
+            return record.preference, record.exchange
+        case SRV():
+            return record.priority, record.target
+        case _:
+            return 0, dns.name.root
 
 
 class _Cache(dns.resolver.LRUCache):

@@ -43,6 +43,15 @@ async def test_the_preferred_host_takes_the_mail(world: MxWorld) -> None:
     assert not second.peers
 
 
+async def test_the_preferred_host_counts_however_many_there_are(world: MxWorld) -> None:
+    """Of a long list (in random order) the rear is left out by the number."""
+    spare = [f"20 spare-{number}.far.example." for number in range(500)]
+    world.dns.dns("far.example", "MX", *spare, "10 first.far.example.")
+    await world.host("first.far.example", address="127.0.0.11")
+
+    assert _only(await world.send("far.example"))[0] is DELIVERED
+
+
 async def test_a_dead_first_host_gives_way_to_the_second(world: MxWorld) -> None:
     """RFC 5321 5.1: "the SMTP client MUST try each of the relevant addresses"."""
     world.mx("far.example", "dead.far.example", "second.far.example")

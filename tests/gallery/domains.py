@@ -102,6 +102,11 @@ DOMAINS = (
         "MX-ALIAS",
         {"mx.corp.com CNAME": "other.corp.com.", "other.corp.com A": "11.1.1.1"},
     ),
+    _of(
+        "an MX in a private network",
+        "MX-PRIVATE",
+        {MX: "10 in.corp.com.", "in.corp.com A": "192.168.7.7", SPF: text("v=spf1 ~all")},
+    ),
     _of("no SPF", "SPF-NONE", {SPF: ""}),
     _of(
         "two SPF records",

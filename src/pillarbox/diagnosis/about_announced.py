@@ -40,7 +40,8 @@ def about_zone(facts: DomainFacts) -> Iterable[Finding]:
         yield found("DNSSEC-BROKEN", facts.domain, domain=facts.domain)
     elif facts.zone is ZoneSecurity.INSECURE:
         yield found("DNSSEC-NONE", facts.domain, domain=facts.domain)
-    reached = [mx.reached for mx in facts.mx or () if mx.reached is not Reached.NOT_TRIED]
+    untried = (Reached.NOT_TRIED, Reached.PRIVATE)
+    reached = [mx.reached for mx in facts.mx or () if mx.reached not in untried]
     if reached and all(one is Reached.DROPPED for one in reached):
         hosts = " ".join(mx.host for mx in facts.mx or ())
         yield found("PORT-25-BLOCKED", facts.domain, hosts, domain=facts.domain)

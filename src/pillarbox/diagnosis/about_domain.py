@@ -9,7 +9,13 @@ from pillarbox.diagnosis.about_announced import about_announced, about_zone
 from pillarbox.diagnosis.about_policies import about_dkim, about_dmarc, forecast
 from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.certificate import read_certificate
-from pillarbox.diagnosis.domain_facts import MAX_LOOKUPS, MAX_VOIDS, DomainFacts, MxFacts
+from pillarbox.diagnosis.domain_facts import (
+    MAX_LOOKUPS,
+    MAX_VOIDS,
+    DomainFacts,
+    MxFacts,
+    Reached,
+)
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.discovery.dane import USAGE_CERTIFICATE, own_record, usable
 from pillarbox.discovery.provider_rows import PROVIDERS
@@ -132,6 +138,8 @@ def _about_mx(facts: DomainFacts) -> Iterable[Finding]:
             yield found("MX-ALIAS", domain, host=mx.host, alias=mx.alias)
         if mx.addresses is not None and not mx.addresses:
             yield found("MX-NO-ADDRESS", domain, host=mx.host)
+        elif mx.reached is Reached.PRIVATE:
+            yield found("MX-PRIVATE", domain, " ".join(mx.addresses or ()), host=mx.host)
         yield from _about_tlsa(mx)
 
 

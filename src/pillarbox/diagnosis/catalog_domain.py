@@ -23,6 +23,12 @@ _MX: tuple[Check, ...] = (
     ),
     warn("MX-NO-ADDRESS", "the MX host {host} has no address", "correct the MX record"),
     warn(
+        "MX-PRIVATE",
+        "the MX host {host} has private addresses alone: nobody outside can bring mail, and it was"
+        " not looked at",
+        "publish its public address; nothing has to change where the DNS outside has one already",
+    ),
+    warn(
         "MX-ALIAS",
         "the MX host {host} is an alias (CNAME), which RFC 5321 forbids",
         "name {alias} itself in the MX record",

@@ -56,6 +56,8 @@ class Reached(StrEnum):
     REFUSED = "refused"
     DROPPED = "dropped"
     NOT_TRIED = "not tried"
+    PRIVATE = "private"
+    """Not tried: no address is a public one."""
 
 
 @dataclass(frozen=True, slots=True)

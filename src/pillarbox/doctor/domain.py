@@ -25,7 +25,7 @@ from pillarbox.net.dmarc import walk
 from pillarbox.net.dns import DnsResolver, or_none
 from pillarbox.net.fetch import FetchError
 from pillarbox.net.mta_sts import fetch_policy
-from pillarbox.net.reach import Reach
+from pillarbox.net.reach import Reach, is_public
 from pillarbox.publish.client_settings import Encryption
 from pillarbox.publish.dmarc import is_dmarc, records_of
 from pillarbox.publish.dns_records import ZoneSecurity, is_dkim
@@ -167,17 +167,19 @@ async def _host(host: str, tools: DomainTools) -> MxFacts:
     dns = tools.resolver
     addresses = await or_none(dns.addresses(host))
     alias = await or_none(dns.alias(host)) or ""
-    reached = await _reached(addresses, tools)
+    # Strangers name them: as delivery, it connects to public ones alone.
+    public = [address for address in addresses or () if is_public(address)]
+    reached = Reached.PRIVATE if addresses and not public else await _reached(public, tools)
     tlsa = await or_none(dns.tlsa(f"_25._tcp.{host}")) or []
     chain: tuple[bytes, ...] = ()
-    if tlsa and addresses:
-        place = Place(host, addresses[0], 25, Encryption.STARTTLS)
+    if tlsa and public:
+        place = Place(host, public[0], 25, Encryption.STARTTLS)
         chain = await chain_of(place, tools.means)
     found = None if addresses is None else tuple(addresses)
     return MxFacts(host, found, alias, tuple(tlsa), chain, reached)
 
 
-async def _reached(addresses: Sequence[str] | None, tools: DomainTools) -> Reached:
+async def _reached(addresses: Sequence[str], tools: DomainTools) -> Reached:
     """Whether port 25 takes a connection from here."""
     if not addresses:
         return Reached.NOT_TRIED

@@ -3,6 +3,12 @@
 import pytest
 from tests.gallery.exhibits import Domain, Exhibit
 from tests.gallery.visit import visit
+from tests.support.mail_world import open_world
+
+from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
+from pillarbox.doctor.talk import Means
+from pillarbox.net.dns import DnsResolver
+from pillarbox.net.reach import Reach
 
 REJECT, NONE = "v=DMARC1; p=reject", "v=DMARC1; p=none"
 
@@ -56,3 +62,22 @@ async def test_address_is_judged_as_receivers_do(record: str, result: str, probl
 
     assert found is not None
     assert (found.spf.result, found.spf.problem_id) == (result, problem)
+
+
+@pytest.mark.parametrize("address", ["192.168.7.7", "127.0.0.1", "169.254.169.254"])
+async def test_mx_hosts_at_private_addresses_are_left_alone(address: str) -> None:
+    """Who owns a domain must not choose a place in this network that is connected to; by a public
+    address the same host is looked at."""
+    async with open_world() as world:
+        world.dns("far.example", "MX", "10 in.far.example.", "20 both.far.example.")
+        world.dns("in.far.example", "A", address)
+        world.dns("both.far.example", "A", address, "11.7.7.7")
+        for host in ("in", "both"):
+            world.dns(f"_25._tcp.{host}.far.example", "TLSA", f"3 1 1 {'ab' * 32}")
+        resolver = DnsResolver.of_servers([world.dns_server])
+        reach = Reach(resolver, world.trust, world.connect)
+        tools = DomainTools(resolver, reach, Means(world.trust, world.connect, 8.0))
+
+        await look_up(DomainRequest("far.example"), tools)
+
+        assert set(world.connections) == {("11.7.7.7", 25)}

@@ -280,7 +280,7 @@ class Lane:
             log.exception("delivery.attempt_failed", next_hop=self.hop)
             metrics.TASK_FAILURES.inc()
             result = all_deferred(attempt)
-        connection.served += 1
+        connection.served += result.transactions
         if result.retry_after:
             # The store is to know it at once.
             self.permits.pause(tools.monotonic() + result.retry_after)

@@ -4,11 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.support.queueing import HOP, make_attempt, make_message
-from tests.support.simulation import FarSide, wall
+from tests.support.simulation import FarSide, SimulatedCourier, wall
 from tests.support.virtual_time import simulate
 
 from pillarbox.delivery.attempt import Attempt
@@ -186,6 +187,23 @@ def test_messages_for_each_connection_are_limited(far: FarSide) -> None:
         await asyncio.sleep(60)
         assert len(bench.source.finished) == 100
         assert (far.sessions, far.most_open) == (10, 1)
+
+    simulate(run())
+
+
+def test_each_part_of_a_message_counts_as_one_in_its_connection(far: FarSide) -> None:
+    """The next hop takes fewer recipients at once: it counts transactions."""
+
+    class InParts(SimulatedCourier):
+        async def attempt(self, *args: Any) -> AttemptResult:
+            return replace(await super().attempt(*args), transactions=5)
+
+    async def run() -> None:
+        bench = Bench(far)
+        bench.courier_for = lambda hop: InParts(far, hop)
+        bench.put(bench.lane(HopCaps(connections=1, messages_per_connection=10)), 20)
+        await asyncio.sleep(60)
+        assert (len(bench.source.finished), far.sessions) == (20, 10)
 
     simulate(run())
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from pillarbox.app.descriptors import within_open_files
+from pillarbox.app.descriptors import open_files, web_connections, within_open_files
 from pillarbox.app.offering import Offering
 from pillarbox.app.order import WorkerOrder
 from pillarbox.app.outgoing import make_couriers, make_scheduler, make_tokens
@@ -112,11 +112,17 @@ async def build(
         couriers=couriers,
         reception=reception,
         offering=offering,
-        publisher=Publisher(settings, database, clock) if settings.publishing.address else None,
+        publisher=_publisher(settings, database, clock),
         services_for=services_for,
         tls_reports=_tls_reports(settings, stores, counts, scheduler),
         clock=clock,
     )
+
+
+def _publisher(settings: Settings, database: Database, clock: Clock) -> Publisher | None:
+    if not settings.publishing.address:
+        return None
+    return Publisher(settings, database, clock, connections=web_connections(open_files()))
 
 
 def _watches(settings: Settings, clock: Clock) -> Watches:
@@ -140,7 +146,7 @@ def _services(
     budget = MemoryBudget(settings.limits.content_memory_octets // settings.workers)
 
     def services_for(wanted: Limits) -> Services:
-        limits = within_open_files(wanted, settings.delivery)
+        limits = within_open_files(wanted, settings.delivery, settings.publishing)
         rules = Submission(limits, _asker(stores.suppressions, clock))
         return Services(
             returns=_return_desk(settings, stores, scheduler, limits),

@@ -37,9 +37,12 @@ _PROFILE = "application/x-apple-aspen-config"
 
 
 class Publisher:
-    """Answers on one socket. Raises ConfigError where the certificate can not be used."""
+    """Answers on one socket, so many clients at once. Raises ConfigError where the certificate can
+    not be used."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, clock: Clock, *, connections: int
+    ) -> None:
         publishing = settings.publishing
         certificate = publishing.certificate or settings.tls.certificate
         key = publishing.key or settings.tls.key
@@ -49,7 +52,7 @@ class Publisher:
         limits = HandshakeLimits(settings.limits.handshakes_per_address, clock)
         # Without TLS all of them come from the web server in front.
         gate = WebGate(limits) if publishing.tls else None
-        self._server = HttpServer(self._answer, gate=gate)
+        self._server = HttpServer(self._answer, connections=connections, gate=gate)
 
     def start(self, bound: socket.socket) -> None:
         """Take connections."""

@@ -17,6 +17,8 @@ import h11
 
 from pillarbox.observe.log import log
 
+CONNECTIONS = 100
+"""So many clients are served at once."""
 HEAD_OCTETS = 16_384
 BODY_OCTETS = 65_536
 REQUEST_SECONDS = 10.0
@@ -85,7 +87,7 @@ class HttpServer:
         self,
         handler: Handler,
         *,
-        connections: int = 100,
+        connections: int = CONNECTIONS,
         gate: Gate | None = None,
     ) -> None:
         self._handler = handler

@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It has read some."""
         self._write_paused = False
-        self._update_reading()
+        self.proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; behind the last reply clients may leave as they like."""
@@ -317,9 +317,9 @@ class Connection(asyncio.Protocol):
     # TLS
 
     def _begin_tls(self) -> None:
-        """The 220 of STARTTLS was written. RFC 3207 section 4: what follows is the handshake, so
+        """The 220 of STARTTLS has left. RFC 3207 section 4: what follows is the handshake, so
         nothing is read in plain text from here on. Once: a turn may end behind the decision."""
-        if self._transport is not None and not self._is_shaking:
+        if self._transport is not None and not (self._is_shaking or self._write_paused):
             self._shake().begin_after_starttls(self._transport)
 
     def _shake(self) -> Encryption:

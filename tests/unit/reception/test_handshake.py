@@ -6,15 +6,17 @@ import socket
 import ssl
 import struct
 from pathlib import Path
+from typing import cast
 
 import pytest
-from tests.support.reception import MESSAGE, USER, Client, Site
+from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.config import Limits
 from pillarbox.explain.refusals import Refusal
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.observe import metrics
+from pillarbox.reception.connection import Connection
 
 
 def _context(
@@ -148,6 +150,43 @@ async def test_nothing_survives_starttls(site: Site, connect: Connect) -> None:
     await client.login(USER, site.password)
     await client.message(MESSAGE)
     assert b"from after (" in site.accepted[0].prefix
+
+
+async def test_a_client_that_reads_late_goes_on_behind_starttls(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The handshake begins when the replies have gone; inside TLS nothing waits for them."""
+    with socket.socket() as plain:
+        # Small buffers, so that some replies have no room.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        plain.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(
+            plain, ("127.0.0.1", site.ports["submission"])
+        )
+        client = Client(*await asyncio.open_connection(sock=plain))
+        assert (await client.reply()).startswith("220 ")
+        (session,) = site.reception._registry._members
+        assert isinstance(session, Connection)
+        assert session._transport is not None
+        session._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 1
+        )
+        session._transport.set_write_buffer_limits(high=0)
+        reading = cast(asyncio.ReadTransport, client.writer.transport)
+        reading.pause_reading()
+        client.send(b"HELP\r\n" * 99 + b"STARTTLS\r\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not session._write_paused:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+        reading.resume_reading()
+        while not (await client.reply()).startswith("220 "):
+            pass
+        await client.handshake(site.client_context())
+
+        assert (await client.command("EHLO c")).startswith("250-")
+        await client.close()
+    assert caplog.messages == []
 
 
 async def test_starttls_twice_is_refused(site: Site, connect: Connect) -> None:

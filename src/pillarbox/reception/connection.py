@@ -41,25 +41,9 @@ class Connection(asyncio.Protocol):
     """One client."""
 
     __slots__ = (
-        "_core",
-        "_deadline",
-        "_dialogue",
-        "_door",
-        "_early",
-        "_handshake",
-        "_has_more",
-        "_in_round",
-        "_is_closing",
-        "_is_ended",
-        "_is_paused",
-        "_is_shaking",
-        "_is_stopping",
-        "_registry",
-        "_story",
-        "_transport",
-        "_write_paused",
-        "_wrong_ports",
-        "source",
+        *("_core", "_deadline", "_dialogue", "_door", "_early", "_handshake", "_has_more"),
+        *("_in_round", "_is_closing", "_is_ended", "_is_paused", "_is_shaking", "_is_stopping"),
+        *("_registry", "_story", "_transport", "_write_paused", "_wrong_ports", "source"),
     )
 
     def __init__(self, door: Door, registry: Registry, wrong_ports: WrongPorts) -> None:
@@ -286,7 +270,7 @@ class Connection(asyncio.Protocol):
                 deadline.moved_at = deadline.seconds()
                 if core.reader is None:
                     deadline.in_content = False
-            if self._is_paused or self._write_paused or self._has_more or dialogue.content:
+            if self._is_paused or self._write_paused or core.unread or dialogue.content:
                 self._update_reading()
 
     # Reading
@@ -299,9 +283,14 @@ class Connection(asyncio.Protocol):
         return self._dialogue is not None and self._dialogue.is_blocked
 
     def _update_reading(self) -> None:
+        core = self._core
         if self._write_paused or self._has_more or self._is_blocked():
             self._pause()
-        elif self._is_paused and self._core is not None and self._core.wants_input:
+        elif core is not None and core.awaiting is not None and core.unread:
+            # Behind the end of its content a client may say QUIT and end its side (Exim): who sees
+            # that now closes the connection, and the 250 comes to nobody.
+            self._pause()
+        elif self._is_paused and core is not None and core.wants_input:
             self._is_paused = False
             if self._transport is not None and not self._transport.is_closing():
                 self._deadline.go_on()

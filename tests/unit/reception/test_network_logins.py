@@ -1,8 +1,10 @@
 """Devices that send without a login, by the network that they are in."""
 
+import asyncio
+import threading
 from typing import Any
 
-from tests.support.reception import MESSAGE, USER, Site
+from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.policy.clock import timestamp
@@ -21,6 +23,30 @@ async def test_device_sends_without_login(site: Site, connect: Connect) -> None:
     assert (await client.message(MESSAGE)).startswith("250 2.0.0 ")
     assert b"with ESMTP id" in site.accepted[0].prefix
     assert site.accepted[0].credential_id is not None
+
+
+async def test_client_that_ends_its_side_behind_quit_reads_its_250(
+    site: Site, connect: Connect
+) -> None:
+    """Exim does so with the end of the content, in plain text: who gets no 250 sends it again."""
+    await site.change(
+        lambda c: add_network(c, USER, "exim", network="127.0.0.0/8", now=timestamp())
+    )
+    client = await connect("devices")
+    for command in ("EHLO exim", f"MAIL FROM:<{USER}>", "RCPT TO:<b@b.test>", "DATA"):
+        await client.command(command)
+    may_commit = threading.Event()
+    holding = asyncio.create_task(site.database.write(lambda _: may_commit.wait(PATIENCE_SECONDS)))
+
+    client.send(MESSAGE + b".\r\nQUIT\r\n")
+    client.writer.write_eof()
+    # What came before this was seen by now.
+    await (await connect("devices")).command("NOOP")
+    may_commit.set()
+
+    assert (await client.reply()).startswith("250 2.0.0 Queued")
+    assert (await client.reply()).startswith("221 ")
+    assert await holding
 
 
 async def test_device_in_the_network_of_two_accounts_must_log_in(

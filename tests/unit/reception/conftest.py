@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 import uvloop
-from tests.support.reception import USER, Client, Site, running_site
+from tests.support.reception import PATIENCE_SECONDS, USER, Client, Site, running_site
 
 from pillarbox.config import Limits
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
@@ -27,8 +27,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture
 def limits() -> Limits:
-    """The limits of the site; a test that needs others overrides this fixture."""
-    return Limits()
+    """The limits of the site; a test that needs others overrides this fixture. A machine that
+    stands still between a connection and its hello must not make the client a silent one."""
+    return Limits(tls_silence_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture

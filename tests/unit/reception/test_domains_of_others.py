@@ -6,7 +6,7 @@ they come over the wire, with keys of the victim in the store.
 
 import pytest
 from sqlalchemy import Connection, insert
-from tests.support.reception import SEAL, USER, Client, Site
+from tests.support.reception import PATIENCE_SECONDS, SEAL, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.config import Limits
@@ -67,7 +67,7 @@ FIELDS = (
 @pytest.fixture
 def limits() -> Limits:
     """As many refusals in one session as there are forms."""
-    return Limits(errors_per_session=100)
+    return Limits(errors_per_session=100, tls_silence_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from tests.support.reception import MESSAGE, USER, Client, Site
+from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Client, Site
 from tests.support.wire import BARE_ENDS, HARMLESS_ENDS
 from tests.unit.reception.conftest import Connect
 
@@ -26,7 +26,7 @@ LISTENERS = ["devices", "submissions"]
 @pytest.fixture
 def limits() -> Limits:
     """No limit is in the way of many errors in one session."""
-    return Limits(errors_per_session=1000)
+    return Limits(errors_per_session=1000, tls_silence_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.support.reception import USER, Client, Site
+from tests.support.reception import PATIENCE_SECONDS, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.config import Limits
@@ -28,6 +28,7 @@ def limits() -> Limits:
         login_failures_per_address=1_000_000,
         login_failures_per_account=1_000_000,
         errors_per_session=1_000_000,
+        tls_silence_seconds=PATIENCE_SECONDS,
     )
 
 

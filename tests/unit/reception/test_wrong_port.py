@@ -32,6 +32,12 @@ Raw = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
+def limits() -> Limits:
+    """As they are by default: how long a client may be silent is what some of these are about."""
+    return Limits()
+
+
+@pytest.fixture
 async def raw(site: Site) -> AsyncIterator[Raw]:
     """Connects without TLS and without reading the greeting."""
     async with AsyncExitStack() as stack:

@@ -58,14 +58,15 @@ class NetworkLogins:
         self._used(grant, now)
         return grant
 
-    async def find(self, address: str) -> Grant | None:
+    async def find(self, address: str) -> Grant | Denial | None:
         """The account as which a client at this address may send; None if it has to log in.
 
-        A directory that does not answer knows nobody.
+        A denial where the directory does not answer: a device that has no login would take the
+        demand for one as final.
         """
         verdict = await self._look(address)
         if not isinstance(verdict, Grant):
-            return None
+            return verdict
         self._known[address] = verdict
         self._known.move_to_end(address)
         if len(self._known) > REMEMBERED:

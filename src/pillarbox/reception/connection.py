@@ -16,6 +16,7 @@ from pillarbox.explain.refusals import Refusal
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.policy.authenticate import Grant
+from pillarbox.policy.denial import Denial
 from pillarbox.policy.source import plain_address
 from pillarbox.reception.deadlines import BLOCK_OCTETS, Deadline
 from pillarbox.reception.dialogue import Dialogue
@@ -224,9 +225,16 @@ class Connection(asyncio.Protocol):
     async def _find_network(self) -> None:
         self._trust(await self._door.services.networks.find(self._story.address))
 
-    def _trust(self, grant: Grant | None) -> None:
+    def _trust(self, grant: Grant | Denial | None) -> None:
         """The network of the client is known: greet it as who it is."""
-        if self._dialogue is not None and not self._is_ended:
+        core = self._core
+        if core is not None and self._dialogue is not None and not self._is_ended:
+            if isinstance(grant, Denial):
+                self._story.blame(grant.cause)
+                core.note(grant.refusal)
+                core.abort(grant.reply(self._story.text_id))
+                self.proceed()
+                return
             if grant is not None:
                 self._dialogue.trust(grant)
             self._greet()

@@ -81,7 +81,7 @@ async def test_narrowest_network_counts(desk: Desk) -> None:
 
     grant = await desk.logins.find(CLIENT)
 
-    assert grant is not None
+    assert isinstance(grant, Grant)
     assert grant.account.account_id == 1
     assert desk.directory.touched == [10]
 
@@ -97,7 +97,7 @@ async def test_two_credentials_of_one_account_are_no_doubt(desk: Desk) -> None:
     """The same network twice for the same account is clear."""
     desk.directory.found = [record("192.0.2.0/24", 1), record("192.0.2.0/24", 1)]
 
-    assert await desk.logins.find(CLIENT) is not None
+    assert isinstance(await desk.logins.find(CLIENT), Grant)
 
 
 async def test_known_client_costs_no_look(desk: Desk) -> None:
@@ -123,18 +123,21 @@ async def test_known_client_is_forgotten_when_its_credential_ends(desk: Desk) ->
     assert desk.logins.recall(CLIENT) is None
 
 
-async def test_directory_that_is_away_knows_nobody(desk: Desk) -> None:
-    """At the begin of a session the client is asked to log in."""
+async def test_directory_that_is_away_does_not_ask_for_a_login(desk: Desk) -> None:
+    """At the begin of a session: 451, the client may try again."""
     desk.directory.failure = SpoolUnavailable(SpoolTrouble.AWAY, "gone")
 
-    assert await desk.logins.find(CLIENT) is None
+    verdict = await desk.logins.find(CLIENT)
+
+    assert isinstance(verdict, Denial)
+    assert verdict.refusal is Refusal.SPOOL_AWAY
 
 
 async def test_open_session_is_renewed(desk: Desk) -> None:
     """With the same credential it goes on; with another one, or none, it ends."""
     desk.directory.found = [record("192.0.2.0/24", 1)]
     grant = await desk.logins.find(CLIENT)
-    assert grant is not None
+    assert isinstance(grant, Grant)
     desk.directory.generation += 1
 
     renewed = await desk.logins.renew(grant, CLIENT)
@@ -153,7 +156,7 @@ async def test_open_session_waits_for_a_directory_that_is_away(desk: Desk) -> No
     """451: the client may try again."""
     desk.directory.found = [record("192.0.2.0/24", 1)]
     grant = await desk.logins.find(CLIENT)
-    assert grant is not None
+    assert isinstance(grant, Grant)
     desk.directory.failure = SpoolUnavailable(SpoolTrouble.AWAY, "gone")
 
     verdict = await desk.logins.renew(grant, CLIENT)

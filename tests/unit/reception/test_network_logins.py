@@ -4,9 +4,11 @@ import asyncio
 import threading
 from typing import Any
 
-from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Site
+import pytest
+from tests.support.reception import MESSAGE, PATIENCE_SECONDS, USER, Client, Site
 from tests.unit.reception.conftest import Connect
 
+from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.policy.clock import timestamp
 from pillarbox.store.admin.accounts import add_account, disable_account
 from pillarbox.store.admin.credentials import add_network
@@ -23,6 +25,23 @@ async def test_device_sends_without_login(site: Site, connect: Connect) -> None:
     assert (await client.message(MESSAGE)).startswith("250 2.0.0 ")
     assert b"with ESMTP id" in site.accepted[0].prefix
     assert site.accepted[0].credential_id is not None
+
+
+async def test_device_is_to_come_again_while_the_directory_is_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no login: asked for one (530), it would give its mail back for good."""
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise SpoolUnavailable(SpoolTrouble.AWAY, "gone")
+
+    monkeypatch.setattr(site.directory, "network_accounts", away)
+    client = await Client.connect(site.ports["devices"])
+
+    assert (await client.reply()).startswith("451 4.3.0 ")
+    assert await client.is_closed()
+    await client.close()
+    assert (await site.failed_session()).refusals == "SPOOL_AWAY"
 
 
 async def test_client_that_ends_its_side_behind_quit_reads_its_250(

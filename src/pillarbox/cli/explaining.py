@@ -9,6 +9,7 @@ PROVIDERS = {
     "google": "Google",
     "yahoo": "Yahoo",
     "amazon-ses": "Amazon SES",
+    "pillarbox": "Pillarbox",
     "": "any server",
 }
 

@@ -60,6 +60,21 @@ _FIXES = {
         "Send again when the window has moved on. To send more: a second account, or the SMTP relay"
         " of Google Workspace"
     ),
+    "pillarbox-sender": (
+        "Send as the address of the login, in the envelope and in From, or have the administrator"
+        " grant the other one"
+    ),
+    "pillarbox-no-login": _GIVE_LOGIN,
+    "pillarbox-login": (
+        f"{_LOGIN}: the user name is the full address of the account. The administrator finds"
+        " which it was by the id in brackets"
+    ),
+    "pillarbox-no-route": "Have the administrator open a way to this domain",
+    "pillarbox-route-rejects": "If the rule is not meant for this mail, ask the administrator",
+    "pillarbox-client": (
+        "Change in the program what the reply names; the administrator finds the rest by the id in"
+        " brackets"
+    ),
     "ses-unverified": (
         "Verify the domain in Amazon SES, in the region of the server; leave the sandbox"
     ),
@@ -87,6 +102,8 @@ _CAUSES = {
     ),
     "m365-58": "The message has line feeds without a carriage return.",
     "rfc-5.7.8": "User name or password are wrong, or password logins are switched off there.",
+    "pillarbox-no-route": "The administrator has opened no way from this sender to this domain.",
+    "pillarbox-route-rejects": "A rule refuses this recipient; its words stand behind the colon.",
     "relay-denied": (
         "The server does not pass mail for this domain on for whoever asks: a login is missing, or"
         " it is the wrong server."

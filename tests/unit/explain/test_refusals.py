@@ -5,7 +5,8 @@ import string
 
 import pytest
 
-from pillarbox.explain.refusals import Fact, Refusal
+from pillarbox.explain.refusals import UNSPOKEN, Fact, Refusal
+from pillarbox.explain.replies import explain_text
 
 SESSION_ID = "0123456789ABC"
 FACTS: dict[str, Fact] = {
@@ -16,6 +17,27 @@ FACTS: dict[str, Fact] = {
     "form": "MAIL FROM:<name@domain>",
     "parameter": "SMTPUTF8",
 }
+
+AS_EVERY_SERVER = {
+    "LOGIN_UNAVAILABLE": "rfc-454",
+    "TLS_UNAVAILABLE": "rfc-454",
+    "TOO_MANY_SESSIONS": "too-many-connections",
+    "TOO_MANY_RECIPIENTS": "rfc-x.5.3",
+    "SIZE_EXCEEDED": "rfc-x.2.3",
+    "LOOP": "rfc-x.4.6",
+    "NO_RETURN_ADDRESS": "rfc-x.1.1",
+    "SYNTAX_ADDRESS": "rfc-x.1.3",
+    "SYNTAX_SENDER": "rfc-x.1.7",
+    "UTF8_NOT_ASKED": "rfc-x.6.7",
+    **dict.fromkeys(("SPOOL_FULL", "SPOOL_AWAY", "SHUTTING_DOWN"), "rfc-x.3.0"),
+    **dict.fromkeys(("SERVICE_BUSY", "INTERNAL"), "rfc-x.3.0"),
+    **dict.fromkeys(("LOGIN_TWICE", "LOGIN_IN_TRANSACTION", "INJECTED_BEFORE_TLS"), "rfc-x.5.0"),
+    **dict.fromkeys(("LINE_TOO_LONG", "UNKNOWN_COMMAND", "NOT_IMPLEMENTED"), "rfc-x.5.0"),
+    **dict.fromkeys(("BAD_SEQUENCE", "DATA_NOT_FOR_BINARY", "SYNTAX"), "rfc-x.5.0"),
+    **dict.fromkeys(("CONTROL_CHARACTER", "BAD_CHUNK"), "rfc-x.5.0"),
+    **dict.fromkeys(("PARAMETER_UNKNOWN", "PARAMETER_INVALID"), "rfc-x.5.0"),
+}
+"""Refusals of which the general row says all that there is to say."""
 
 every_refusal = pytest.mark.parametrize("refusal", list(Refusal), ids=lambda r: r.name)
 
@@ -94,3 +116,13 @@ def test_a_missing_fact_is_our_own_fault() -> None:
     """A text is never sent with an empty place."""
     with pytest.raises(KeyError):
         Refusal.SIZE_EXCEEDED.reply(SESSION_ID)
+
+
+@pytest.mark.parametrize("refusal", [r for r in Refusal if r not in UNSPOKEN], ids=lambda r: r.name)
+def test_what_we_say_is_explained_as_ours(refusal: Refusal) -> None:
+    """Not by a row of somebody else's server, whose settings are not to be found here."""
+    found = explain_text(str(refusal.reply(SESSION_ID, **FACTS)))
+
+    assert found is not None
+    usual = AS_EVERY_SERVER.get(refusal.name)
+    assert (found.id if usual else found.provider) == (usual or "pillarbox")

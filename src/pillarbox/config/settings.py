@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from pillarbox.config.database_url import checked_url
 from pillarbox.config.section import Section
 from pillarbox.config.servers import DnsServer, TimeServer, ip_text
 from pillarbox.config.tls_reports import TlsReports
@@ -86,20 +87,6 @@ def _master_key(text: str) -> bytes:
 def _workers(value: object) -> object:
     """`auto` is the number of processors that the service may use."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if value == "auto" else value
-
-
-def _database_url(url: str) -> str:
-    """Take SQLite and PostgreSQL; name the driver that we use."""
-    scheme, mark, rest = url.partition("://")
-    match scheme if mark else "":
-        case "sqlite":
-            if not rest.startswith("//"):
-                raise ValueError("a path of SQLite must be absolute")
-            return url
-        case "postgresql" | "postgres" | "postgresql+psycopg":
-            return f"postgresql+psycopg://{rest}"
-        case _:
-            raise ValueError("is no database that Pillarbox knows")
 
 
 ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
@@ -345,7 +332,7 @@ class Settings(Section):
     """The whole configuration; read it with `config.load`."""
 
     data_directory: ResolvedPath = Field(default=Path("data"), validate_default=True)
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(repr=False)
+    database_url: Annotated[str, AfterValidator(checked_url)] = Field(repr=False)
     """`load` sets it to a SQLite database in the data directory unless it is given."""
     master_key: Annotated[tuple[bytes, ...], BeforeValidator(_master_keys)] = Field(
         default=(), repr=False

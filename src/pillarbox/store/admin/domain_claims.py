@@ -13,7 +13,13 @@ from sqlalchemy import Connection, delete, select
 from pillarbox.errors import DirectoryError
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
-from pillarbox.store.admin.tenants import find_tenant_id, owner_of, read_domain, take_domain
+from pillarbox.store.admin.tenants import (
+    find_tenant_id,
+    owner_of,
+    read_domain,
+    read_new_domain,
+    take_domain,
+)
 from pillarbox.store.schema_directory import domain, domain_claim, tenant
 from pillarbox.store.upsert import insert_or_update
 
@@ -36,7 +42,7 @@ def claim_domain(
     connection: Connection, tenant_name: str, name: str, *, now: Timestamp
 ) -> DomainClaim:
     """Note that a tenant says so. Raises DirectoryError."""
-    key = read_domain(name)
+    key = read_new_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
     if owner_of(connection, key) == tenant_id:
         raise DirectoryError(f"tenant {tenant_name!r} has the domain {key} already")

@@ -195,7 +195,7 @@ def _check_settings(settings: TenantSettings) -> None:
 def add_domain(connection: Connection, tenant_name: str, name: str, *, now: Timestamp) -> str:
     """Give a domain to a tenant because an administrator says so; the name as it is kept. Raises
     DirectoryError."""
-    key = read_domain(name)
+    key = read_new_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
     take_domain(connection, tenant_id, key, now=now)
     is_claim = (domain_claim.c.tenant_id == tenant_id, domain_claim.c.name == key)
@@ -318,4 +318,12 @@ def read_domain(name: str) -> str:
         raise DirectoryError(f"{name!r} is no domain: {error}") from error
     if key.startswith("["):
         raise DirectoryError(f"{name} is an address, not a domain: write a name")
+    return key
+
+
+def read_new_domain(name: str) -> str:
+    """The same of one that somebody says is his. Raises DirectoryError."""
+    key = read_domain(name)
+    if key.rpartition(".")[2].isdigit():
+        raise DirectoryError(f"{name!r} is no domain: what ends in a number is read as an address")
     return key

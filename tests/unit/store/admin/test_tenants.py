@@ -9,6 +9,7 @@ from tests.support.storing import Queue, now_ms, settlement
 from pillarbox.errors import DirectoryError
 from pillarbox.store import schema
 from pillarbox.store.admin.accounts import add_account, add_send_as, list_accounts
+from pillarbox.store.admin.domain_claims import claim_domain
 from pillarbox.store.admin.tenants import (
     TenantSettings,
     add_domain,
@@ -119,13 +120,17 @@ def test_a_domain_is_kept_as_its_a_label(database: Database) -> None:
         database.write_now(lambda c: add_domain(c, "acme", "xn--bcher-kva.example", now=NOW))
 
 
-@pytest.mark.parametrize("name", ["", "a b.example", "[192.0.2.1]", "-x.example", "a..b"])
+@pytest.mark.parametrize(
+    "name", ["", "a b.example", "[192.0.2.1]", "127.0.0.1", "office.1", "7", "-x.example", "a..b"]
+)
 def test_what_is_no_domain_is_refused(database: Database, name: str) -> None:
-    """Literals too: nobody owns an address."""
+    """Literals too, and what programs read as an address: nobody owns one."""
     database.write_now(lambda c: add_tenant(c, "acme", now=NOW))
 
-    with pytest.raises(DirectoryError):
+    with pytest.raises(DirectoryError, match=r"no(t a)? domain"):
         database.write_now(lambda c: add_domain(c, "acme", name, now=NOW))
+    with pytest.raises(DirectoryError, match=r"no(t a)? domain"):
+        database.write_now(lambda c: claim_domain(c, "acme", name, now=NOW))
 
 
 def test_a_domain_with_accounts_stays(database: Database) -> None:

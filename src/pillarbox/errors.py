@@ -7,6 +7,7 @@
     ├── RemoteProtocolError   the other side broke the protocol
     ├── SpoolUnavailable      the spool can not take or record anything now
     ├── DirectoryError        a tenant, account, route … can not be shown or changed as asked
+    │   └── NoSuchEntry
     ├── FetchError            a document can not be had over HTTPS
     └── SecretError           a sealed secret can not be opened (wrong or missing master key)
 
@@ -77,6 +78,10 @@ class SpoolUnavailable(PillarboxError):
 
 class DirectoryError(PillarboxError):
     """A change or look-up in the directory is not possible; the text names the fix."""
+
+
+class NoSuchEntry(DirectoryError):
+    """There is no tenant, account, route … that is named so."""
 
 
 class DnsFailure(PillarboxError):

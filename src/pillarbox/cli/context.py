@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from pillarbox.config import Settings
@@ -75,6 +76,9 @@ def _check_file(file: Path, config_file: Path | None) -> None:
             hint = "run the command as the user of the service or as root"
             raise Failure(ExitCode.NO_PERMISSION, f"{file} can not be opened ({hint})")
         return
+    if file.is_dir():
+        hint = f"the database is a file in it: sqlite:///{file / 'pillarbox.sqlite3'}"
+        raise ConfigError([Problem("database_url", f"{file} is a folder", hint)])
     where = f"{config_file}" if config_file else "no configuration file was found"
     hint = "start the service once with `pillarbox serve`, or name another file with --config"
     raise Failure(ExitCode.UNAVAILABLE, f"there is no database {file} yet; {where} ({hint})")

@@ -9,6 +9,7 @@ from pillarbox.errors import (
     AddressError,
     ConfigError,
     DirectoryError,
+    NoSuchEntry,
     PillarboxError,
     SecretError,
     SpoolTrouble,
@@ -63,27 +64,40 @@ def describe(error: Exception) -> tuple[ExitCode, list[str]]:
             is_hidden = isinstance(error.__cause__, PermissionError)
             code = ExitCode.NO_PERMISSION if is_hidden else ExitCode.CONFIG
             return code, [str(problem) for problem in problems]
-        case SpoolUnavailable(trouble=SpoolTrouble.FULL, cause=cause):
-            return ExitCode.TRY_LATER, [f"the disk is nearly full: {cause}"]
-        case SpoolUnavailable(cause=cause):
-            return ExitCode.TRY_LATER, [f"the database can not be used now: {cause}"]
+        case SpoolUnavailable():
+            return _of_the_store(error)
         case SecretError():
             return ExitCode.CONFIG, [str(error)]
+        case NoSuchEntry():
+            return ExitCode.NO_SUCH, [str(error)]
         case AddressError() | DirectoryError() | PillarboxError():
             return ExitCode.DATA, [str(error)]
-        case PermissionError():
-            hint = "run the command as the user of the service or as root"
-            return ExitCode.NO_PERMISSION, [f"{_file_error(error)} ({hint})"]
-        case FileNotFoundError():
-            return ExitCode.NO_INPUT, [_file_error(error)]
         case OSError():
-            return ExitCode.IO_ERROR, [_file_error(error)]
+            return _of_a_file(error)
     text = " ".join(str(error).split())
     hint = "run again with --traceback and report it"
     return ExitCode.SOFTWARE, [f"internal error: {type(error).__name__}: {text} ({hint})"]
 
 
-def _file_error(error: OSError) -> str:
+def _of_the_store(error: SpoolUnavailable) -> tuple[ExitCode, list[str]]:
+    match error.trouble:
+        case SpoolTrouble.FULL:
+            return ExitCode.TRY_LATER, [f"the disk is nearly full: {error.cause}"]
+        case SpoolTrouble.AWAY:
+            return ExitCode.TRY_LATER, [f"the database can not be used now: {error.cause}"]
+        case SpoolTrouble.BAD:
+            hint = "look at the disk, and whether database_url names the right file"
+            return ExitCode.IO_ERROR, [f"the database can not be used: {error.cause} ({hint})"]
+
+
+def _of_a_file(error: OSError) -> tuple[ExitCode, list[str]]:
     """`path: what is wrong`."""
     text = error.strerror or str(error)
-    return f"{error.filename}: {text}" if error.filename else text
+    line = f"{error.filename}: {text}" if error.filename else text
+    match error:
+        case PermissionError():
+            hint = "run the command as the user of the service or as root"
+            return ExitCode.NO_PERMISSION, [f"{line} ({hint})"]
+        case FileNotFoundError() | IsADirectoryError() | NotADirectoryError():
+            return ExitCode.NO_INPUT, [line]
+    return ExitCode.IO_ERROR, [line]

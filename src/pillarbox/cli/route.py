@@ -6,7 +6,6 @@ from dataclasses import replace
 import click
 
 from pillarbox.cli.context import Cli
-from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.names import find_tenant, read_id
 from pillarbox.cli.output import Cell, print_facts, print_json, print_list
 from pillarbox.cli.route_options import RouteOptions, route_options
@@ -20,7 +19,6 @@ from pillarbox.cli.route_shown import (
 from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, now
 from pillarbox.cli.windows import fill_record, route_fills, shown_fills
-from pillarbox.errors import DirectoryError
 from pillarbox.hop_caps import MX_CAPS, HopCaps
 from pillarbox.mail.identifier import format_id
 from pillarbox.microsoft365_caps import microsoft365_caps
@@ -259,10 +257,7 @@ def _seal(cli: Cli) -> Seal:
 
 def _find(database: Database, text: str) -> RouteInfo:
     route_id = read_id(text, "id of a route")
-    try:
-        return database.read_now(lambda c: show_route(c, route_id))
-    except DirectoryError as error:
-        raise Failure(ExitCode.NO_SUCH, str(error)) from error
+    return database.read_now(lambda c: show_route(c, route_id))
 
 
 def _say(cli: Cli, info: RouteInfo, what: str) -> None:

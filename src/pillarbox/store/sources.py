@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from pillarbox.errors import DirectoryError
+from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.sources import SourceFacts, pool_of
 from pillarbox.store.database import Database
 from pillarbox.store.day_portions import DayPortions
@@ -91,7 +91,5 @@ def check_known(connection: Connection, addresses: list[str]) -> None:
             raise _no_source(address)
 
 
-def _no_source(address: str) -> DirectoryError:
-    return DirectoryError(
-        f"there is no source {address}: pillarbox source add {address} --name NAME"
-    )
+def _no_source(address: str) -> NoSuchEntry:
+    return NoSuchEntry(f"there is no source {address}: pillarbox source add {address} --name NAME")

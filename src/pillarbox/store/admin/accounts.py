@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, exists, func, insert, select, update
 
-from pillarbox.errors import AddressError, DirectoryError
+from pillarbox.errors import AddressError, DirectoryError, NoSuchEntry
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
@@ -165,7 +165,7 @@ def remove_send_as(connection: Connection, address: str, pattern: str) -> None:
     key, _ = _read_pattern(pattern)
     is_it = (send_as.c.account_id == row["id"], send_as.c.pattern == key)
     if connection.execute(delete(send_as).where(*is_it)).rowcount == 0:
-        raise DirectoryError(f"{row['address']} was not allowed to send as {pattern}")
+        raise NoSuchEntry(f"{row['address']} was not allowed to send as {pattern}")
     moved(connection, Part.DIRECTORY)
 
 
@@ -188,8 +188,8 @@ def read_address(address: str) -> Mailbox:
         raise DirectoryError(f"{address!r} is no mail address: {error}") from error
 
 
-def _no_account(address: str) -> DirectoryError:
-    return DirectoryError(f"there is no account {address} (`pillarbox account list` shows all)")
+def _no_account(address: str) -> NoSuchEntry:
+    return NoSuchEntry(f"there is no account {address} (`pillarbox account list` shows all)")
 
 
 def _foreign_domain(domain_name: str, tenant_name: str) -> DirectoryError:

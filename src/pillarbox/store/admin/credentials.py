@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
-from pillarbox.errors import DirectoryError
+from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.accounts import find_account
 from pillarbox.store.admin.ids import directory_id
@@ -329,7 +329,7 @@ def _find(connection: Connection, address: str, label: str) -> int:
         )
     )
     if found is None:
-        raise DirectoryError(
+        raise NoSuchEntry(
             f"{row['address']} has no credential {label!r} (`pillarbox credential list "
             f"{row['address']}` shows all)"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from pillarbox.errors import DirectoryError
+from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.mail.dkim import Algorithm
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.ids import directory_id
@@ -127,7 +127,7 @@ def find_key(connection: Connection, domain_name: str, selector: str) -> DkimKey
         if key.selector == selector.lower():
             return key
     known = ", ".join(key.selector for key in keys) or "none"
-    raise DirectoryError(f"{domain_name} has no key with the selector {selector} (it has: {known})")
+    raise NoSuchEntry(f"{domain_name} has no key with the selector {selector} (it has: {known})")
 
 
 def _info(row: "Row[tuple[object, ...]]") -> DkimKeyInfo:

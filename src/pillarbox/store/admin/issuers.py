@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, delete, insert, select
 
-from pillarbox.errors import DirectoryError
+from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.store.admin.tenants import find_tenant_id
 from pillarbox.store.directory_reading import issuer_of
@@ -54,7 +54,7 @@ def remove_issuer(connection: Connection, tenant_name: str) -> None:
     tenant_id = find_tenant_id(connection, tenant_name)
     done = connection.execute(delete(issuer).where(issuer.c.tenant_id == tenant_id))
     if not done.rowcount:
-        raise DirectoryError(f"the tenant {tenant_name!r} has no issuer")
+        raise NoSuchEntry(f"the tenant {tenant_name!r} has no issuer")
     moved(connection, Part.DIRECTORY)
 
 

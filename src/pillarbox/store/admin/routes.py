@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
-from pillarbox.errors import DirectoryError
+from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.mail.identifier import format_id
 from pillarbox.route import Microsoft365, MxHosts, Route, SmartHost, hop_key
@@ -204,8 +204,8 @@ def show_route(connection: Connection, route_id: int, *, seal: Seal | None = Non
     return RouteInfo(row["tenant_name"], route_of(row, seal), row["created_at"])
 
 
-def _no_route() -> DirectoryError:
-    return DirectoryError("there is no such route (`pillarbox route list` shows all)")
+def _no_route() -> NoSuchEntry:
+    return NoSuchEntry("there is no such route (`pillarbox route list` shows all)")
 
 
 def _read_pattern(pattern: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
-from pillarbox.errors import AddressError, DirectoryError
+from pillarbox.errors import AddressError, DirectoryError, NoSuchEntry
 from pillarbox.mail.address import domain_key
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.retry import RetryPolicy
@@ -152,8 +152,8 @@ def find_tenant_id(connection: Connection, name: str) -> int:
     return tenant_id
 
 
-def _no_tenant(name: str) -> DirectoryError:
-    return DirectoryError(f"there is no tenant {name!r} (`pillarbox tenant list` shows all)")
+def _no_tenant(name: str) -> NoSuchEntry:
+    return NoSuchEntry(f"there is no tenant {name!r} (`pillarbox tenant list` shows all)")
 
 
 def _tenant_info(
@@ -226,7 +226,7 @@ def remove_domain(connection: Connection, tenant_name: str, name: str) -> None:
     key = read_domain(name)
     tenant_id = find_tenant_id(connection, tenant_name)
     if owner_of(connection, key, for_change=True) != tenant_id:
-        raise DirectoryError(f"tenant {tenant_name!r} has no domain {key}")
+        raise NoSuchEntry(f"tenant {tenant_name!r} has no domain {key}")
     _check_empty(connection, key)
     connection.execute(delete(domain).where(domain.c.name == key))
     _remove_traces(connection, key)

@@ -1,0 +1,76 @@
+"""Exit codes are those of docs/cli.md, whatever part of the program refuses."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Service
+
+EX_NO_INPUT = 66
+EX_NO_SUCH = 67
+EX_IO_ERROR = 74
+EX_CONFIG = 78
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "source change 192.0.2.1 --name x.example",
+        "source remove 192.0.2.1",
+        "route add --mx --source 192.0.2.1",
+        "dkim show example.org s1",
+        "dkim activate example.org s1",
+        "dkim remove example.org s1",
+        "credential remove printer@example.org old",
+        "credential change printer@example.org old --label new",
+        "send-as remove printer@example.org boss@example.org",
+        "issuer remove",
+        "route show 0000000000001",
+        "domain remove other.example",
+    ],
+)
+def test_what_is_not_there_is_67(office: Service, words: str) -> None:
+    """Each noun says it alike."""
+    refused = office.run(*words.split())
+
+    assert (refused.exit_code, refused.stderr.count("\n")) == (EX_NO_SUCH, 1), refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "dkim create example.org --import",
+        "credential add printer@example.org --label scan --password-file",
+        "send --to a@example.org --server smtp://127.0.0.1:1 --eml",
+    ],
+)
+def test_a_folder_where_a_file_should_be_is_66(office: Service, tmp_path: Path, words: str) -> None:
+    """It was named, and can not be read."""
+    refused = office.run(*words.split(), str(tmp_path))
+
+    assert refused.exit_code == EX_NO_INPUT, refused.stderr
+    assert f"{tmp_path}: Is a directory" in refused.stderr
+
+
+def test_a_file_that_is_no_database_is_74(service: Service, tmp_path: Path) -> None:
+    """Nobody is told to try later: it would be the same."""
+    (tmp_path / "other.sqlite3").write_text("garbage" * 1000)
+    text = service.config_file.read_text()
+    service.config_file.write_text(f'database_url = "sqlite:///{tmp_path}/other.sqlite3"\n{text}')
+
+    refused = service.run("tenant", "list")
+
+    assert refused.exit_code == EX_IO_ERROR
+    assert "file is not a database" in refused.stderr
+    assert "used now" not in refused.stderr
+    assert "database_url" in refused.stderr
+
+
+def test_a_folder_in_place_of_the_database_is_78(service: Service, tmp_path: Path) -> None:
+    """To start the service, as for a file that is missing, would not help."""
+    text = service.config_file.read_text()
+    service.config_file.write_text(f'database_url = "sqlite:///{tmp_path}"\n{text}')
+
+    refused = service.run("tenant", "list")
+
+    assert refused.exit_code == EX_CONFIG
+    assert f"database_url: {tmp_path} is a folder" in refused.stderr

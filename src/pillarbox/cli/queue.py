@@ -9,6 +9,7 @@ from pillarbox.cli import hop_orders, hops
 from pillarbox.cli.context import Cli
 from pillarbox.cli.explaining import explanation_record
 from pillarbox.cli.failures import ExitCode, Failure
+from pillarbox.cli.hop_names import find_hop
 from pillarbox.cli.names import find_tenant, read_id
 from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_json, print_list
@@ -219,11 +220,15 @@ def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection
 def _selection(ctx: click.Context, database: Database) -> Selection:
     """What the arguments and options choose."""
     given = ctx.params
+    for name in ("tenant", "sender", "domain", "hop"):
+        if given[name] == "":
+            # A variable of a script that was not set. To leave it out would select more.
+            raise click.UsageError(f"--{name} is empty")
     state: str | None = given["state"]
     return Selection(
         queue_ids=tuple(read_id(text, "queue id") for text in given["queue_ids"]),
         states=(RecipientState(state),) if state else (),
-        hop=given["hop"] or "",
+        hop=find_hop(database, given["hop"]) if given["hop"] else "",
         tenant=find_tenant(database, given["tenant"]).name if given["tenant"] else "",
         sender=given["sender"] or "",
         domain=(given["domain"] or "").removeprefix("@"),

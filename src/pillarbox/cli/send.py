@@ -13,12 +13,16 @@ from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_json, printable
 from pillarbox.cli.text_input import STANDARD_INPUT, reading_text
+from pillarbox.explain.command_words import for_options, for_profile
 from pillarbox.profiles import Profile, connect, load_profile
 from pillarbox.sendmail.deliver import code_of
 
 if TYPE_CHECKING:
     from pillarbox.client import ClientError, Message, RecipientResult, SendResult
 
+
+_NAMED = "--server"
+"""The name of a profile that is none: the server was named in the command."""
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -121,7 +125,7 @@ def command(
         return
     with _told(lines):
         result = _send(profile, message, letter, lines, require_tls=require_tls)
-    _show(result, as_json=cli.as_json)
+    _show(result, profile, as_json=cli.as_json)
 
 
 def _beside_eml(letter: Letter) -> str:
@@ -143,7 +147,7 @@ def _profile(way: Way) -> Profile:
         hint = "--password-file, --password-env or --keyring"
         raise Failure(ExitCode.USAGE, f"there is no password for {way.user} (add {hint})")
     return Profile(
-        "--server",
+        _NAMED,
         "the command line",
         way.server,
         username=way.user,
@@ -171,7 +175,7 @@ def _check(profile: Profile, lines: list[str] | None, *, as_json: bool) -> None:
         with connect(profile, transcript=lines) as client:
             tls = client.check()
     except ClientError as error:
-        raise _failure(error) from error
+        raise _failure(error, profile) from error
     user = profile.username
     if as_json:
         print_json({"server": profile.server, "username": user or None, "tls": tls or None})
@@ -207,7 +211,7 @@ def _message(letter: Letter, profile: Profile) -> "Message":
         for path in letter.attach:
             message.attach(path)
     except ArgumentError as error:
-        raise Failure(ExitCode.DATA, str(error)) from error
+        raise Failure(ExitCode.DATA, _advice(str(error), profile)) from error
     return message
 
 
@@ -258,29 +262,35 @@ def _send(
                 require_tls=require_tls,
             )
     except ClientError as error:
-        raise _failure(error) from error
+        raise _failure(error, profile) from error
 
 
-def _failure(error: "ClientError") -> Failure:
-    lines = [str(error)]
+def _advice(text: str, profile: Profile) -> str:
+    """The client's advice: it speaks to programs."""
+    return for_options(text) if profile.name == _NAMED else for_profile(text)
+
+
+def _failure(error: "ClientError", profile: Profile) -> Failure:
+    lines = [_advice(str(error), profile)]
     if error.result is not None and len(error.result.recipients) > 1:
         lines += [f"  {one}" for one in error.result.recipients]
     return Failure(ExitCode(code_of(error)), "\n".join(map(printable, lines)))
 
 
-def _show(result: "SendResult", *, as_json: bool) -> None:
+def _show(result: "SendResult", profile: Profile, *, as_json: bool) -> None:
     """What became of it. Ends the command with an exit code where somebody has it not."""
     if as_json:
         print_json(
             {
                 "server": result.server,
                 "tls": result.tls or None,
-                "recipients": [_record(one) for one in result.recipients],
+                "recipients": [_record(one, profile) for one in result.recipients],
             }
         )
     else:
         for one in result.recipients:
-            click.echo(printable(f"{one} (fix: {one.fix})" if one.fix else str(one)))
+            fix = f" (fix: {_advice(one.fix, profile)})" if one.fix else ""
+            click.echo(printable(f"{one}{fix}"))
     missing = [one for one in result.recipients if not one.is_accepted]
     if missing:
         is_passing = all(one.is_transient for one in missing)
@@ -288,7 +298,7 @@ def _show(result: "SendResult", *, as_json: bool) -> None:
         raise click.exceptions.Exit(code)
 
 
-def _record(one: "RecipientResult") -> dict[str, Json]:
+def _record(one: "RecipientResult", profile: Profile) -> dict[str, Json]:
     return {
         "address": one.address,
         "state": one.state.value,
@@ -298,5 +308,5 @@ def _record(one: "RecipientResult") -> dict[str, Json]:
         "transient": one.is_transient,
         "retry_after": one.retry_after,
         "cause": one.cause or None,
-        "fix": one.fix or None,
+        "fix": _advice(one.fix, profile) or None,
     }

@@ -21,6 +21,7 @@ from pillarbox.client import (
     TlsError,
 )
 from pillarbox.errors import ConfigError
+from pillarbox.explain.command_words import for_profile
 from pillarbox.profiles import Profile, connect
 from pillarbox.sendmail import codes
 from pillarbox.sendmail.spool import Mail
@@ -68,10 +69,10 @@ class Courier:
 
 def _failed(mail: Mail, error: ClientError) -> Verdict:
     if isinstance(error, ArgumentError):
-        return Verdict((), mail.recipients, codes.DATA, str(error))
+        return Verdict((), mail.recipients, codes.DATA, for_profile(str(error)))
     if isinstance(error, MessageRefused) and error.result is not None:
         return _told(error.result.recipients)
-    return Verdict(mail.recipients, (), code_of(error), str(error))
+    return Verdict(mail.recipients, (), code_of(error), for_profile(str(error)))
 
 
 def code_of(error: ClientError) -> int:
@@ -118,7 +119,8 @@ def _all(results: list[RecipientResult], begin: str) -> bool:
 
 
 def _line(one: RecipientResult) -> str:
-    return f"{one} (fix: {one.fix})" if one.fix and one.fix not in one.text else str(one)
+    fix = for_profile(one.fix)
+    return f"{one} (fix: {fix})" if fix and one.fix not in one.text else str(one)
 
 
 def _dsn(mail: Mail) -> Dsn | None:

@@ -156,8 +156,28 @@ def test_roots_can_be_named_beside_a_profile(smtp_server: SmtpServer, profiles: 
     without = send(*TO, "--text", "x")
     with_roots = send(*TO, "--text", "x", "--ca-file", str(smtp_server.ca_file))
 
-    assert "certificate" in without.stderr
+    assert "(fix: Set ca_file in the profile to the certificate" in without.stderr
     assert with_roots.exit_code == 0, with_roots.output
+
+
+def test_advice_names_options_where_the_server_is_one(
+    smtp_server: SmtpServer, profiles: Profiles
+) -> None:
+    """Nobody at a terminal has keywords of Python to change."""
+    server = ("--server", f"smtps://{smtp_server.host}:{smtp_server.tls_port}")
+    login = ("--user", smtp_server.username, "--password-file", str(profiles.password))
+    roots = ("--ca-file", str(smtp_server.ca_file))
+    letter = ("--from", "app@example.com", *TO, "--text", "x")
+
+    unknown = send(*server, *login, *letter)
+    profiles.password.write_text("wrong\n")
+    wrong = send(*server, *login, *roots, *letter)
+    smtp_server.fail("rcpt", "530 5.7.0 Authentication required")
+    without = send(*server, *roots, *letter, "--json")
+
+    assert "(fix: Give --ca-file the certificate" in unknown.stderr
+    assert "user name and password (--user, --password-file)" in wrong.stderr
+    assert "--user and --password-file" in without.output
 
 
 def test_password_may_stand_in_the_keyring(smtp_server: SmtpServer, profiles: Profiles) -> None:

@@ -2,6 +2,7 @@
 speaks of the service, its routes, or mail that is tried again by itself."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +12,7 @@ from pillarbox.errors import PillarboxError
 from pillarbox.explain import client_replies, graph_failures, mx_failures
 from pillarbox.explain.client_failures import explain_to_client
 from pillarbox.explain.client_replies import advice_of
+from pillarbox.explain.command_words import for_options, for_profile
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.explain.replies import explanation_of
 from pillarbox.explain.reply_table import TABLE
@@ -20,6 +22,9 @@ _OF_THE_SERVICE = re.compile(
     r"(?<!network )\broutes?\b|next hop|pillarbox (route|queue|m365|session)|this service|\bcaps?\b"
     r"|mail waits|is tried again|host_name",
     re.IGNORECASE,
+)
+_OF_A_PROGRAM = re.compile(
+    r"\b(?:auth|ca_file|helo_name|tls|require_tls|sender|recipients)=|Pool\(|pillarbox\.client"
 )
 _NEVER_OF_A_CLIENT = {*vars(graph_failures), *vars(mx_failures), "MAIL_REFUSED"}
 
@@ -64,3 +69,15 @@ def test_a_known_reply_speaks_to_programs(row: str) -> None:
 def test_what_is_said_otherwise_is_said_of_rows_that_are_there() -> None:
     """An id that was mistyped would never be used."""
     assert set(client_replies._FIXES) | set(client_replies._CAUSES) <= set(TABLE.rows)
+
+
+@pytest.mark.parametrize("words", [for_options, for_profile])
+def test_a_command_speaks_of_options_and_profiles(words: Callable[[str], str]) -> None:
+    """No argument of Python is left in what a person at a terminal reads."""
+    fixes = [explain_to_client(Failure(k, "x"), host="mx.test", port=587).fix for k in KINDS]
+    fixes += [advice_of(row).fix for row in map(explanation_of, TABLE.rows) if row is not None]
+
+    left = {fix for fix in map(words, fixes) if _OF_A_PROGRAM.search(fix)}
+
+    assert any(map(_OF_A_PROGRAM.search, fixes))
+    assert not left

@@ -230,13 +230,17 @@ def test_refusal_of_the_whole_message_has_its_code(
 
 
 def test_failures_before_the_message_have_their_codes(
-    profiles: Profiles, sendmail: Sendmail, smtp_server: SmtpServer
+    profiles: Profiles,
+    sendmail: Sendmail,
+    smtp_server: SmtpServer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A wrong password, an authority that nobody trusts, nobody at the port, no profile."""
     profiles.password.write_text("wrong\n")
     assert sendmail("a@example.org", stdin=LETTER) == EX_NOPERM
     profiles.write(ca_file=None)
     assert sendmail("a@example.org", stdin=LETTER) == EX_CONFIG
+    assert "Set ca_file in the profile to the certificate" in capsys.readouterr().err
     profiles.write(server="smtp://127.0.0.1:1")
     assert sendmail("a@example.org", stdin=LETTER) == EX_TEMPFAIL
     assert sendmail("--profile=other", "a@example.org", stdin=LETTER) == EX_CONFIG

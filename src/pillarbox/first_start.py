@@ -17,6 +17,7 @@ from pillarbox.files import replace_file
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.policy.clock import timestamp
 from pillarbox.publish.card import render_card, render_settings
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.first_account import FirstAccount, ensure_first_account
 from pillarbox.store.database import Database
 from pillarbox.store.seal import new_master_key
@@ -95,7 +96,8 @@ def prepare(folder: Path, *, address: str, now: int) -> str:
     shown = client_settings(settings, account.address, password=account.password)
     if account.password:
         return render_card(shown)
-    return f"{render_settings(shown)}\nSnippets: pillarbox settings {account.address}\n"
+    snippets = f"pillarbox settings {shell_literal(account.address)}"
+    return f"{render_settings(shown)}\nSnippets: {snippets}\n"
 
 
 def make_files(folder: Path) -> None:

@@ -283,6 +283,7 @@ def _by_microsoft(profile: Profile) -> "OAuth2":
 def _tell(profile: Profile, text: str) -> None:
     """Ask for a code. A program that runs by itself would wait for a person who is not there."""
     import sys
+    from shlex import quote
 
     from pillarbox.client import TokenError
 
@@ -291,7 +292,7 @@ def _tell(profile: Profile, text: str) -> None:
             f"somebody has to sign in for the profile {profile.name}",
             code="sign-in-again",
             cause="There is no sign-in that was kept, or it has ended.",
-            fix=f"At a terminal: pillarbox send --profile {profile.name} --check",
+            fix=f"At a terminal: pillarbox send --profile {quote(profile.name)} --check",
         )
     sys.stderr.write(f"{text}\n")
 

@@ -1,5 +1,6 @@
 """The first start makes a data folder; every later one keeps what is there."""
 
+import shlex
 import stat
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_a_second_start_keeps_everything(tmp_path: Path) -> None:
     database.close_now()
     assert "shown once" in card
     assert "pillarbox credential add" in card
+
+
+def test_a_command_to_paste_means_the_account(tmp_path: Path) -> None:
+    """Whatever stands in its address."""
+    _prepare(tmp_path, "o'brien&co@my.example")
+
+    card = _prepare(tmp_path, "o'brien&co@my.example")
+
+    words = shlex.split(card.rpartition("Snippets: ")[2])
+    assert words == ["pillarbox", "settings", "o'brien&co@my.example"]
 
 
 def test_what_was_changed_by_hand_stays(tmp_path: Path) -> None:

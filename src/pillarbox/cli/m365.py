@@ -26,6 +26,7 @@ from pillarbox.net.tls import ClientContexts
 from pillarbox.oauth import powershell
 from pillarbox.oauth.clouds import CLOUDS, NO_UPLOADS, Cloud
 from pillarbox.oauth.sign_in import Flow
+from pillarbox.publish.literals import shell_literal
 from pillarbox.route import Microsoft365, Microsoft365Way, Route
 from pillarbox.store.admin.routes import list_routes, show_route
 from pillarbox.store.database import Database
@@ -95,8 +96,9 @@ def setup(
     cloud_option = "" if where is Cloud.WORLDWIDE else f" --cloud {cloud}"
     cloud_option += f" --way {way}" if by.is_graph else ""
     click.echo("\nThen here:\n")
+    pool = shell_literal(",".join(mailboxes))
     click.echo(
-        f"  pillarbox route add --microsoft365 {','.join(mailboxes)}{cloud_option}{tenant}"
+        f"  pillarbox route add --microsoft365 {pool}{cloud_option}{tenant}"
         f" --client-id {client_id} {_ROUTE_OPTIONS[flow]}"
     )
     click.echo("  pillarbox m365 check")

@@ -14,6 +14,7 @@ from pillarbox.explain.reply_table import TABLE
 from pillarbox.files import replace_file
 from pillarbox.profiles import FILE_VARIABLE, save_profile, user_file
 from pillarbox.publish.client_settings import ClientSettings, Encryption
+from pillarbox.publish.literals import shell_literal
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -57,7 +58,7 @@ def save_sign_in(
     if is_person and issuer == "google":
         _tell_missing(token, "refresh token")
     else:
-        click.echo(f"Try it: pillarbox send --profile {name} --check", err=True)
+        click.echo(f"Try it: pillarbox send --profile {shell_literal(name)} --check", err=True)
 
 
 _ISSUERS = {"microsoft365": "microsoft", "google": "google"}

@@ -1,5 +1,6 @@
 """`pillarbox m365`: what to do at Microsoft, and which step is missing."""
 
+import shlex
 import ssl
 from collections import deque
 from collections.abc import Iterator
@@ -45,6 +46,15 @@ def test_setup_prints_both_variants_with_the_warning(service: Service) -> None:
     assert "The App registration shows another Object ID" in said
     assert "Do NOT give the application the permission SMTP.SendAsApp" in said
     assert f"pillarbox route add --microsoft365 {MAILBOX} --tenant-id {TENANT}" in said
+
+
+def test_setup_prints_commands_that_mean_the_mailbox(service: Service) -> None:
+    """In both shells."""
+    said = setup(service, "--cloud", "worldwide", "--sign-in", "browser", mailbox="o'b@contoso.com")
+
+    (line,) = [line for line in said.splitlines() if "pillarbox route add" in line]
+    assert shlex.split(line)[4] == "o'b@contoso.com"
+    assert "Set-CASMailbox -Identity 'o''b@contoso.com'" in said
 
 
 def test_setup_of_graph_prints_its_permission(service: Service) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from pillarbox.errors import DirectoryError, NoSuchEntry
 from pillarbox.mail.envelope import Timestamp
+from pillarbox.publish.literals import shell_literal
 from pillarbox.store.admin.accounts import find_account
 from pillarbox.store.admin.ids import directory_id
 from pillarbox.store.generation import Part, moved
@@ -330,7 +331,7 @@ def _find(connection: Connection, address: str, label: str) -> int:
     )
     if found is None:
         raise NoSuchEntry(
-            f"{row['address']} has no credential {label!r} (`pillarbox credential list "
-            f"{row['address']}` shows all)"
+            f"{row['address']} has no credential {label!r}"
+            f" (`pillarbox credential list {shell_literal(row['address'])}` shows all)"
         )
     return found

@@ -169,10 +169,12 @@ def test_service_looks_at_itself_and_tells_what_is_new(tmp_path: Path) -> None:
         itself.stop()
         itself.start()
         wait_until(lambda: len(itself.events("worker.serves")) == 2, 60, "the next start")
+        failed = itself.admin_json("session", "list")
     finally:
         itself.stop()
 
     [found] = itself.events("doctor.found")
     assert (found["id"], found["level"]) == ("SELF-DISK-LOW", "warning")
+    assert failed == []
     assert "SELF-DISK-LOW" in [one["id"] for one in told["findings"]]
     assert "SELF-DISK-LOW" not in [one["id"] for one in new["findings"]]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,6 +29,7 @@ from pillarbox.net.binding import why_not_bound
 from pillarbox.net.clocks import clock_ahead_seconds, is_clock_kept
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.tls import client_context
+from pillarbox.reception.sessions import OWN_LOOK_ADDRESS
 from pillarbox.route import MxHosts
 from pillarbox.store import queue
 from pillarbox.store.admin.routes import list_routes
@@ -183,13 +185,21 @@ class SelfLooker:
             return [_LOOPBACK]
 
         async def connect(_: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            return await usual.connect(_LOOPBACK if doors[port] == "*" else doors[port], port)
+            return await _connect(_LOOPBACK if doors[port] == "*" else doors[port], port)
 
         ca_file = own_ca(self.settings)
         trust = client_context(verify=True, ca_file=str(ca_file) if ca_file else "")
         usual = Tools(trust, progress=self.progress)
         tools = replace(usual, connect=connect, lookup=lookup, ports=tuple(doors))
         return await examine(Target("this service", self.settings.host_name), tools)
+
+
+async def _connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """From the address by which reception knows the look, where that can be."""
+    if ip_address(address).version == 4:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port, local_addr=(OWN_LOOK_ADDRESS, 0))
+    return await asyncio.open_connection(address, port)
 
 
 def _with_disk(service: ServiceFacts, disk: ServiceFacts) -> ServiceFacts:

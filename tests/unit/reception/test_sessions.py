@@ -1,11 +1,13 @@
 """What is logged and kept of a session."""
 
+from dataclasses import replace
+
 from tests.support.reception import Site
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.identifier import format_id
 from pillarbox.policy.clock import Clock
-from pillarbox.reception.sessions import RECORDS_PER_SECOND, SessionLog, Story
+from pillarbox.reception.sessions import OWN_LOOK_ADDRESS, RECORDS_PER_SECOND, SessionLog, Story
 
 
 def _story(*refusals: Refusal) -> Story:
@@ -40,6 +42,18 @@ async def test_failed_session_is_found_by_its_id(site: Site) -> None:
     assert (record.listener, record.remote_address) == ("submission", "192.0.2.1")
     assert record.cause == "wrong password"
     assert record.login == "printer@example.org"
+
+
+async def test_the_doctors_look_is_no_failed_session_of_a_stranger(site: Site) -> None:
+    """It fails on purpose; who tries a login from its address is none that looks."""
+    log = site.services.sessions
+    looking = replace(_story(Refusal.HANDSHAKE_FAILED), address=OWN_LOOK_ADDRESS)
+    trying = replace(looking, session_id=78, refusals=[Refusal.LOGIN_FAILED], tried="printer")
+    log.closed(looking)
+    log.closed(trying)
+
+    record = await site.failed_session()
+    assert (record.session_id, len(await site.failed_sessions())) == (78, 1)
 
 
 async def test_flood_of_failures_does_not_fill_the_store(site: Site) -> None:

@@ -97,6 +97,22 @@ def test_the_hosts_of_a_domain_can_be_paused_before_any_mail_goes_there(service:
     assert service.run("queue", "pause", "far.example", "--until", "2020-01-01").exit_code != 0
 
 
+async def test_the_hop_of_a_domain_is_named_as_mail_for_it_is(service: Service) -> None:
+    """A pause under another name would hold nothing up."""
+    for name in ("mx:bücher.example", "mx:Far.Example:2525", "mx:near.example@192.0.2.1"):
+        service.do("queue", "pause", name)
+    await _queue(service)
+
+    assert set(service.database.read_now(list_orders)) == {
+        "mx:xn--bcher-kva.example",
+        "mx:far.example:2525",
+        "mx:near.example@192.0.2.1",
+    }
+    for name in ("mx:..", "mx:a b.example", "mx:192.0.2.1", "mx:x.example:smtp", "mx:"):
+        assert service.run("queue", "pause", name).exit_code == EX_NO_SUCH, name
+    service.do("queue", "resume", "bücher.example")
+
+
 async def test_retry_of_a_hop_ends_its_back_off(service: Service) -> None:
     """An order to the owner of its lane; other choices leave back-offs as they are."""
     await _queue(service)

@@ -145,6 +145,12 @@ def add_send_as(connection: Connection, address: str, pattern: str) -> str:
     """Let an account send as another address, as "@domain" for every address of a domain, or as
     "<>" for the null reverse-path; the pattern as it is kept. Raises DirectoryError."""
     row = find_account(connection, address)
+    local, _, name = pattern.rpartition("@")
+    # A star alone would be a local part as any other.
+    if local == "*" or ("@" not in pattern and "." in pattern):
+        raise DirectoryError(
+            f"{pattern!r} is no address: write @{name} for every address of that domain"
+        )
     key, domain_name = _read_pattern(pattern)
     if domain_name and owner_of(connection, domain_name) != row["tenant_id"]:
         raise DirectoryError(

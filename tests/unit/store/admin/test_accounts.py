@@ -89,6 +89,13 @@ def test_no_grant_for_what_is_not_the_tenants(filled: Database, pattern: str) ->
         filled.write_now(lambda c: add_send_as(c, ADDRESS, pattern))
 
 
+@pytest.mark.parametrize("pattern", ["*@acme.example", "acme.example"])
+def test_all_of_a_domain_is_written_in_one_way(filled: Database, pattern: str) -> None:
+    """A star would be a local part as any other, and the grant of nothing."""
+    with pytest.raises(DirectoryError, match=r"write @acme\.example for"):
+        filled.write_now(lambda c: add_send_as(c, ADDRESS, pattern))
+
+
 @pytest.mark.parametrize("pattern", ["printer@acme.example", "@acme.example"])
 def test_a_grant_is_given_once(filled: Database, pattern: str) -> None:
     """The account's own address needs none."""

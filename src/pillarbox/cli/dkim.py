@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pillarbox.cli.context import Cli
+from pillarbox.cli.domain_entries import find_entry
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_facts, print_json, print_list
 from pillarbox.cli.times import for_people, for_programs, now
@@ -47,7 +48,7 @@ def command() -> None:
 def list_(cli: Cli, domain: str | None) -> None:
     """List all keys."""
     with cli.database() as database:
-        name = read_domain(domain) if domain else None
+        name = find_entry(database, domain, None).name if domain else None
         keys = database.read_now(lambda c: list_keys(c, name))
     if cli.as_json:
         print_json([_record(key) for key in keys])
@@ -157,7 +158,7 @@ def check(cli: Cli, domain: str | None) -> None:
     """Ask the DNS for the records of all keys. Exit code 65 where one that signs is not right."""
     resolver = DnsResolver.of_servers(cli.settings().dns_servers)
     with cli.database() as database:
-        name = read_domain(domain) if domain else None
+        name = find_entry(database, domain, None).name if domain else None
         keys = database.read_now(lambda c: list_keys(c, name))
     found = dict(zip(keys, asyncio.run(_look_up(resolver, keys)), strict=True))
     if cli.as_json:

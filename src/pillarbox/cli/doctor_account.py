@@ -10,9 +10,9 @@ import click
 
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.text_input import first_line
+from pillarbox.cli.typed_names import typed_mailbox
 from pillarbox.doctor import Account
 from pillarbox.doctor.login import MECHANISMS
-from pillarbox.mail.address import parse_mailbox
 
 PASSWORD_VARIABLE = "PILLARBOX_DOCTOR_PASSWORD"  # noqa: S105 - the name of a variable
 TOKEN_VARIABLE = "PILLARBOX_DOCTOR_TOKEN"  # noqa: S105 - the name of a variable
@@ -82,7 +82,7 @@ def read_account(options: Mapping[str, Any]) -> Account:
 
 
 def _address(text: str) -> str:
-    return str(parse_mailbox(text)) if text else ""
+    return str(typed_mailbox(text)) if text else ""
 
 
 def _password(file: str, user: str) -> str:

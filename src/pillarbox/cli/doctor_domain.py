@@ -9,6 +9,7 @@ import click
 
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.progress_line import progress_line
+from pillarbox.cli.typed_names import typed_domain
 from pillarbox.diagnosis.domain_facts import DomainFacts
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.target import Target
@@ -16,7 +17,6 @@ from pillarbox.doctor.domain import DomainRequest, DomainTools, look_up
 from pillarbox.doctor.progress import Progress
 from pillarbox.doctor.talk import Means
 from pillarbox.errors import DnsFailure
-from pillarbox.mail.address import domain_key
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.reach import Reach
 from pillarbox.net.tls import client_context
@@ -59,20 +59,20 @@ def is_about_domain(options: Mapping[str, Any]) -> bool:
 
 
 def domain_request(domain: str, options: Mapping[str, Any], server: str = "") -> DomainRequest:
-    """What is asked. Raises AddressError, Failure for what is no address."""
+    """What is asked. Raises Failure for what is none."""
     selector, address = options["dkim_selector"], options["sending_address"]
-    lists, ehlo_name = tuple(map(domain_key, options["block_lists"])), options["ehlo_name"]
+    lists, ehlo_name = tuple(map(typed_domain, options["block_lists"])), options["ehlo_name"]
     if (lists or ehlo_name) and not address:
         raise click.UsageError("--ehlo-name and --block-list need --sending-address")
     checked = checked_address(address)
     if selector and not selector.replace(".", "").replace("-", "").replace("_", "").isalnum():
         raise Failure(ExitCode.DATA, f"{selector} is no selector of DKIM")
     return DomainRequest(
-        domain=domain_key(domain),
+        domain=typed_domain(domain),
         selector=selector,
         address=checked,
         server=server,
-        ehlo_name=domain_key(ehlo_name) if ehlo_name else "",
+        ehlo_name=typed_domain(ehlo_name) if ehlo_name else "",
         lists=lists,
     )
 

@@ -12,12 +12,12 @@ from pillarbox.cli.doctor_domain import ADDRESS, checked_address
 from pillarbox.cli.doctor_report import report_options, tell
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.text_input import STANDARD_INPUT
+from pillarbox.cli.typed_names import typed_mailbox
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.message_form import read_message
 from pillarbox.diagnosis.target import Target
 from pillarbox.doctor.message import MessageRequest, examine_message
 from pillarbox.errors import DnsFailure
-from pillarbox.mail.address import parse_mailbox
 from pillarbox.net.dns import DnsResolver
 
 MAX_OCTETS = 200_000_000
@@ -45,7 +45,7 @@ def command(
     """
     message = read_message(_read(file))
     address = checked_address(str(options["sending_address"]))
-    request = MessageRequest(str(parse_mailbox(sender)) if sender else "", address, bulk)
+    request = MessageRequest(str(typed_mailbox(sender)) if sender else "", address, bulk)
     found = asyncio.run(examine_message(message, request, None if offline else _resolver()))
     name = "standard input" if file == STANDARD_INPUT else Path(file).name
     tell(cli, Facts(Target(name, name), now=time.time(), message=found), options)

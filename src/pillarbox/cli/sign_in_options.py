@@ -9,7 +9,7 @@ import click
 
 from pillarbox.cli.option_types import HOST_PORT, MOMENT, HostPort
 from pillarbox.cli.secret_input import read_secret
-from pillarbox.mail.address import parse_mailbox
+from pillarbox.cli.typed_names import typed_domain, typed_mailbox
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.oauth.clouds import CLOUDS, SUBMISSION_PORT, Cloud
 from pillarbox.oauth.sign_in import Access, Flow, SignIn
@@ -261,7 +261,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _sender_key(pattern: str) -> str:
-    """An address or "@domain" as it is compared. Raises AddressError."""
+    """An address or "@domain" as it is compared. Raises Failure."""
     if pattern.startswith("@"):
-        return f"@{parse_mailbox(f'any{pattern}').domain_key}"
-    return parse_mailbox(pattern).key
+        return f"@{typed_domain(pattern[1:])}"
+    return typed_mailbox(pattern).key

@@ -12,7 +12,7 @@ from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.option_types import WARM_UP_TABLE
 from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.times import for_programs, now
-from pillarbox.mail.address import domain_key
+from pillarbox.cli.typed_names import typed_domain
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.net.binding import why_not_bound
 from pillarbox.sources import SourceFacts, read_address
@@ -107,7 +107,7 @@ def _save(
     with cli.database() as database:
         facts = database.read_now(list_sources).get(address, SourceFacts())
         if name is not None:
-            facts = replace(facts, name=domain_key(name) if name else "")
+            facts = replace(facts, name=typed_domain(name) if name else "")
         if warm_up is not None:
             facts = replace(facts, warm_up=warm_up, warm_since=now() if warm_up else None)
         database.write_now(lambda c: save_source(c, address, facts, is_new=is_new))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import Service
 
+EX_DATA = 65
 EX_NO_INPUT = 66
 EX_NO_SUCH = 67
 EX_IO_ERROR = 74
@@ -36,6 +37,24 @@ def test_what_is_not_there_is_67(office: Service, words: str) -> None:
     refused = office.run(*words.split())
 
     assert (refused.exit_code, refused.stderr.count("\n")) == (EX_NO_SUCH, 1), refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "source add 127.0.0.1 --name a..b",
+        "doctor dns a..b",
+        "doctor dns example.org --sending-address 192.0.2.1 --block-list a..b",
+        "doctor check mx.example --user u --sender a..b",
+        "route add --microsoft365 a@b.example --browser --may-send-as a..b",
+    ],
+)
+def test_what_is_no_name_is_named(office: Service, words: str) -> None:
+    """Of several names in a line one is wrong."""
+    refused = office.run(*words.split())
+
+    assert refused.exit_code == EX_DATA, refused.stderr
+    assert "'a..b' is no " in refused.stderr
 
 
 @pytest.mark.parametrize(

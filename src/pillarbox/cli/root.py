@@ -1,6 +1,8 @@
 """The root of the command line: its nouns, the options that all share, the exit codes."""
 
 import importlib
+import select
+import sys
 from pathlib import Path
 
 import click
@@ -83,9 +85,18 @@ class Root(click.Group):
             code, lines = describe(error)
             if ctx.find_root().params["traceback"]:
                 raise
+            if isinstance(error, BrokenPipeError) and _has_read_enough():
+                lines = []
             for line in lines:
                 _say(f"pillarbox: {line}")
             raise click.exceptions.Exit(code) from error
+
+
+def _has_read_enough() -> bool:
+    """Whether the reader of standard output has gone, as `| head` does."""
+    looking = select.poll()
+    looking.register(sys.stdout, 0)
+    return any(state & select.POLLERR for _, state in looking.poll(0))
 
 
 def _say(text: str) -> None:

@@ -14,6 +14,7 @@ from pillarbox.cli.root import NOUNS, root
 
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
+EX_IO_ERROR = 74
 EX_NOPERM = 77
 EX_CONFIG = 78
 NOBODY = 65_534
@@ -150,3 +151,20 @@ def test_start_up_is_light() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_whoever_has_read_enough_is_told_nothing() -> None:
+    """`pillarbox … | head`: that the rest could not be written is nobody's fault."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "pillarbox", "version"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert (result.returncode, result.stderr) == (EX_IO_ERROR, b"")

@@ -28,7 +28,10 @@ SECRETS = ("master_key", "database_url")
 CREDENTIAL_PREFIX = "pillarbox."
 """So these options are named as credentials of systemd."""
 
-NOT_OPTIONS = ("CONFIG", "DATA", "FIRST_ACCOUNT")
+NOT_OPTIONS = (
+    *("CONFIG", "DATA", "FIRST_ACCOUNT"),
+    *("CLIENT_CONFIG", "DOCTOR_PASSWORD", "DOCTOR_TOKEN"),
+)
 """Names with our prefix that the programs read themselves."""
 
 KUBERNETES_NAMES = ("SERVICE_", "PORT_")

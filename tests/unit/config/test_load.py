@@ -9,8 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pillarbox.cli.context import CONFIG_VARIABLE
+from pillarbox.cli.doctor_account import PASSWORD_VARIABLE, TOKEN_VARIABLE
 from pillarbox.config import Settings, load, secret_file
 from pillarbox.errors import ConfigError
+from pillarbox.first_start import FIRST_ACCOUNT_VARIABLE
+from pillarbox.profiles import FILE_VARIABLE
 from pillarbox.route import TlsMode
 
 BAD_CONFIGS = Path(__file__).parents[2] / "bad_configs"
@@ -108,8 +112,11 @@ def test_names_that_kubernetes_sets_are_no_mistake() -> None:
         "PILLARBOX_PORT_587_TCP": "tcp://10.0.0.1:587",
         "PILLARBOX_SERVICE_HOST": "10.0.0.1",
         "PILLARBOX_DATA": "data",
-        "PILLARBOX_CONFIG": "pillarbox.toml",
-        "PILLARBOX_FIRST_ACCOUNT": "a@example.org",
+        CONFIG_VARIABLE: "pillarbox.toml",
+        FIRST_ACCOUNT_VARIABLE: "a@example.org",
+        FILE_VARIABLE: "client.toml",
+        PASSWORD_VARIABLE: "secret",
+        TOKEN_VARIABLE: "secret",
     }
 
     assert load(None, environment).workers == 1

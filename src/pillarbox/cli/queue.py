@@ -37,7 +37,7 @@ _NOT_RUNNING = "The service does not run, so nothing is tried: start it with pil
 
 _OPTIONS = (
     click.option("--tenant", help="Only mail of this tenant."),
-    click.option("--sender", metavar="ADDRESS", help="Only mail from this address."),
+    click.option("--sender", metavar="ADDRESS", help="Only mail from this address; <>: reports."),
     click.option("--domain", help="Only recipients in this domain."),
     click.option("--hop", help="Only mail for this next hop, named as `queue count` does."),
     click.option(

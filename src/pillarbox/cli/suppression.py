@@ -58,6 +58,10 @@ def list_(cli: Cli, tenant: str | None) -> None:
 def add(cli: Cli, address: str, tenant: str | None, reason: str, expires: Timestamp | None) -> None:
     """Send nothing to an address. Mail that waits for it goes on."""
     mailbox = read_address(address)
+    if mailbox.local_part == "*":
+        # A local part as any other.
+        hint = f"for all of a domain: pillarbox route add --to {mailbox.domain_key} --reject WHY"
+        raise Failure(ExitCode.DATA, f"{address!r} is no single address ({hint})")
     with cli.database() as database:
         tenant_id = find_tenant(database, tenant).tenant_id
         database.write_now(

@@ -38,6 +38,8 @@ that is 0."""
 
 _HELD = RecipientState.HELD.value
 
+_NULL_PATH = "<>"
+
 _keys = (
     union_all(
         select(recipient.c.message_id, recipient.c.number).where(
@@ -61,7 +63,8 @@ _IS_KEY = and_(recipient.c.message_id == _keys.c.message_id, recipient.c.number 
 class Selection:
     """Which recipients of the queue: those that match everything that is given.
 
-    `domain` is the recipient's, `hop` the name of the next hop (route.hop_key).
+    `domain` is the recipient's, `hop` the name of the next hop (route.hop_key), `sender` "<>" for
+    the null reverse-path.
     """
 
     queue_ids: Sequence[int] = ()
@@ -237,7 +240,8 @@ def _matching(query: Select[Any], selection: Selection) -> Select[Any]:
     if selection.tenant:
         query = query.where(tenant.c.name == selection.tenant)
     if selection.sender:
-        query = query.where(func.lower(message.c.reverse_path) == selection.sender.lower())
+        sender = "" if selection.sender == _NULL_PATH else selection.sender.lower()
+        query = query.where(func.lower(message.c.reverse_path) == sender)
     if selection.account_id is not None:
         query = query.where(message.c.account_id == selection.account_id)
     if selection.domain:

@@ -244,34 +244,6 @@ async def test_changes_of_the_whole_queue_must_be_meant(service: Service, queue:
     assert service.json("queue", "list")[0]["bounces"] is False
 
 
-@pytest.mark.parametrize("what", ["list", "retry", "hold", "release", "bounce"])
-async def test_a_next_hop_that_nobody_knows_is_67(
-    service: Service, queue: Queue, what: str
-) -> None:
-    """A name with a typing error is not one for which nothing waits."""
-    await _deferred(queue, "bob@far.example")
-
-    mistyped = service.run("queue", what, "--hop", HOP[:-1])
-
-    assert mistyped.exit_code == EX_NO_SUCH
-    assert f"there is no next hop '{HOP[:-1]}'; did you mean {HOP}?" in mistyped.stderr
-    assert service.run("queue", what, "--hop", "mx:never.example").exit_code == 0
-
-
-@pytest.mark.parametrize("option", ["--hop", "--sender", "--domain", "--tenant", "--state"])
-async def test_an_option_that_is_empty_selects_nothing(
-    service: Service, queue: Queue, option: str
-) -> None:
-    """A variable of a script that was not set must not make it more mail than was meant."""
-    await _deferred(queue, "bob@far.example")
-
-    refused = service.run("queue", "bounce", "--domain", "far.example", option, "")
-
-    assert refused.exit_code == EX_USAGE
-    assert option in refused.stderr
-    assert service.json("queue", "list")[0]["bounces"] is False
-
-
 @pytest.mark.parametrize(
     ("queue_id", "code"), [("0000000000001", EX_NO_SUCH), ("nonsense", EX_DATA)]
 )

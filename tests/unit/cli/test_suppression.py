@@ -23,6 +23,14 @@ def test_an_address_comes_and_goes(office: Service) -> None:
     assert office.run("suppression", "add", "bob").exit_code == EX_DATA
 
 
+def test_a_star_suppresses_no_domain(office: Service) -> None:
+    """It is a local part as any other: whoever means all of a domain is told the way."""
+    refused = office.run("suppression", "add", "*@far.example")
+
+    assert refused.exit_code == EX_DATA
+    assert "pillarbox route add --to far.example --reject" in refused.stderr
+
+
 def test_lists_of_tenants_are_apart(office: Service) -> None:
     """One of them is named where there are several."""
     office.do("tenant", "add", "acme")

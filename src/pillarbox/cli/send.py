@@ -1,5 +1,6 @@
 """`pillarbox send`: send one message by a profile, or by a server that is named."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,9 +144,7 @@ def _profile(way: Way) -> Profile:
         return profile._replace(ca_file=way.ca_file or profile.ca_file)
     if way.profile:
         raise Failure(ExitCode.USAGE, "give --profile or --server")
-    if way.user and not (way.password_file or way.password_env or way.keyring):
-        hint = "--password-file, --password-env or --keyring"
-        raise Failure(ExitCode.USAGE, f"there is no password for {way.user} (add {hint})")
+    _check_login(way)
     return Profile(
         _NAMED,
         "the command line",
@@ -156,6 +155,22 @@ def _profile(way: Way) -> Profile:
         keyring=way.keyring,
         ca_file=way.ca_file,
     )
+
+
+def _check_login(way: Way) -> None:
+    """Raises Failure for half a login, OSError where there is no such file."""
+    has_password = way.password_file or way.password_env or way.keyring
+    if way.user and not has_password:
+        hint = "--password-file, --password-env or --keyring"
+        raise Failure(ExitCode.USAGE, f"there is no password for {way.user} (add {hint})")
+    if has_password and not way.user:
+        raise Failure(ExitCode.USAGE, "a password needs --user")
+    if way.password_env and not os.environ.get(way.password_env):
+        text = f"the variable {way.password_env} (--password-env) is not set"
+        raise Failure(ExitCode.USAGE, text)
+    if way.password_file:
+        with Path(way.password_file).open("rb"):
+            pass
 
 
 @contextmanager
@@ -195,6 +210,8 @@ def _message(letter: Letter, profile: Profile) -> "Message":
     if not (letter.to or letter.cc or letter.bcc):
         raise Failure(ExitCode.USAGE, "nobody is named: add --to ADDRESS")
     sender = letter.sender or profile.sender or profile.username
+    if not sender:
+        raise Failure(ExitCode.USAGE, "nobody is named as sender: add --from ADDRESS")
     author = (profile.full_name, sender) if profile.full_name and not letter.sender else sender
     try:
         message = Message(

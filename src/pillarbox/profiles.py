@@ -211,6 +211,8 @@ def _profile(file: str, name: str, table: object) -> Profile:
         problems += _login_problems(place, table)
     if not problems and table.get("tls", "required") not in ("required", "opportunistic"):
         problems.append(Problem(f"{place}.tls", 'is "required" or "opportunistic"'))
+    if not problems and not table.get("timeout", 60) > 0:
+        problems.append(Problem(f"{place}.timeout", "is a number of seconds above 0"))
     if problems:
         raise ConfigError(problems)
     paths = {key: _path(file, table[key]) for key in _PATHS if table.get(key)}

@@ -10,7 +10,7 @@ from tests.support.wire import cut
 from pillarbox.client.batch import Batch
 from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ClientError
-from pillarbox.client.options import Timeouts
+from pillarbox.client.limits import Limits
 from pillarbox.client.outgoing import Mail
 from pillarbox.client.results import RecipientResult, SendState
 from pillarbox.client.server import Server
@@ -23,7 +23,7 @@ from pillarbox.smtp.client_replies import RawReply, ReplyParser
 
 _CONTENT = b"Subject: x\r\n\r\n.Hi\r\n"
 _SERVER = Server("mx.test", 587, is_implicit=False)
-_MANNER = Manner("mx.test", False, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
+_MANNER = Manner("mx.test", False, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Limits.of(60))
 _OPEN = (b"220 mx.test\r\n", b"250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
 _REPEATED = {452, 552}
 _WANTS_LOGIN = {503, 530, 538}

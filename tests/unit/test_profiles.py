@@ -29,6 +29,7 @@ def write(folder: Path, text: str) -> str:
         (f"[profiles.a]\n{SERVER}timeout = true\n", "a.timeout: has a value of the wrong kind"),
         (f"[profiles.a]\n{SERVER}password = 'x'\n", "a password does not stand here"),
         (f"[profiles.a]\n{SERVER}username = 'x'\n", "names no password (hint: add one of"),
+        (f"[profiles.a]\n{SERVER}timeout = 0\n", "a.timeout: is a number of seconds above 0"),
         (f"[profiles.a]\n{SERVER}tls = 'never'\n", 'is "required" or "opportunistic"'),
         (f"[profiles.a]\n{SERVER}[profiles.b]\n{SERVER}", "there is no profile 'default'"),
     ],

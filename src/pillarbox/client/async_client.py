@@ -279,7 +279,7 @@ class AsyncClient:
         setup = self._setup
         setup.manner(server)
         try:
-            wire = await connect(server.host, server.port, seconds=setup.timeouts.connect)
+            wire = await connect(server.host, server.port, seconds=setup.limits.connect)
         except (OSError, UnicodeError) as exc:
             raise error_of(failure_to_connect(exc), server) from exc
         try:

@@ -304,7 +304,7 @@ class Client:
         setup = self._setup
         setup.manner(server)
         try:
-            wire = BlockingWire(connect(server.host, server.port, seconds=setup.timeouts.connect))
+            wire = BlockingWire(connect(server.host, server.port, seconds=setup.limits.connect))
         except (OSError, UnicodeError) as exc:
             raise error_of(failure_to_connect(exc), server) from exc
         try:

@@ -20,7 +20,7 @@ def connect(
     auth: Auth | None = None,
     tls: Tls = "required",
     ca_file: str = "",
-    timeout: float | Timeouts = SECONDS,
+    timeout: float | Timeouts | None = SECONDS,
     pool: Pool = _POOL,
     helo_name: str = "",
     transcript: Transcript | None = None,
@@ -30,8 +30,8 @@ def connect(
     `server` is "submission://host" (STARTTLS, port 587), "smtps://host" (TLS, port 465),
     "smtp://host:port" (TLS on port 465, else STARTTLS), or a mail address whose server is to be
     found. `tls` "opportunistic" also takes a server without TLS. `ca_file` names a PEM file of
-    further trusted roots. `timeout` is for each answer of the server. `transcript` gets what was
-    said, secrets masked. Raises ArgumentError.
+    further trusted roots. `timeout` is for each answer of the server, None sets no limit.
+    `transcript` gets what was said, secrets masked. Raises ArgumentError.
     """
     from pillarbox.client.blocking_client import Client
 
@@ -55,7 +55,7 @@ def connect_async(
     auth: Auth | None = None,
     tls: Tls = "required",
     ca_file: str = "",
-    timeout: float | Timeouts = SECONDS,
+    timeout: float | Timeouts | None = SECONDS,
     pool: Pool = _POOL,
     helo_name: str = "",
     transcript: Transcript | None = None,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pillarbox.client.layer import TlsLayer, begins_tls
-from pillarbox.client.options import Timeouts
+from pillarbox.client.limits import Limits
 from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, Write
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.tls import hop_failure
@@ -32,7 +32,7 @@ class Manner:
     host: str
     is_implicit: bool
     context: ssl.SSLContext
-    timeouts: Timeouts
+    limits: Limits
 
 
 class Conversation:
@@ -42,7 +42,7 @@ class Conversation:
         self, manner: Manner, settings: ClientSettings, note: Callable[[str], object] | None = None
     ) -> None:
         self._manner = manner
-        self._timeouts = manner.timeouts
+        self._limits = manner.limits
         self._note = note
         self._tls: TlsLayer | None = None
         self._size = 0
@@ -110,7 +110,7 @@ class Conversation:
         if out and self._tls is not None:
             out = self._tls.seal(out)
         progress = yield (
-            Write(out, self._timeouts.block, answer_seconds=seconds) if out else Read(seconds)
+            Write(out, self._limits.block, answer_seconds=seconds) if out else Read(seconds)
         )
         self._take(progress)
         yield from self._hear_out(replies, progress.unsent, seconds)
@@ -120,7 +120,7 @@ class Conversation:
         in buy no time."""
         core = self.core
         while unsent and not core.is_closed:
-            progress = yield Write(unsent, self._timeouts.block, False, seconds)
+            progress = yield Write(unsent, self._limits.block, False, seconds)
             self._take(progress)
             unsent = progress.unsent
         while core.replies == replies and core.is_waiting:
@@ -129,16 +129,16 @@ class Conversation:
     def _limit(self) -> float:
         match self.core.phase:
             case Phase.CONFIRMATION:
-                return self._timeouts.confirmation_of(self._size)
+                return self._limits.confirmation_of(self._size)
             case Phase.QUIT:
-                return min(QUIT_SECONDS, self._timeouts.reply)
+                return min(QUIT_SECONDS, self._limits.reply)
             case _:
-                return self._timeouts.reply_of(self._size if self.core.content_ended else 0)
+                return self._limits.reply_of(self._size if self.core.content_ended else 0)
 
     def _await_greeting(self) -> Steps[None]:
         """A server that is silent may be one that waits for TLS: another connection shows it."""
         core = self.core
-        seconds = self._timeouts.reply
+        seconds = self._limits.reply
         first = yield Read(min(SILENCE_SECONDS, seconds / 2))
         if begins_tls(first.came) or (
             first.ended is not None and (yield from self._finds_tls(seconds))
@@ -174,7 +174,7 @@ class Conversation:
             octets = self._tls.seal(octets)
         is_fresh = True
         while octets:
-            progress = yield Write(octets, self._timeouts.block, is_fresh)
+            progress = yield Write(octets, self._limits.block, is_fresh)
             self._take(progress)
             octets = b"" if self.core.is_closed else progress.unsent
             is_fresh = False
@@ -205,10 +205,10 @@ class Conversation:
                 yield Write(layer.pending(), QUIT_SECONDS)
                 return hop_failure(exc)
             if out := layer.pending():
-                yield Write(out, self._timeouts.block)
+                yield Write(out, self._limits.block)
             if is_done:
                 return None
-            progress = yield Read(self._timeouts.reply, is_first)
+            progress = yield Read(self._limits.reply, is_first)
             if progress.ended is not None:
                 is_late = progress.ended is Ended.TIMED_OUT
                 why = "it took too long" if is_late else "the connection was cut"
@@ -229,7 +229,7 @@ class Conversation:
             self._take(progress)
             if core.failure is not None:
                 break
-            progress = yield Read(self._timeouts.reply, is_fresh=False)
+            progress = yield Read(self._limits.reply, is_fresh=False)
             said += progress.came
         return core.failure
 

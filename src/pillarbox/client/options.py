@@ -32,7 +32,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits in seconds.
+    """Limits in seconds, None where there is to be none.
 
     `connect` is for name and connection, `reply` for each answer (and the handshake), `block` for
     each piece of content that the server has to take, `confirmation` for the answer to the content,
@@ -40,26 +40,11 @@ class Timeouts:
     way. RFC 5321 section 4.5.3.2.6 says ten minutes.
     """
 
-    connect: float = 30.0
-    reply: float = 60.0
-    block: float = 60.0
-    confirmation: float = 300.0
+    connect: float | None = 30.0
+    reply: float | None = 60.0
+    block: float | None = 60.0
+    confirmation: float | None = 300.0
     octets_per_second: float = 4096.0
-
-    @classmethod
-    def of(cls, seconds: float) -> "Timeouts":
-        """Those of a client whose servers get so many seconds for each answer."""
-        return cls(
-            connect=min(seconds, 30.0), reply=seconds, block=seconds, confirmation=5 * seconds
-        )
-
-    def reply_of(self, on_its_way: int) -> float:
-        """The limit for an answer while so many octets behind the command may be on their way."""
-        return self.reply + on_its_way / self.octets_per_second
-
-    def confirmation_of(self, size_octets: int) -> float:
-        """The limit for the answer to so much content."""
-        return self.confirmation + size_octets / self.octets_per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,14 +74,14 @@ class Session(Conversation):
     def _follow(self, parcel: Parcel, *, is_whole: bool) -> Steps[Reply | None]:
         """Make a transaction by a script; gives its last reply. None: the server did not keep to
         it, and the core stands where that has led."""
-        core, timeouts = self.core, self._timeouts
+        core, limits = self.core, self._limits
         write_script = whole_script if is_whole else data_script
-        limit = timeouts.reply_of if is_whole else timeouts.confirmation_of
+        limit = limits.reply_of if is_whole else limits.confirmation_of
         script = Script(
             write_script(core.capabilities, *parcel),
             self._tls,
-            timeouts.block,
-            timeouts.reply,
+            limits.block,
+            limits.reply,
             limit(len(parcel.content)),
         )
         progress = yield script

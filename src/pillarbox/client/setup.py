@@ -15,6 +15,7 @@ from pillarbox.client.auth import (
 )
 from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ArgumentError
+from pillarbox.client.limits import Limits, checked
 from pillarbox.client.options import Pool, Timeouts, Tls, Transcript
 from pillarbox.client.server import Server, check_text, is_address, read_server
 from pillarbox.client.session import Session
@@ -40,7 +41,7 @@ class Setup:
     tls: Tls
     ca_file: str
     helo_name: str
-    timeouts: Timeouts
+    limits: Limits
     pool: Pool
     transcript: Transcript | None
     contexts: ClientContexts = field(default_factory=ClientContexts)
@@ -54,7 +55,7 @@ class Setup:
         auth: Auth | None,
         tls: Tls,
         ca_file: str,
-        timeout: float | Timeouts,
+        timeout: float | Timeouts | None,
         pool: Pool,
         helo_name: str,
         transcript: Transcript | None,
@@ -65,20 +66,16 @@ class Setup:
         check_text("helo_name", helo_name)
         if " " in helo_name or not helo_name.isascii():
             raise ArgumentError("helo_name is no host name", fix="write the name of this machine")
-        if pool.connections < 1 or pool.messages < 1:
-            raise ArgumentError("a pool needs at least one connection and one message")
-        if pool.rate is not None and (pool.rate[0] < 1 or pool.rate[1] <= 0):
-            raise ArgumentError(f"rate={pool.rate!r}", fix="write (messages, seconds)")
-        timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts.of(timeout)
+        limits = Limits.of(timeout)
+        pool = checked(pool)
         found = None if is_address(server) else read_server(server)
         check_text("the server", server)
-        return cls(
-            server, found, _checked(auth), tls, ca_file, helo_name, timeouts, pool, transcript
-        )
+        login = _checked(auth)
+        return cls(server, found, login, tls, ca_file, helo_name, limits, pool, transcript)
 
     def manner(self, server: Server) -> Manner:
         """How sessions with a server are held. Raises TlsError."""
-        return Manner(server.host, server.is_implicit, self._context(server), self.timeouts)
+        return Manner(server.host, server.is_implicit, self._context(server), self.limits)
 
     def _context(self, server: Server) -> ssl.SSLContext:
         try:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pillarbox.client.conversation import Manner
 from pillarbox.client.errors import ClientError
-from pillarbox.client.options import Timeouts
+from pillarbox.client.limits import Limits
 from pillarbox.client.outgoing import prepare
 from pillarbox.client.results import SendResult, SendState
 from pillarbox.client.sending import Sending
@@ -33,7 +33,7 @@ def session(
     *, is_implicit: bool = False, watch: Callable[[RawReply], None] | None = None
 ) -> Session:
     """A session in the clear, as only a test has it, or by TLS."""
-    manner = Manner("mx.test", is_implicit, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Timeouts())
+    manner = Manner("mx.test", is_implicit, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Limits.of(60))
     return Session(manner, ClientSettings("me.test", opportunistic=True, watch=watch))
 
 
@@ -282,7 +282,7 @@ def test_the_answer_to_large_content_gets_more_time() -> None:
     wire.run(Sending(outgoing, SERVER).run(made, is_reused=False, was_idle=False))
 
     assert wire.waits[-2:] == [60.0, 300.0 + len(message) / 4096]
-    assert Timeouts.of(2).confirmation_of(0) == 10
+    assert Limits.of(2).confirmation_of(0) == 10
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ class ClientError(PillarboxError):
     `code` names what happened and never changes ("certificate-expired"). `cause` is what is usually
     behind it and `fix` what to change. `docs` is where more is said. `reply` is what the server
     said, or stands for it. `result` is what became of each recipient, where a message was to be
-    sent. `is_transient`: the same may work later, after `retry_after` seconds.
+    sent. `is_transient`: the same may work later, after `retry_after` seconds; where the server
+    refused everybody, for at least one recipient.
     """
 
     code: str = "error"

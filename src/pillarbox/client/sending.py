@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pillarbox.client.content import Content
-from pillarbox.client.errors import ClientError
+from pillarbox.client.errors import ClientError, MessageUnsuitable
 from pillarbox.client.outgoing import Outgoing
 from pillarbox.client.results import RecipientResult, SendResult, SendState
 from pillarbox.client.server import Server
@@ -100,7 +100,9 @@ class Sending:
         dsn = self._has_dsn and self._outgoing.has_dsn
         error = None
         if _ACCEPTED not in [one.state for one in results]:
-            error = self._error or refusal_of(results[0], self._server)
+            error = self._error
+            if error is None or (isinstance(error, MessageUnsuitable) and _passes(results)):
+                error = refusal_of(results, self._server)
         result = SendResult(results, str(self._server), self._tls, dsn, error)
         if error is not None:
             error.result = result
@@ -196,6 +198,11 @@ def is_spent(core: ClientProtocol) -> bool:
     """RFC 9422 section 4.1: MAILMAX."""
     limit = core.capabilities.mails_max
     return limit is not None and core.transactions >= limit
+
+
+def _passes(results: Sequence[RecipientResult]) -> bool:
+    """Whether somebody may be accepted later."""
+    return any(one.is_transient for one in results)
 
 
 def _has_taken(verdicts: Sequence[Reply | None]) -> bool:

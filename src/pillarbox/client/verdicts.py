@@ -1,6 +1,7 @@
 """From replies and failures to results and errors."""
 
 import re
+from collections.abc import Sequence
 
 from pillarbox.client.errors import (
     CertificateError,
@@ -191,17 +192,23 @@ def result_without_reply(
     )
 
 
-def refusal_of(first: RecipientResult, server: Server) -> MessageRefused:
-    """The error where the server refused everybody."""
-    said = Reply(first.code, first.enhanced_code, (first.text,))
+def refusal_of(results: Sequence[RecipientResult], server: Server) -> MessageRefused:
+    """The error where the server refused everybody. It tells of one who may be accepted later,
+    where there is such a one: nobody has the message, so all of it can be sent again."""
+    again = [one for one in results if one.is_transient]
+    shown = again[0] if again else results[0]
+    said = Reply(shown.code, shown.enhanced_code, (shown.text,))
+    final = len(results) - len(again)
+    rest = f"; {final} of {len(results)} recipients for good, see result" if again and final else ""
     error = MessageRefused(
-        f"{server} refused the message: {said}",
-        cause=first.cause or "The server does not take this message from here.",
-        fix=first.fix or "What the server says tells what to change",
-        is_transient=first.is_transient,
+        f"{server} refused the message: {said}{rest}",
+        cause=shown.cause or "The server does not take this message from here.",
+        fix=shown.fix or "What the server says tells what to change",
+        is_transient=shown.is_transient,
     )
     error.reply = said
-    error.retry_after = first.retry_after
+    # Who waits for all of them sends it once more, and not several times.
+    error.retry_after = max((one.retry_after or 0.0 for one in again), default=None)
     return error
 
 

@@ -133,6 +133,40 @@ async def test_a_refused_message_raises_what_the_server_said(face: Face) -> None
     assert len(raised.value.result.refused) == 2
 
 
+@pytest.mark.parametrize("final", ["bob@example.net", "bób@example.net"])
+async def test_refusal_of_some_for_good_and_some_for_now_passes(face: Face, final: str) -> None:
+    """Who tries again reaches those who were busy; the longest wait is told, and that some are
+    refused for good, by the server or since it can not be told of them."""
+    refused = [] if not final.isascii() else ["550 5.1.1 no such user"]
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.expect("MAIL")
+        peer.send("250 ok")
+        for reply in (*refused, "450 4.2.1 busy, wait 5 minutes", "450 4.2.1 in 7 minutes"):
+            await peer.expect("RCPT")
+            peer.send(reply)
+        while (command := await peer.line()) != "QUIT":
+            peer.send("503 no recipients" if command == "DATA" else "250 ok")
+        peer.send("221 bye")
+
+    async with serve(script) as server:
+        with pytest.raises(MessageRefused, match=r"wait 5.*; 1 of 3 recipients for good") as raised:
+            await face.send_one(
+                server.port,
+                b"Subject: x\r\n\r\nHi\r\n",
+                sender="app@t1.test",
+                recipients=[final, "carol@example.net", "dave@example.net"],
+            )
+
+    error = raised.value
+    assert (error.is_transient, error.retry_after) == (True, 420)
+    assert error.reply is not None
+    assert error.reply.code == 450
+    assert error.result is not None
+    assert not error.result[final].is_transient
+
+
 async def test_a_login_goes_over_tls_only(face: Face) -> None:
     """STARTTLS is demanded before AUTH; a server without it gets no password (attacks row 15)."""
     left = asyncio.Event()

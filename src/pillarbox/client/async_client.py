@@ -167,8 +167,13 @@ class AsyncClient:
         idle, waiting = self._book.empty()
         for waiter in waiting:
             waiter.hand(None)
-        for link in idle:
-            await self._drop(link)
+        try:
+            for link in idle:
+                await self._drop(link)
+        finally:
+            # Who is cancelled, or interrupted, leaves none of them open.
+            for link in idle:
+                link.wire.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -190,13 +195,17 @@ class AsyncClient:
         try:
             link = await self._usable(link)
             result = await use(link)
-            is_kept = link.rest(self._setup.pool) and not self._is_closed
+            is_kept = link.rest(self._setup.pool)
             return result
         finally:
-            # No await: who was cancelled must give the turn back all the same.
-            if link is not None and not is_kept:
-                link.wire.leave(link.session)
-            self._book.give(link if is_kept else None, time.monotonic())
+            self._give(link, is_kept=is_kept)
+
+    def _give(self, link: _Link | None, *, is_kept: bool = True) -> None:
+        """End a turn. No await: who was cancelled must give it back all the same."""
+        if link is not None and (self._is_closed or not is_kept):
+            link.wire.leave(link.session)
+            link = None
+        self._book.give(link, time.monotonic())
 
     async def _take_turn(self) -> Turn[_Link]:
         if self._is_closed:
@@ -214,7 +223,7 @@ class AsyncClient:
                 turn = await waiter.turn
         except BaseException as exc:
             if not self._book.leave(waiter) and waiter.given is not None:
-                self._book.give(waiter.given.connection, time.monotonic())
+                self._give(waiter.given.connection)
             if isinstance(exc, TimeoutError):
                 raise pool_error() from exc
             raise

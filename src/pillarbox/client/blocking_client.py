@@ -177,8 +177,13 @@ class Client:
             idle, waiting = self._book.empty()
         for waiter in waiting:
             waiter.hand(None)
-        for link in idle:
-            self._drop(link)
+        try:
+            for link in idle:
+                self._drop(link)
+        finally:
+            # Who is cancelled, or interrupted, leaves none of them open.
+            for link in idle:
+                link.wire.close()
 
     def __enter__(self) -> Self:
         return self

@@ -7,11 +7,15 @@ import threading
 from contextlib import suppress
 
 import pytest
-from tests.support.sending import Certified, letter
+from tests.support.sending import Certified, Face, letter
 from tests.support.smtp_peer import Peer, serve
 from tests.support.taking_peer import take_many
 
 from pillarbox.client import AsyncClient, Client, Pool, connect, connect_async
+
+
+class Interrupt(BaseException):
+    """As KeyboardInterrupt, which no test can raise in a thread."""
 
 
 async def test_a_task_that_is_cancelled_gives_its_turn_back() -> None:
@@ -55,6 +59,61 @@ async def test_a_turn_that_came_in_the_moment_of_cancelling_is_not_lost() -> Non
         await waiting
     async with asyncio.timeout(20):
         assert (await client._take_turn()).connection is None
+
+
+async def test_closing_that_ends_early_leaves_no_connection_open(face: Face) -> None:
+    """By a cancellation, as that of a time limit around it, or by an interrupt."""
+    together, quitting, closed = asyncio.Barrier(3), asyncio.Event(), asyncio.Barrier(4)
+
+    async def mute(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await together.wait()
+        await peer.take_message()
+        if await peer.line():
+            quitting.set()
+        await peer.until_closed()
+        await closed.wait()
+
+    def note(line: str) -> None:
+        if line == "C: QUIT" and not face.is_async:
+            raise Interrupt
+
+    async with serve(mute) as server, asyncio.timeout(20):
+        client = face.client(server.port, transcript=note)
+        await asyncio.gather(*(face.send(client, letter()) for _ in range(3)))
+        closing = asyncio.create_task(face.close(client))
+        if face.is_async:
+            await quitting.wait()
+            closing.cancel()
+        with pytest.raises((asyncio.CancelledError, Interrupt)):
+            await closing
+        await closed.wait()
+
+
+async def test_a_turn_that_came_in_the_moment_of_closing_leaves_no_connection_open() -> None:
+    """The waiter was handed a connection, the client is closed, and the waiter is cancelled."""
+    closed = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await take_many(peer)
+        await peer.until_closed()
+        closed.set()
+
+    async with serve(script) as server, asyncio.timeout(20):
+        client = connect_async(
+            f"smtp://127.0.0.1:{server.port}", tls="opportunistic", pool=Pool(connections=1)
+        )
+        await client.send(letter())
+        turn = await client._take_turn()
+        waiting = asyncio.create_task(client.send(letter()))
+        await asyncio.sleep(0)
+        client._book.give(turn.connection, 0.0)
+        await client.close()
+        waiting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await closed.wait()
 
 
 async def test_fifty_threads_share_a_client() -> None:

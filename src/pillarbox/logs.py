@@ -5,7 +5,9 @@
     logging.getLogger().addHandler(handler)
 
 Records go into a bounded queue; a thread collects them for a while and mails them together. While
-the server is away they wait, and those for whom there is no room are counted.
+the server is away they wait, and those for whom there is no room are counted. Where it refuses a
+message for good, its records are mailed in smaller messages, so that one that the server does not
+want keeps no others back.
 docs/client-programs.md.
 """
 
@@ -78,9 +80,15 @@ class MailHandler(logging.Handler):
     def _begin_anew(self) -> None:
         """Nothing waits and nobody works: at the start, and in a process that was forked off."""
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[str, str]] = deque()
-        """Of each record its first line, and its text."""
-        self._dropped = 0
+        self._waiting: deque[_Entry] = deque()
+        self._most = self._capacity
+        """So many records are in the next message."""
+        self._dropped = self._given_up = 0
+        self._gone = self._refusals = 0
+        """Messages that went, and that were refused one after the other since."""
+        self._is_stuck = False
+        """Another attempt at once would fare no better."""
+        self._told = ""
         self._begun = self._ended = 0
         """Attempts, one after another."""
         self._is_hurried = self._is_closed = False
@@ -107,7 +115,7 @@ class MailHandler(logging.Handler):
             if self._is_closed or len(self._waiting) >= self._capacity:
                 self._dropped += 1
                 return
-            self._waiting.append((line[:_SUBJECT_CHARACTERS], text[:RECORD_CHARACTERS]))
+            self._waiting.append(_Entry(line[:_SUBJECT_CHARACTERS], text[:RECORD_CHARACTERS]))
             self._start()
             self._changed.notify_all()
 
@@ -123,7 +131,7 @@ class MailHandler(logging.Handler):
                 is_over = self._changed.wait_for(
                     partial(self._has_ended, ours), end - time.monotonic()
                 )
-                if not is_over or self.last_error:
+                if not is_over or self._is_stuck:
                     break
 
     def _has_ended(self, attempt: int) -> bool:
@@ -153,29 +161,75 @@ class MailHandler(logging.Handler):
     def _work(self) -> None:
         pause = self._interval
         while (batch := self._collect(pause)) is not None:
-            dropped = self._dropped
+            dropped, given_up = self._dropped, self._given_up
+            failure: Exception | None = None
             try:
-                self._mail(batch, dropped)
-                error = ""
+                self._mail(batch, dropped, given_up)
             except Exception as exc:  # noqa: BLE001 -- whatever it is, the records wait
-                error = str(exc) or type(exc).__name__
+                failure = exc
             with self._changed:
-                self.last_error = error
                 self._ended += 1
-                if error:
+                lost = None
+                if failure is None:
+                    self._settle(len(batch), dropped, given_up)
+                else:
+                    lost = self._keep(batch, failure)
+                if self._is_stuck:
                     pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
                 else:
-                    for _ in batch:
-                        self._waiting.popleft()
-                    self._dropped -= dropped
                     pause = self._interval
                 self._changed.notify_all()
-            if error and logging.raiseExceptions and sys.stderr is not None:
-                sys.stderr.write(f"pillarbox.logs: records wait, {error}\n")
+            self._tell(lost)
         if self._client is not None and not self._is_shared:
             self._client.close()
 
-    def _collect(self, pause: float) -> list[tuple[str, str]] | None:
+    def _settle(self, count: int, dropped: int, given_up: int) -> None:
+        """So many records went, and word of those that did not."""
+        for _ in range(count):
+            self._waiting.popleft()
+        self._dropped -= dropped
+        self._given_up -= given_up
+        self._gone += 1
+        self._most = min(2 * self._most, self._capacity)
+        self._refusals, self._is_stuck = 0, False
+        self.last_error = self._told = ""
+
+    def _keep(self, batch: "list[_Entry]", failure: Exception) -> "_Entry | None":
+        """The batch waits, in halves where it was refused for good; gives a record that was refused
+        alone, twice, while others went."""
+        self.last_error = str(failure) or type(failure).__name__
+        if not _is_final(failure):
+            self._is_stuck = True
+            return None
+        self._refusals += 1
+        # So many find one record among all that wait. If that does not help, all are refused.
+        self._is_stuck = self._refusals > len(self._waiting).bit_length() + 1
+        if len(batch) > 1:
+            self._most = len(batch) // 2
+            return None
+        entry = self._waiting.popleft()
+        if entry.refused_at is not None and entry.refused_at < self._gone:
+            self._given_up += 1
+            self._refusals, self._is_stuck = 0, False
+            return entry
+        if entry.refused_at is None:
+            entry.refused_at = self._gone
+        self._waiting.append(entry)
+        return None
+
+    def _tell(self, lost: "_Entry | None") -> None:
+        """Write to standard error why records wait, once, and a record that is not mailed."""
+        text = ""
+        if lost is not None:
+            text = f"a record was refused for good, {self.last_error}\n{lost.text}"
+        elif self._is_stuck and self.last_error != self._told:
+            self._told = self.last_error
+            text = f"records wait, {self.last_error}"
+        if text and logging.raiseExceptions and sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                sys.stderr.write(f"pillarbox.logs: {_writable(text)}\n")
+
+    def _collect(self, pause: float) -> "list[_Entry] | None":
         """The records of the next message, some time after the first came; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._is_closed)
@@ -190,26 +244,28 @@ class MailHandler(logging.Handler):
                 return None
             self._is_hurried = False
             self._begun += 1
-            batch: list[tuple[str, str]] = []
+            batch: list[_Entry] = []
             octets = 0
             for entry in self._waiting:
-                octets += len(entry[1])
-                if batch and octets > BATCH_OCTETS:
+                octets += len(entry.text)
+                if batch and (octets > BATCH_OCTETS or len(batch) >= self._most):
                     break
                 batch.append(entry)
             return batch
 
-    def _mail(self, batch: list[tuple[str, str]], dropped: int) -> None:
+    def _mail(self, batch: "list[_Entry]", dropped: int, given_up: int) -> None:
         from pillarbox.client import Message
 
         more = f" (and {len(batch) - 1} more)" if len(batch) > 1 else ""
-        texts = [_writable(text) for _, text in batch]
+        texts = [_writable(entry.text) for entry in batch]
         if dropped:
             texts.append(f"{dropped} records were dropped: there was no room for them.")
+        if given_up:
+            texts.append(f"{given_up} records were refused by the server: see standard error.")
         message = Message(
             sender=self._sender,
             to=self._to,
-            subject=self._subject or _clean(batch[0][0]) + more,
+            subject=self._subject or _clean(batch[0].line) + more,
             text="\n\n".join(texts) + "\n",
         )
         self._connected().send(message)
@@ -226,6 +282,24 @@ class MailHandler(logging.Handler):
 
                 self._client = connect(self._server, **self._options)
         return self._client
+
+
+class _Entry:
+    """A record that waits: its first line, and its text. `refused_at`: it was refused alone, for
+    good, when so many messages had gone."""
+
+    __slots__ = ("line", "refused_at", "text")
+
+    def __init__(self, line: str, text: str) -> None:
+        self.line, self.text = line, text
+        self.refused_at: int | None = None
+
+
+def _is_final(failure: Exception) -> bool:
+    """Whether the server refused this message, and will again."""
+    from pillarbox.client import MessageRefused
+
+    return isinstance(failure, MessageRefused) and not failure.is_transient
 
 
 def _reviving(handler: MailHandler) -> Callable[[], None]:

@@ -134,6 +134,53 @@ def test_records_wait_while_the_server_is_away(handlers: Any, smtp_server: SmtpS
     assert handler.last_error == ""
 
 
+@pytest.mark.smtp_server(size_limit_octets=20_000)
+def test_record_that_is_refused_for_good_keeps_none_back(
+    handlers: Any, smtp_server: SmtpServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is too large for the server: all others are mailed at once, with word of it, and it is
+    told once on standard error, whole."""
+    handler = handlers(interval=3600)
+    log(handler, "one", "large " + "x" * 40_000 + " end", *(f"more {n}" for n in range(4)))
+
+    handler.flush()
+
+    assert handler.waiting == 0
+    mailed = "\n".join(message.text for message in smtp_server.messages)
+    assert [mailed.count(text) for text in ("one", "more 0", "more 1", "more 2", "more 3")] == [
+        *(1, 1, 1, 1, 1)
+    ]
+    told = capsys.readouterr().err
+    assert told.count("refused for good") == 1
+    assert "x end\n" in told
+    log(handler, "later")
+    handler.flush()
+    assert "ERROR later\n\n1 records were refused by the server" in smtp_server.messages[-1].text
+
+
+def test_records_wait_where_the_server_refuses_all(
+    handlers: Any, smtp_server: SmtpServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mailbox that is not there now may be there tomorrow: nothing is given up, the server is not
+    asked more often than it takes to find one record among them, and it is told once."""
+    smtp_server.fail("rcpt", "550 5.1.1 Nobody here", times=None)
+    handler = handlers(interval=3600)
+    log(handler, *(f"record {n}" for n in range(20)))
+
+    for _ in range(3):
+        handler.flush()
+
+    assert handler.waiting == 20
+    assert "Nobody here" in handler.last_error
+    assert capsys.readouterr().err.count("Nobody here") == 1
+    assert smtp_server.faults.hits < 12
+    smtp_server.faults.clear()
+    handler.flush()
+    mailed = "\n".join(message.text for message in smtp_server.messages)
+    assert [mailed.count(f"record {n}\n") for n in range(20)] == [1] * 20
+    assert len(smtp_server.messages) < 10
+
+
 def test_last_records_go_at_the_end_of_the_program(smtp_server: SmtpServer) -> None:
     """Configured by a dict, as programs do it; nothing is said but what is logged."""
     code = f"""

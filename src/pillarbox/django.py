@@ -8,7 +8,8 @@ all threads of the process, and errors have a cause and a fix. docs/client-progr
 import atexit
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from pillarbox.client import Client, SendResult
 
 MAX_CLIENTS = 16
-"""Settings that a process sends by at the same time; tests change them often."""
+"""Ways by which a process keeps connections. A site with settings for each tenant has more, and
+tests change them often."""
 
 SETTING = "PILLARBOX_EMAIL"
 """Beside EMAIL_*: a dict of the options that those have no names for."""
@@ -63,36 +65,68 @@ class Way(NamedTuple):
         )
 
 
+class _Kept:
+    """A client, and how many use it just now. `is_over`: the last of them closes it."""
+
+    def __init__(self, client: "Client") -> None:
+        self.client = client
+        self.users = 0
+        self.is_over = False
+
+
 class _Clients:
     """The clients of this process. Django makes a backend for each call of send_mail(), so what is
     to be kept has to be kept here."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: dict[Way, Client] = {}
+        self._begin_anew()
         os.register_at_fork(after_in_child=self._begin_anew)
-
-    def get(self, way: Way) -> "Client":
-        """The client for this way; the one that was made first gives way to too many."""
-        with self._lock:
-            client = self._clients.get(way)
-            if client is None:
-                client = self._clients[way] = way.connect()
-                if len(self._clients) > MAX_CLIENTS:
-                    self._clients.pop(next(iter(self._clients))).close()
-            return client
-
-    def close(self) -> None:
-        """Say good-bye on all connections."""
-        with self._lock:
-            clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.close()
 
     def _begin_anew(self) -> None:
         """Connections belong to the process that opened them."""
         self._lock = threading.Lock()
-        self._clients = {}
+        self._kept: dict[Way, _Kept] = {}
+        """The one that was used last is at the end."""
+
+    @contextmanager
+    def use(self, way: Way) -> "Iterator[Client]":
+        """The client for this way, which nobody closes meanwhile."""
+        with self._lock:
+            kept = self._kept.pop(way, None) or _Kept(way.connect())
+            self._kept[way] = kept
+            kept.users += 1
+            idle = self._give_up(MAX_CLIENTS)
+        _close(idle)
+        try:
+            yield kept.client
+        finally:
+            with self._lock:
+                kept.users -= 1
+                is_over = kept.is_over and not kept.users
+            if is_over:
+                kept.client.close()
+
+    def close(self) -> None:
+        """Say good-bye on all connections."""
+        with self._lock:
+            idle = self._give_up(0)
+        _close(idle)
+
+    def _give_up(self, most: int) -> "list[Client]":
+        """Keep so many; gives those of the others that nobody uses, to be closed without the lock:
+        a server may take its time for that."""
+        idle: list[Client] = []
+        while len(self._kept) > most:
+            kept = self._kept.pop(next(iter(self._kept)))
+            kept.is_over = True
+            if not kept.users:
+                idle.append(kept.client)
+        return idle
+
+
+def _close(clients: "list[Client]") -> None:
+    for client in clients:
+        client.close()
 
 
 _clients = _Clients()
@@ -134,9 +168,10 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc] # Django has no type
         octets = message.message().as_bytes()
         result: SendResult | None = None
         try:
-            result = _clients.get(self._way).send(
-                octets, sender=_address(message.from_email), recipients=recipients
-            )
+            with _clients.use(self._way) as client:
+                result = client.send(
+                    octets, sender=_address(message.from_email), recipients=recipients
+                )
         except ClientError as error:
             result = error.result
             if not self.fail_silently:

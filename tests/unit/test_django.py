@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.test.utils import override_settings
+from tests.e2e.waiting import wait_until
 
 from pillarbox.client import LoginError, MessageRefused
 from pillarbox.django import EmailBackend, close_connections
@@ -110,6 +111,41 @@ def test_connection_is_kept_from_call_to_call(project: SmtpServer) -> None:
 
     assert len(project.wait_for_count(4)) == 4
     assert project.connections == 1
+
+
+def test_more_ways_than_are_kept_end_no_message(smtp_server: SmtpServer) -> None:
+    """A site with settings for each tenant: who waits for a connection is not told that the client
+    was closed, when others have taken its place."""
+    smtp_server.delay("mail", 1.0, times=5)
+    counts: list[int] = []
+
+    def send(**changes: Any) -> None:
+        backend = EmailBackend(alias="x", fail_silently=True, **usual(smtp_server, **changes))
+        message = mail.EmailMessage("One", "x", "app@example.com", ["ann@example.net"])
+        counts.append(backend.send_messages([message]))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: smtp_server.connections == 5, 20, "five connections")
+    for number in range(20):
+        send(host="127.0.0.1", port=1, username=f"tenant{number}")
+    for thread in threads:
+        thread.join()
+
+    assert sorted(counts) == [0] * 20 + [1] * 6
+
+
+def test_the_way_that_is_used_most_keeps_its_connection(smtp_server: SmtpServer) -> None:
+    """Those that were not used for longest give way to others."""
+    message = mail.EmailMessage("One", "x", "app@example.com", ["ann@example.net"])
+
+    for number in range(17):
+        assert EmailBackend(alias="x", **usual(smtp_server)).send_messages([message]) == 1
+        other = usual(smtp_server, port=1, username=f"tenant{number}", fail_silently=True)
+        assert EmailBackend(alias="x", **other).send_messages([message]) == 0
+
+    assert smtp_server.connections == 1
 
 
 def test_result_of_each_recipient_can_be_read(project: SmtpServer) -> None:

@@ -20,8 +20,9 @@ from pillarbox.client import (
     SendState,
     TlsError,
 )
-from pillarbox.errors import ConfigError
+from pillarbox.errors import AddressError, ConfigError
 from pillarbox.explain.command_words import for_profile
+from pillarbox.mail.address import parse_mailbox
 from pillarbox.profiles import Profile, connect
 from pillarbox.sendmail import codes
 from pillarbox.sendmail.spool import Mail
@@ -45,10 +46,30 @@ class Courier:
         self._client: Client | None = None
 
     def send(self, mail: Mail, content: bytes) -> Verdict:
-        """One attempt for all recipients that do not have it yet."""
+        """One attempt for all recipients that do not have it yet. What is no address does not keep
+        it from the others."""
+        wrong = {one: why for one in mail.recipients if (why := _why_no_address(one))}
+        rest = tuple(one for one in mail.recipients if one not in wrong)
+        if not wrong:
+            return self._attempt(mail, content)
+        verdict = self._attempt(mail._replace(recipients=rest), content) if rest else Verdict()
+        return Verdict(
+            verdict.waiting,
+            (*verdict.refused, *wrong),
+            verdict.code if verdict.refused else codes.DATA,
+            "\n".join(filter(None, (verdict.text, *wrong.values()))),
+        )
+
+    def _attempt(self, mail: Mail, content: bytes) -> Verdict:
         try:
             if self._client is None:
                 self._client = connect(self._profile)
+        except (ConfigError, ArgumentError) as error:
+            # A wrong setting says nothing about the message.
+            return Verdict(mail.recipients, (), codes.CONFIG, str(error))
+        except ClientError as error:
+            return _failed(mail, error)
+        try:
             result = self._client.send(
                 content,
                 sender=mail.sender,
@@ -65,6 +86,14 @@ class Courier:
         """Say good-bye."""
         if self._client is not None:
             self._client.close()
+
+
+def _why_no_address(text: str) -> str:
+    try:
+        parse_mailbox(text)
+    except AddressError as error:
+        return f"{text!r} is no address: {error} (fix: write it as name@example.org)"
+    return ""
 
 
 def _failed(mail: Mail, error: ClientError) -> Verdict:

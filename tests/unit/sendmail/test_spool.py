@@ -18,7 +18,7 @@ from pillarbox.testing import SmtpServer
 Sendmail = Callable[..., int]
 
 LETTER = "Subject: Report\nTo: boss@example.org\n\nAll is well.\n"
-EX_OK, EX_NOUSER, EX_TEMPFAIL, EX_CONFIG = 0, 67, 75, 78
+EX_OK, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL, EX_CONFIG = 0, 65, 67, 75, 78
 DAY = 86_400
 
 
@@ -148,6 +148,43 @@ def test_one_who_is_refused_does_not_keep_others_waiting(
 
     assert [mail.recipients for mail in failed(spooling)] == [("gone@example.org",)]
     assert [mail.recipients for mail in waiting(spooling)] == [("busy@example.org",)]
+
+
+@pytest.mark.parametrize("is_queued", [True, False])
+def test_address_that_is_none_does_not_keep_it_from_the_others(
+    spooling: Profiles,
+    sendmail: Sendmail,
+    smtp_server: SmtpServer,
+    capsys: pytest.CaptureFixture[str],
+    is_queued: bool,
+) -> None:
+    """From the spool it is set aside for that one alone, and told; at once the caller is told."""
+    smtp_server.fail("rcpt", "450 4.2.1 Busy", only="busy@example.org")
+    named = ("a@example.org", "not an address@", "busy@example.org")
+    if is_queued:
+        assert sendmail("-odq", *named, stdin=LETTER) == EX_OK
+        assert sendmail("-q") == EX_DATAERR
+    else:
+        assert sendmail(*named, stdin=LETTER) == EX_DATAERR
+
+    assert [message.recipients for message in smtp_server.messages] == [("a@example.org",)]
+    assert [mail.recipients for mail in waiting(spooling)] == [("busy@example.org",)]
+    aside = [("not an address@",)] if is_queued else []
+    assert [mail.recipients for mail in failed(spooling)] == aside
+    assert "'not an address@' is no address" in capsys.readouterr().err
+
+
+def test_setting_that_can_not_be_used_keeps_the_mail(
+    spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that is none says nothing about the message: nothing is set aside for it."""
+    assert sendmail("-odq", "a@example.org", stdin=LETTER) == EX_OK
+    spooling.write(spool=str(spooling.spool), server="smtp://mx.test:99999")
+
+    assert sendmail("-q") == EX_TEMPFAIL
+
+    assert "99999" in capsys.readouterr().err
+    assert len(waiting(spooling)) == 1
 
 
 def test_wrong_password_keeps_the_mail(

@@ -44,8 +44,7 @@ def tell_sender(options: Options, profile: Profile, taken: Taken) -> None:
     if profile.spool:
         spool = Spool(profile.spool)
         aside = mail._replace(id=new_id(), recipients=taken.lost, attempts=1, last=taken.text)
-        spool.put(aside, taken.content)
-        spool.set_aside(aside)
+        spool.put_aside(aside, taken.content)
     if not mail.sender:
         return
     notice = _notice(mail, taken)

@@ -175,8 +175,7 @@ def _send_again(spool: Spool, mail: Mail, content: bytes, courier: "Courier") ->
         if verdict.refused:
             # These are set aside as a message of their own, and the others wait.
             aside = tried._replace(id=new_id(), recipients=verdict.refused)
-            spool.put(aside, content)
-            spool.set_aside(aside)
+            spool.put_aside(aside, content)
         spool.update(tried._replace(recipients=verdict.waiting))
         code = verdict.code if verdict.refused else codes.TRY_LATER
     else:

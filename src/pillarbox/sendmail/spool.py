@@ -59,8 +59,11 @@ class Spool:
 
     def put(self, mail: Mail, content: bytes) -> None:
         """Take a message; it is durable on return."""
-        self._write(f"{mail.id}.content", content)
-        self._write(f"{mail.id}.mail", _encode(mail))
+        self._put(mail, content, "")
+
+    def put_aside(self, mail: Mail, content: bytes) -> None:
+        """The same where nobody sends it, and where nobody who sends what waits ever sees it."""
+        self._put(mail, content, FAILED)
 
     def update(self, mail: Mail) -> None:
         """Write down what became of it."""
@@ -73,7 +76,7 @@ class Spool:
         os.unlink(self._path(f"{mail.id}.content"))
 
     def set_aside(self, mail: Mail) -> None:
-        """Keep a message that was refused for good where nobody sends it."""
+        """Keep a message that waited, and was refused for good, where nobody sends it."""
         self.update(mail)
         for ending in ("content", "mail"):
             name = f"{mail.id}.{ending}"
@@ -143,25 +146,24 @@ class Spool:
 
     def _sweep(self) -> None:
         """Remove what a writer left that died before its message counted."""
-        names = set(os.listdir(self.folder))
-        for name in names:
-            stem, _, ending = name.partition(".")
-            is_whole = ending == "mail" or (ending == "content" and f"{stem}.mail" in names)
-            if is_whole or not stem or ending not in ("content", "content.new", "mail.new"):
-                continue
-            path = self._path(name)
-            try:
-                if time.time() - os.stat(path).st_mtime > _ORPHAN_SECONDS:
-                    os.unlink(path)
-            except FileNotFoundError:
-                continue
+        for place in ("", FAILED):
+            names = set(os.listdir(self._path(place)))
+            for name in names:
+                stem, _, ending = name.partition(".")
+                is_whole = ending == "mail" or (ending == "content" and f"{stem}.mail" in names)
+                if not is_whole and stem and ending in ("content", "content.new", "mail.new"):
+                    _remove_old(self._path(place, name))
 
     def _list(self, place: str) -> list[Mail]:
         found = (self.read(number, place) for number in self.numbers(place))
         return [mail for mail in found if mail is not None]
 
-    def _write(self, name: str, octets: bytes) -> None:
-        path = self._path(name)
+    def _put(self, mail: Mail, content: bytes, place: str) -> None:
+        self._write(f"{mail.id}.content", content, place)
+        self._write(f"{mail.id}.mail", _encode(mail), place)
+
+    def _write(self, name: str, octets: bytes, place: str = "") -> None:
+        path = self._path(place, name)
         beside = f"{path}.new"
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -169,7 +171,7 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-        self._sync()
+        self._sync(place)
 
     def _sync(self, place: str = "") -> None:
         _sync_folder(self._path(place))
@@ -204,6 +206,12 @@ def _make(folder: str) -> None:
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
     _sync_folder(above)
+
+
+def _remove_old(path: str) -> None:
+    with suppress(FileNotFoundError):
+        if time.time() - os.stat(path).st_mtime > _ORPHAN_SECONDS:
+            os.unlink(path)
 
 
 def _sync_folder(folder: str) -> None:

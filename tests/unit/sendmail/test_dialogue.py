@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ LETTER = "Subject: Report\r\n\r\nAll is well.\r\n"
 TEXT = "550 5.1.1 No such user"
 
 
-def speak(*recipients: str, parameters: str = "") -> str:
+def speak(*recipients: str, parameters: str = "", tracing: Sequence[str] = ()) -> str:
     """Send one message to these; gives the answer to its content."""
     rounds = ["EHLO me\r\n", f"MAIL FROM:<a@example.com>{parameters}\r\n"]
     rounds += [f"RCPT TO:<{recipient}>\r\n" for recipient in recipients]
     rounds += ["DATA\r\n", f"{LETTER}.\r\n"]
     program = Path(sys.executable).with_name("pillarbox-sendmail")
     with subprocess.Popen(
-        [program, "-bs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*tracing, program, "-bs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -74,6 +75,26 @@ def test_with_a_spool_some_wait_and_who_was_refused_is_set_aside(
     assert [one.recipients for one in spool.waiting()] == [("later@example.org",)]
     assert [one.recipients for one in spool.failed()] == [("gone@example.org",)]
     assert [one.recipients for one in smtp_server.wait_for_count(1)] == [("a@example.com",)]
+
+
+def test_what_was_refused_never_stands_among_what_waits(
+    profiles: Profiles, smtp_server: SmtpServer
+) -> None:
+    """Not even for a moment: a `sendmail -q` that looks just then would send it again."""
+    profiles.write(spool=str(profiles.spool))
+    smtp_server.fail("rcpt", TEXT, only="gone@example.org")
+    trace = profiles.folder / "trace"
+    calls = "trace=rename,renameat,renameat2,link,linkat"
+
+    said = speak(
+        "b@example.org", "gone@example.org", tracing=("strace", "-e", calls, "-o", str(trace))
+    )
+
+    assert said.startswith("250 ")
+    [aside] = Spool(str(profiles.spool)).failed()
+    steps = [line for line in trace.read_text().splitlines() if str(profiles.spool) in line]
+    assert len(steps) == 2
+    assert all(f"failed/{aside.id}" in line for line in steps)
 
 
 @pytest.mark.usefixtures("profiles")

@@ -280,7 +280,8 @@ def test_content_without_an_envelope_does_not_count(
 ) -> None:
     """Its writer died, and has told its caller nothing. It is removed when it is a day old."""
     assert sendmail("-odq", "a@example.org", stdin=LETTER) == EX_OK
-    for name, age in (("dead.content", 2 * DAY), ("writing.content", 0)):
+    names = ("dead.content", "writing.content", "failed/dead.content")
+    for name, age in zip(names, (2 * DAY, 0, 2 * DAY), strict=True):
         file = spooling.spool / name
         file.write_text(LETTER)
         os.utime(file, (file.stat().st_atime - age, file.stat().st_mtime - age))
@@ -288,8 +289,8 @@ def test_content_without_an_envelope_does_not_count(
     assert sendmail("-q") == EX_OK
 
     assert len(smtp_server.messages) == 1
-    names = sorted(path.name for path in spooling.spool.iterdir())
-    assert names == ["failed", "lock", "writing.content"]
+    left = sorted(path.name for path in spooling.spool.rglob("*"))
+    assert left == ["failed", "lock", "writing.content"]
 
 
 @pytest.mark.parametrize(

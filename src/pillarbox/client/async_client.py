@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
@@ -52,7 +52,7 @@ class AsyncClient:
         message: Sendable,
         *,
         sender: str | None = None,
-        recipients: Sequence[str] | str | None = None,
+        recipients: Iterable[str] | None = None,
         dsn: Dsn | None = None,
         require_tls: bool = False,
     ) -> SendResult:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
@@ -72,7 +72,7 @@ class Client:
         message: Sendable,
         *,
         sender: str | None = None,
-        recipients: Sequence[str] | str | None = None,
+        recipients: Iterable[str] | None = None,
         dsn: Dsn | None = None,
         require_tls: bool = False,
     ) -> SendResult:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Self, TypeAlias
 
 from pillarbox.client.errors import ArgumentError
-from pillarbox.client.server import check_controls, check_encodable, check_text
+from pillarbox.client.server import check_controls, check_encodable, check_is_text, check_text
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import parse_mailbox
 
@@ -75,10 +75,10 @@ class Message:
         self,
         *,
         sender: str | tuple[str, str],
-        to: Addresses = (),
-        cc: Addresses = (),
-        bcc: Addresses = (),
-        reply_to: Addresses = (),
+        to: Addresses | None = (),
+        cc: Addresses | None = (),
+        bcc: Addresses | None = (),
+        reply_to: Addresses | None = (),
         subject: str = "",
         text: str | None = None,
         html: str | None = None,
@@ -207,6 +207,7 @@ def _content_type(text: str) -> tuple[str, str]:
 
 
 def _body(what: str, text: str) -> str:
+    check_is_text(what, text)
     if "\0" in text:
         raise ArgumentError(f"{what} has a NUL character", fix="leave it out")
     check_encodable(what, text)
@@ -214,6 +215,7 @@ def _body(what: str, text: str) -> str:
 
 
 def _header(name: str, value: str) -> tuple[str, str]:
+    check_text("the name of a field", name)
     if _FIELD_NAME.fullmatch(name) is None:
         raise ArgumentError(f"{name!r} is no name of a header field")
     if name.lower() in _RESERVED:
@@ -252,9 +254,13 @@ def _as_given(name: str, value: str) -> str:
     return field
 
 
-def _addresses(what: str, given: Addresses) -> list[Address]:
+def _addresses(what: str, given: Addresses | None) -> list[Address]:
+    if given is None:
+        return []
     if isinstance(given, str) or (isinstance(given, tuple) and _is_pair(given)):
         return [_address(what, given)] if given else []
+    if not isinstance(given, Iterable):
+        raise ArgumentError(f"{what}: {given!r} is no address", fix=_ADDRESS_FIX)
     return [_address(what, one) for one in given]
 
 
@@ -270,6 +276,8 @@ def _address(what: str, given: "str | tuple[str, str]") -> Address:
         if not address or (not name and address != given.strip().strip("<>")):
             raise ArgumentError(f"{what}: {given!r} is no address", fix=_ADDRESS_FIX)
     else:
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise ArgumentError(f"{what}: {given!r} is no address", fix=_ADDRESS_FIX)
         name, address = given
         check_text(what, name)
         check_text(what, address)

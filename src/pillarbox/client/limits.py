@@ -51,6 +51,8 @@ class Limits:
 
 def checked(pool: Pool) -> Pool:
     """The pool as it is used. Raises ArgumentError."""
+    if not isinstance(pool, Pool):
+        raise ArgumentError("pool= is no pool", fix="write Pool(…), or leave it out")
     for name in ("connections", "messages"):
         count = getattr(pool, name)
         if not isinstance(count, int) or count < 1:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias, cast
 from pillarbox.client.content import Content, of_file, of_octets
 from pillarbox.client.errors import ArgumentError
 from pillarbox.client.options import Dsn
+from pillarbox.client.server import check_is_text
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import Mailbox, parse_mailbox
 from pillarbox.mail.envelope import Body, Envelope, Notify, Recipient, Ret, TlsWish
@@ -46,7 +47,7 @@ class Mail:
 
     message: Sendable
     sender: str | None = None
-    recipients: Sequence[str] | str | None = None
+    recipients: Iterable[str] | None = None
     dsn: Dsn | None = None
     require_tls: bool = False
 
@@ -67,7 +68,7 @@ def prepare(
     message: Sendable,
     *,
     sender: str | None = None,
-    recipients: Sequence[str] | str | None = None,
+    recipients: Iterable[str] | None = None,
     dsn: Dsn | None = None,
     require_tls: bool = False,
 ) -> Outgoing:
@@ -82,10 +83,14 @@ def prepare(
 def _prepare(
     message: Sendable,
     sender: str | None,
-    recipients: Sequence[str] | str | None,
+    recipients: Iterable[str] | None,
     dsn: Dsn | None,
 ) -> Outgoing:
-    given = [recipients] if isinstance(recipients, str) else recipients
+    if sender is not None:
+        check_is_text("sender=", sender)
+    if dsn is not None and not isinstance(dsn, Dsn):
+        raise ArgumentError("dsn= is no Dsn", fix='write Dsn(notify=["failure"])')
+    given = None if recipients is None else _given(recipients)
     if isinstance(message, _OCTETS):
         octets = bytes(message)
         content = of_octets(octets)
@@ -101,7 +106,24 @@ def _prepare(
             content.discard()
             raise
     made = message.build() if hasattr(message, "build") else message
+    if not hasattr(made, "raw_items"):
+        raise ArgumentError(
+            f"{type(made).__name__} is no message",
+            fix='give a Message, an EmailMessage, bytes (text.encode()) or a file, open(…, "rb")',
+        )
     return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
+
+
+def _given(recipients: Iterable[str]) -> list[str]:
+    """The addresses, of whatever can be gone through. Raises ArgumentError."""
+    if isinstance(recipients, str):
+        return [recipients]
+    if isinstance(recipients, _OCTETS) or not isinstance(recipients, Iterable):
+        raise ArgumentError("recipients= names nobody", fix='write ["name@example.org"]')
+    found = list(recipients)
+    for one in found:
+        check_is_text("a recipient", one)
+    return found
 
 
 def _of_email(

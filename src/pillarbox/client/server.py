@@ -55,9 +55,16 @@ def check_text(what: str, text: str) -> None:
 def check_controls(what: str, text: str) -> None:
     """Raises ArgumentError for CR, LF, NUL and other characters that control something: they could
     end a command or a header field and begin another. Unicode's ends of lines count as such, too
-    (so they do for the email package)."""
+    (so they do for the email package). So does what is no text."""
+    check_is_text(what, text)
     if any(character < " " or character in _CONTROLS for character in text):
         raise ArgumentError(f"{what} has a control character", fix="leave out CR, LF and NUL")
+
+
+def check_is_text(what: str, given: object) -> None:
+    """Raises ArgumentError for what is no str, such as a variable that is not set."""
+    if not isinstance(given, str):
+        raise ArgumentError(f"{what} is no text but {type(given).__name__}", fix="give a str")
 
 
 def check_encodable(what: str, text: str) -> None:

@@ -68,8 +68,10 @@ class Setup:
             raise ArgumentError("helo_name is no host name", fix="write the name of this machine")
         limits = Limits.of(timeout)
         pool = checked(pool)
-        found = None if is_address(server) else read_server(server)
+        if transcript is not None and not (isinstance(transcript, list) or callable(transcript)):
+            raise ArgumentError("transcript= takes no lines", fix="give a list or a function")
         check_text("the server", server)
+        found = None if is_address(server) else read_server(server)
         login = _checked(auth)
         return cls(server, found, login, tls, ca_file, helo_name, limits, pool, transcript)
 
@@ -108,7 +110,7 @@ class Setup:
 def _checked(auth: Auth | None) -> Password | OAuth2 | Keyring | None:
     if auth is None:
         return None
-    made = Password(*auth) if isinstance(auth, tuple) else auth
+    made = Password(*auth) if isinstance(auth, tuple) and len(auth) in (2, 3) else auth
     if not isinstance(made, Password | OAuth2 | Keyring):
         raise ArgumentError("auth= is no login", fix='write ("user", "password") or OAuth2(…)')
     check_text("the user name", made.username)

@@ -24,6 +24,10 @@ _LESS = frozenset({452, 552})
 _TOO_MANY = frozenset({"", "4.5.3", "5.5.3"})
 """RFC 3463 X.5.3: too many recipients. Other codes beside 452 and 552 mean full mailboxes."""
 
+USUAL_RECIPIENTS = 1000
+"""So many servers usually take in one transaction. Of those that are too many each is told so, and
+a server may end a session with many errors."""
+
 
 @quick(frozen=True, slots=True)
 class Offer:
@@ -44,6 +48,7 @@ class Sending:
         self._error: ClientError | None = None
         self._tls = ""
         self._has_dsn = False
+        self._most = USUAL_RECIPIENTS
         self.pending: list[Recipient] = list(outgoing.recipients)
 
     def run(self, session: Session, *, is_reused: bool, was_idle: bool) -> Steps[None]:
@@ -68,14 +73,17 @@ class Sending:
         envelope = self._fit(core)
         if envelope is None or not self.pending:
             return None
-        limit = core.capabilities.recipients_max or len(self.pending)
+        limit = core.capabilities.recipients_max or self._most
         return Offer(envelope, self.pending[:limit], self._outgoing.content)
 
     def settle(self, core: ClientProtocol, offer: Offer, found: Sequence[Reply | None]) -> None:
         """Take what the server decided about a transaction."""
         self._tls, self._has_dsn = core.tls, core.capabilities.dsn
         rest = self.pending[len(offer.recipients) :]
-        self.pending = [*self._judge(core, offer.recipients, found), *rest]
+        again = self._judge(core, offer.recipients, found)
+        if again:
+            self._most = sum(1 for reply in found if reply is not None and reply.code < 300)
+        self.pending = [*again, *rest]
         if core.failure is not None and self.pending:
             self.give_up(error_of(core.failure, self._server))
 

@@ -267,6 +267,43 @@ async def test_closing_does_not_wait_for_a_server_that_says_no_good_bye(face: Fa
         await asyncio.wait_for(left.wait(), 20)
 
 
+@pytest.mark.parametrize(
+    ("most", "count", "told"),
+    [(10, 60, [60, *[10] * 5]), (10_000, 1500, [1000, 500])],
+    ids=["learned", "usual"],
+)
+async def test_a_server_is_not_told_of_many_more_than_it_takes(
+    face: Face, most: int, count: int, told: list[int]
+) -> None:
+    """Each one too many may count as an error there, and some errors end the session: 1,000 are
+    what servers usually take, and one that takes less is offered no more than it took."""
+    recipients = [f"r{number}@x.test" for number in range(count)]
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        while (await peer.line()).startswith("MAIL"):
+            peer.send("250 ok")
+            taken = 0
+            while (await peer.line()).startswith("RCPT"):
+                peer.send("250 ok" if taken < most else "452 4.5.3 too many recipients")
+                taken += 1
+            peer.send("354 go")
+            await peer.content()
+            peer.send("250 taken")
+        peer.send("221 bye")
+
+    async with serve(script) as server:
+        result = await face.send_one(
+            server.port, b"X: y\r\n\r\n", sender="a@x.test", recipients=recipients
+        )
+
+    assert [one.address for one in result.accepted] == recipients
+    verbs = "".join(line[0] for line in server.commands)
+    assert [
+        len(group) for group in verbs.strip("EQ").strip("M").replace("D", "").split("M")
+    ] == told
+
+
 async def test_a_message_for_more_than_the_server_takes_at_once_goes_in_parts(face: Face) -> None:
     """RFC 9422: RCPTMAX a transaction, MAILMAX a session; a file is read for each part."""
     recipients = [f"r{number}@x.test" for number in range(7)]

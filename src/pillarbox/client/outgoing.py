@@ -35,6 +35,8 @@ _OCTETS = (bytes, bytearray, memoryview)
 _CACHED = 1024
 """A program often writes for the same few, and for one at a time."""
 
+_WRITTEN_IN_LINES = frozenset({"text", "multipart", "message"})
+
 _HIDDEN_FIELDS = ("Bcc", "Resent-Bcc")
 
 MAX_ENVID = 100
@@ -135,7 +137,8 @@ def _of_email(
     senders = [sender] if sender is not None else _senders(message)
     addresses = list(given) if given is not None else _addresses(message)
     paths = [one for one in (*senders, *addresses) if one]
-    international = not all(one.isascii() for one in paths)
+    international = not all(one.isascii() for one in paths) or _needs_utf8(message)
+    _check_encoded(message)
 
     def seven_bit() -> Content:
         return of_octets(_flatten(message, utf8=international, cte_type="7bit"))
@@ -251,15 +254,54 @@ def _named_in_octets(
 
 
 def _senders(message: "EmailMessage[str, str]") -> list[str]:
-    resent = "Resent-" if "Resent-From" in message else ""
+    resent = _resent(message)
     # RFC 5322 3.6.2: with several authors, Sender names the one who sends.
     name = f"{resent}Sender" if f"{resent}Sender" in message else f"{resent}From"
     return _read(message, (name,))
 
 
 def _addresses(message: "EmailMessage[str, str]") -> list[str]:
-    resent = "Resent-" if "Resent-From" in message else ""
+    resent = _resent(message)
     return _read(message, tuple(f"{resent}{name}" for name in _RECIPIENT_FIELDS))
+
+
+def _resent(message: "EmailMessage[str, str]") -> str:
+    """How the fields begin that count. Raises ArgumentError where nobody can say which those are:
+    new ones stand above the others (RFC 5322 3.6.6), or below, where a program added them."""
+    names = [key.lower() for key, _ in message.raw_items()]
+    if any(names.count(name) > 1 for name in ("resent-from", "resent-date")):
+        raise ArgumentError(
+            "the message has been resent more than once", fix="give sender= and recipients="
+        )
+    return "Resent-" if "resent-from" in names else ""
+
+
+def _needs_utf8(message: "EmailMessage[str, str]") -> bool:
+    """Whether its header can not be written in ASCII: an address is beyond it, or the package was
+    given a whole field as text that it does not encode. Names and texts can be, whatever policy the
+    program chose."""
+    is_wished = getattr(message.policy, "utf8", False)
+    for _, value in message.raw_items():
+        if hasattr(value, "fold"):
+            if not all(one.addr_spec.isascii() for one in getattr(value, "addresses", ())):
+                return True
+        elif is_wished and not str(value).isascii():
+            return True
+    return False
+
+
+def _check_encoded(message: "EmailMessage[str, str]") -> None:
+    """Line ends are made CRLF, so octets that are no text would arrive changed. Raises
+    ArgumentError for a part that has them as they are."""
+    for part in message.walk():
+        if (
+            str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "binary"
+            and part.get_content_maintype() not in _WRITTEN_IN_LINES
+        ):
+            raise ArgumentError(
+                f"a part ({part.get_content_type()}) is not encoded",
+                fix='let it be: cte="base64", as add_attachment() does by itself',
+            )
 
 
 def _read(message: "EmailMessage[str, str]", names: Sequence[str]) -> list[str]:
@@ -315,8 +357,8 @@ def _flatten(message: "EmailMessage[str, str]", *, utf8: bool, cte_type: str) ->
         del visible[name]
     out = BytesIO()
     policy = message.policy.clone(cte_type=cte_type)
-    if utf8 and isinstance(policy, EmailPolicy):
-        policy = policy.clone(utf8=True)
+    if isinstance(policy, EmailPolicy):
+        policy = policy.clone(utf8=utf8)
     try:
         BytesGenerator(out, policy=policy).flatten(visible, linesep="\r\n")
     except (UnicodeError, MessageError) as exc:

@@ -15,6 +15,7 @@ from pillarbox.client.links import (
     closed_error,
     failure_to_connect,
     failure_to_open,
+    other_loop_error,
     pool_error,
 )
 from pillarbox.client.looping import AsyncWire, connect
@@ -35,17 +36,35 @@ T = TypeVar("T")
 class AsyncClient:
     """Sends messages by one server. Made by `pillarbox.connect_async`; the first message connects.
 
-    Any number of tasks of one event loop may use it at the same time. `async with` closes it.
+    Any number of tasks of one event loop may use it at the same time, and tasks of another one when
+    that is closed. `async with` closes it.
     """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._server = setup.server
-        self._secrets = AsyncSecrets(setup.auth)
-        self._finding = asyncio.Lock()
-        self._book: Book[_Link] = Book(setup.pool)
         self._pace = Pace(setup.pool.rate)
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Without a connection, and with nobody who waits."""
+        self._secrets = AsyncSecrets(self._setup.auth)
+        self._finding = asyncio.Lock()
+        self._book: Book[_Link] = Book(self._setup.pool)
+
+    def _enter(self) -> None:
+        """Connections belong to the event loop that opened them, and end with it. Raises
+        ArgumentError where that one goes on."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise other_loop_error()
+            self._begin()
+        self._loop = loop
 
     async def send(
         self,
@@ -163,6 +182,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Say good-bye on all connections that nobody uses; those in use are closed by who uses
         them. Nothing can be sent any more."""
+        self._enter()
         self._is_closed = True
         idle, waiting = self._book.empty()
         for waiter in waiting:
@@ -191,6 +211,7 @@ class AsyncClient:
     async def _with_link(self, use: Callable[[_Link], Awaitable[T]]) -> T:
         """Use a connection with an open session, for as long as it is needed."""
         link = (await self._take_turn()).connection
+        book = self._book
         is_kept = False
         try:
             link = await self._usable(link)
@@ -198,16 +219,17 @@ class AsyncClient:
             is_kept = link.rest(self._setup.pool)
             return result
         finally:
-            self._give(link, is_kept=is_kept)
+            self._give(book, link, is_kept=is_kept)
 
-    def _give(self, link: _Link | None, *, is_kept: bool = True) -> None:
+    def _give(self, book: Book[_Link], link: _Link | None, *, is_kept: bool = True) -> None:
         """End a turn. No await: who was cancelled must give it back all the same."""
         if link is not None and (self._is_closed or not is_kept):
             link.wire.leave(link.session)
             link = None
-        self._book.give(link, time.monotonic())
+        book.give(link, time.monotonic())
 
     async def _take_turn(self) -> Turn[_Link]:
+        self._enter()
         if self._is_closed:
             raise closed_error()
         turn, old = self._book.take(time.monotonic())
@@ -216,14 +238,14 @@ class AsyncClient:
         return await self._wait_for_turn() if turn is None else turn
 
     async def _wait_for_turn(self) -> Turn[_Link]:
-        waiter = _Waiter()
-        self._book.wait(waiter)
+        waiter, book = _Waiter(), self._book
+        book.wait(waiter)
         try:
             async with asyncio.timeout(self._setup.pool.wait):
                 turn = await waiter.turn
         except BaseException as exc:
-            if not self._book.leave(waiter) and waiter.given is not None:
-                self._give(waiter.given.connection)
+            if not book.leave(waiter) and waiter.given is not None:
+                self._give(book, waiter.given.connection)
             if isinstance(exc, TimeoutError):
                 raise pool_error() from exc
             raise
@@ -267,6 +289,7 @@ class AsyncClient:
     # -- a new connection ---------------------------------------------------------------------
 
     async def _found(self) -> Server:
+        self._enter()
         async with self._finding:
             if self._server is None:
                 from pillarbox.client.finding import find_server_async

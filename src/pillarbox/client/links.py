@@ -3,7 +3,7 @@
 import time
 from typing import Generic, TypeVar
 
-from pillarbox.client.errors import ClientClosed, PoolTimeout
+from pillarbox.client.errors import ArgumentError, ClientClosed, PoolTimeout
 from pillarbox.client.options import Pool
 from pillarbox.client.session import Session
 from pillarbox.explain.failures import Failure, FailureKind
@@ -55,6 +55,14 @@ class Link(Generic[W]):
 def closed_error() -> ClientClosed:
     """Nothing can be sent any more."""
     return ClientClosed("the client has been closed", fix="Make a new one with connect()")
+
+
+def other_loop_error() -> ArgumentError:
+    """Its connections belong to a loop that goes on."""
+    return ArgumentError(
+        "the client belongs to another event loop",
+        fix="Make one in each event loop, or call it there: asyncio.run_coroutine_threadsafe()",
+    )
 
 
 def pool_error() -> PoolTimeout:

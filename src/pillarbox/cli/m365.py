@@ -16,6 +16,7 @@ from pillarbox.cli.m365_graph import (
 from pillarbox.cli.names import read_id
 from pillarbox.cli.output import print_json, printable
 from pillarbox.cli.times import now
+from pillarbox.cli.typed_names import typed_mailbox
 from pillarbox.delivery.check_step import Step
 from pillarbox.delivery.sender_check import check_sender
 from pillarbox.delivery.smtp_connect import SessionSettings
@@ -76,7 +77,7 @@ def setup(
     Nothing is changed: neither here nor at Microsoft.
     """
     where, flow = Cloud(cloud), Flow(sign_in)
-    mailboxes = [name.strip() for name in mailbox.split(",")]
+    mailboxes = [str(typed_mailbox(name.strip())) for name in mailbox.split(",")]
     facts = CLOUDS[where]
     by = Microsoft365Way(way)
     if by.is_graph and where is Cloud.HVE:

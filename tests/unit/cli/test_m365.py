@@ -57,6 +57,16 @@ def test_setup_prints_commands_that_mean_the_mailbox(service: Service) -> None:
     assert "Set-CASMailbox -Identity 'o''b@contoso.com'" in said
 
 
+@pytest.mark.parametrize("mailbox", ["", "alerts", "a@contoso.com,,b@contoso.com"])
+def test_setup_prints_nothing_for_what_is_no_mailbox(service: Service, mailbox: str) -> None:
+    """Its cmdlets would be pasted as they are."""
+    words = ("--cloud", "worldwide", "--sign-in", "certificate")
+    refused = service.run(*SETUP, "--mailbox", mailbox, *words)
+
+    assert (refused.exit_code, refused.stdout.count("Add-")) == (65, 0)
+    assert "is no mail address" in refused.stderr
+
+
 def test_setup_of_graph_prints_its_permission(service: Service) -> None:
     """Mail.Send for all mailboxes, or by RBAC for some; nothing of SMTP."""
     said = setup(service, "--cloud", "worldwide", "--sign-in", "certificate", "--way", "graph")

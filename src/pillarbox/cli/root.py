@@ -42,6 +42,10 @@ NOUNS = {
 """Name: module of pillarbox.cli (which has a `command`) and the line for the help."""
 
 
+_WORDS = f"{__name__}.words"
+"""Under this the words of the line are kept."""
+
+
 class Root(click.Group):
     """Loads a noun when it is used, and turns errors into one line and an exit code."""
 
@@ -68,17 +72,18 @@ class Root(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click, with the exit code of sysexits."""
+        ctx.meta[_WORDS] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise _usage(error) from error
+            raise _usage(error, ctx) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; what it raises becomes lines on standard error and an exit code."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise _usage(error) from error
+            raise _usage(error, ctx) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -106,15 +111,25 @@ def _say(text: str) -> None:
     click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
-def _usage(error: click.UsageError) -> click.exceptions.Exit:
+def _usage(error: click.UsageError, ctx: click.Context) -> click.exceptions.Exit:
     """Say in one line how the command was written wrongly, and where its help is."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
     else:
-        path = error.ctx.command_path if error.ctx else "pillarbox"
+        path = error.ctx.command_path if error.ctx else _meant(ctx)
         text = " ".join(error.format_message().split()).rstrip(".")
         click.echo(f"{path}: {text} (see: {path} --help)", err=True)
     return click.exceptions.Exit(ExitCode.USAGE)
+
+
+def _meant(ctx: click.Context) -> str:
+    """The command, for an error that does not know its own: an option without its value."""
+    path, command = ["pillarbox"], ctx.command
+    for word in ctx.meta[_WORDS]:
+        if isinstance(command, click.Group) and (found := command.get_command(ctx, word)):
+            path.append(word)
+            command = found
+    return " ".join(path)
 
 
 def _share_options(command: click.Command) -> None:

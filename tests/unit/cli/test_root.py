@@ -50,6 +50,16 @@ def test_wrong_usage_is_one_line_and_64(arguments: list[str]) -> None:
     assert "--help" in result.stderr
 
 
+@pytest.mark.parametrize("before", [[], ["--json"], ["--config", "x"]])
+def test_an_option_without_its_value_names_the_command(before: list[str]) -> None:
+    """Whose help has the option; that of the program has only the nouns."""
+    result = CliRunner().invoke(root, [*before, "route", "add", "--to", "x", "--smarthost"])
+
+    assert result.exit_code == EX_USAGE
+    assert result.stderr.startswith("pillarbox route add: Option '--smarthost' requires")
+    assert "(see: pillarbox route add --help)" in result.stderr
+
+
 def test_an_error_drives_no_terminal() -> None:
     """What stands in it may come from elsewhere."""
     result = CliRunner().invoke(root, ["doctor", "a b\a\x9b2J"])

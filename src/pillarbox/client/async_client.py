@@ -187,9 +187,13 @@ class AsyncClient:
         idle, waiting = self._book.empty()
         for waiter in waiting:
             waiter.hand(None)
+        until = time.monotonic() + self._setup.limits.farewell
         try:
             for link in idle:
-                await self._drop(link)
+                if time.monotonic() < until:
+                    await self._drop(link)
+                else:
+                    link.wire.leave(link.session)
         finally:
             # Who is cancelled, or interrupted, leaves none of them open.
             for link in idle:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pillarbox.client.layer import TlsLayer, begins_tls
-from pillarbox.client.limits import Limits
+from pillarbox.client.limits import QUIT_SECONDS, Limits
 from pillarbox.client.steps import Ended, Probe, Progress, Read, Steps, Write
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.net.tls import hop_failure
@@ -19,8 +19,6 @@ from pillarbox.smtp.client_phase import STANDING, Phase
 
 SILENCE_SECONDS = 5.0
 """A server that says nothing for so long is looked at: it may be waiting for TLS."""
-
-QUIT_SECONDS = 5.0
 
 _BUSY = b"421"
 
@@ -131,7 +129,7 @@ class Conversation:
             case Phase.CONFIRMATION:
                 return self._limits.confirmation_of(self._size)
             case Phase.QUIT:
-                return min(QUIT_SECONDS, self._limits.reply)
+                return self._limits.farewell
             case _:
                 return self._limits.reply_of(self._size if self.core.content_ended else 0)
 

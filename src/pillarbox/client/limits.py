@@ -9,6 +9,9 @@ from pillarbox.client.options import Pool, Timeouts
 MOST_SECONDS = 864_000.0
 """Ten days: so long a client waits where no limit is set. poll() takes no more than 24 of them."""
 
+QUIT_SECONDS = 5.0
+"""No good-bye is worth more."""
+
 _CONNECT_SECONDS = 30.0
 
 
@@ -39,6 +42,11 @@ class Limits:
             _seconds("confirmation", timeout.confirmation),
             least,
         )
+
+    @property
+    def farewell(self) -> float:
+        """The limit for the answer to QUIT; when it is over, close() asks no other server."""
+        return min(self.reply, QUIT_SECONDS)
 
     def reply_of(self, on_its_way: int) -> float:
         """The limit for an answer while so many octets behind the command may be on their way."""

@@ -267,6 +267,29 @@ async def test_closing_does_not_wait_for_a_server_that_says_no_good_bye(face: Fa
         await asyncio.wait_for(left.wait(), 20)
 
 
+async def test_closing_waits_for_one_such_server_and_not_for_each_connection(face: Face) -> None:
+    """A network that is gone does not hold up the end of a program for each of them."""
+    together, ended = asyncio.Barrier(3), asyncio.Barrier(4)
+    lines: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await together.wait()
+        await peer.take_message()
+        await peer.expect("QUIT")
+        await peer.until_closed()
+        await ended.wait()
+
+    async with serve(script) as server, asyncio.timeout(60):
+        client = face.client(server.port, timeout=1, transcript=lines)
+        await send_all(face, client, 3)
+        await face.close(client)
+        await ended.wait()
+
+    # What is said without waiting for an answer is in no transcript.
+    assert lines.count("C: QUIT") == 1
+
+
 @pytest.mark.parametrize(
     ("most", "count", "told"),
     [(10, 60, [60, *[10] * 5]), (10_000, 1500, [1000, 500])],

@@ -5,6 +5,7 @@ What goes out has CRLF line ends alone (RFC 5321 2.3.8) and no Bcc, whatever the
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 from pillarbox.client.errors import ArgumentError
@@ -25,7 +26,7 @@ _HIDDEN = (b"bcc:", b"resent-bcc:")
 @quick(frozen=True, slots=True)
 class Content:
     """A message ready to be sent. `file` None: all of it is in `head`. Else `head` is the header
-    block, and the rest follows in the file from `start` on."""
+    block, and the rest follows in the file from `start` on; it `stood_at` the message."""
 
     head: bytes
     size: int
@@ -33,6 +34,7 @@ class Content:
     header: bytes
     file: IO[bytes] | None = None
     start: int = 0
+    stood_at: int = 0
     is_ours: bool = False
     """The file is a copy that nobody else knows."""
 
@@ -47,9 +49,15 @@ class Content:
         return self.head if self.head.endswith(b"\r\n") else self.head + b"\r\n"
 
     def discard(self) -> None:
-        """It is not needed any more."""
-        if self.is_ours and self.file is not None:
+        """It is not needed any more. A file stands where it stood, for another attempt."""
+        if self.file is None:
+            return
+        if self.is_ours:
             self.file.close()
+        else:
+            # Who closed it meanwhile makes no other one.
+            with suppress(ValueError, OSError):
+                self.file.seek(self.stood_at)
 
     def blocks(self) -> Iterator[bytes]:
         """All of it, in pieces of about BLOCK_OCTETS. Raises OSError."""
@@ -57,8 +65,13 @@ class Content:
         for start in range(0, len(head), BLOCK_OCTETS):
             yield head[start : start + BLOCK_OCTETS]
         if self.file is not None:
+            left = self.size - len(head)
             self.file.seek(self.start)
-            yield from _with_crlf(self.file)
+            for block in _with_crlf(self.file):
+                left -= len(block)
+                yield block
+            if left:
+                raise OSError("the message file changed while it was sent")
 
 
 def of_octets(octets: bytes) -> Content:
@@ -85,7 +98,8 @@ def of_file(file: IO[bytes]) -> Content:
     for block in _with_crlf(file):
         size += len(block)
         is_ascii = is_ascii and block.isascii()
-    return Content(header, size, is_ascii, header, file, start + end, is_ours)
+    file.seek(start)
+    return Content(header, size, is_ascii, header, file, start + end, start, is_ours)
 
 
 def _read_header(file: IO[bytes]) -> tuple[bytes, int]:

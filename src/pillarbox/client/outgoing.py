@@ -101,7 +101,7 @@ def _prepare(
     if hasattr(message, "read"):
         if sender is None or given is None:
             raise ArgumentError("a message file needs sender= and recipients=")
-        content = of_file(cast("IO[bytes]", message))
+        content = _of_file(cast("IO[bytes]", message))
         try:
             return _outgoing(content, [sender], given, dsn)
         except ArgumentError:
@@ -114,6 +114,16 @@ def _prepare(
             fix='give a Message, an EmailMessage, bytes (text.encode()) or a file, open(…, "rb")',
         )
     return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
+
+
+def _of_file(file: IO[bytes]) -> Content:
+    content = of_file(file)
+    if content.size:
+        return content
+    content.discard()
+    raise ArgumentError(
+        "the message file is empty, or stands at its end", fix="go to its beginning: file.seek(0)"
+    )
 
 
 def _given(recipients: Iterable[str]) -> list[str]:

@@ -42,7 +42,8 @@ class MailHandler(logging.Handler):
 
     `server` and `options` are arguments of pillarbox.connect, or `client` is a client of its own,
     or `profile` names one of client.toml. Records are collected for `interval` seconds; at most
-    `capacity` wait. `close_timeout` is how long the end of the program waits for the last message.
+    `capacity` wait. `close_timeout` is how long the end of the program waits for the last message,
+    None for as long as the attempt takes.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class MailHandler(logging.Handler):
         level: int | str = logging.ERROR,
         interval: float = 10.0,
         capacity: int = 1000,
-        close_timeout: float = 5.0,
+        close_timeout: float | None = 5.0,
         **options: Any,  # noqa: ANN401 -- those of connect()
     ) -> None:
         super().__init__(level)
@@ -121,16 +122,16 @@ class MailHandler(logging.Handler):
 
     def flush(self) -> None:
         """Send what waits now; gives up after `close_timeout` seconds, or when it fails."""
-        end = time.monotonic() + self._close_timeout
+        limit = self._close_timeout
+        end = None if limit is None else time.monotonic() + limit
         with self._changed:
             while self._waiting and self._worker is not None:
                 # An attempt that is under way does not know what came last.
                 ours = self._begun + 1
                 self._is_hurried = True
                 self._changed.notify_all()
-                is_over = self._changed.wait_for(
-                    partial(self._has_ended, ours), end - time.monotonic()
-                )
+                rest = None if end is None else end - time.monotonic()
+                is_over = self._changed.wait_for(partial(self._has_ended, ours), rest)
                 if not is_over or self._is_stuck:
                     break
 

@@ -86,6 +86,18 @@ def test_message_goes_by_itself_after_the_interval(handlers: Any, smtp_server: S
     assert "ERROR alone" in smtp_server.wait_for(subject="ERROR: alone").text
 
 
+def test_end_of_the_program_may_wait_as_long_as_it_takes(
+    handlers: Any, smtp_server: SmtpServer
+) -> None:
+    """Without a limit the attempt has one of its own."""
+    handler = handlers(interval=3600, close_timeout=None)
+    log(handler, "the end")
+
+    handler.close()
+
+    assert smtp_server.messages[0].subject == "ERROR: the end"
+
+
 def test_record_that_is_no_text_keeps_none_back(handlers: Any, smtp_server: SmtpServer) -> None:
     """The name of a file that is no UTF-8, and a NUL: it is mailed, as is what came after."""
     handler = handlers(interval=3600)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
 from pillarbox.client.async_secrets import AsyncSecrets
-from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, is_file
+from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, check_messages, is_file
 from pillarbox.client.errors import ClientError, LoginError
 from pillarbox.client.links import (
     TOKEN_REFUSED,
@@ -122,6 +122,7 @@ class AsyncClient:
     ) -> AsyncIterator[SendResult]:
         """Send messages one after the other, as Client.send_all does; they may come out of an
         asynchronous iterable, too."""
+        check_messages(messages)
         return self._send_all(messages, Batch(ahead))
 
     async def _send_all(

@@ -1,6 +1,6 @@
 """Messages of one program that go together: those that can leave at once do. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TypeAlias
 
 from pillarbox.client.errors import ArgumentError, ClientError
@@ -28,10 +28,25 @@ def is_file(item: Item) -> bool:
     return hasattr(item.message if isinstance(item, Mail) else item, "read")
 
 
+def check_messages(messages: object) -> None:
+    """Raises ArgumentError for one message in place of several."""
+    is_one = isinstance(messages, str | bytes | bytearray | Mail) or any(
+        hasattr(messages, name) for name in ("raw_items", "build", "read")
+    )
+    if is_one or not isinstance(messages, Iterable | AsyncIterable):
+        raise ArgumentError(
+            f"send_all() takes several messages, and no {type(messages).__name__}",
+            fix="write [message], or send(message)",
+        )
+
+
 class Batch:
     """Some messages in their order, and what becomes of each. `is_full`: it should be sent."""
 
     def __init__(self, messages: int) -> None:
+        """Raises ArgumentError."""
+        if not isinstance(messages, int):
+            raise ArgumentError(f"ahead={messages!r}", fix="write how many, 1 for none ahead")
         self._most = messages
         self._entries: list[Sending | ArgumentError] = []
         self._open: list[Sending] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
-from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item
+from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, check_messages
 from pillarbox.client.blocking import BlockingWire, connect
 from pillarbox.client.blocking_secrets import BlockingSecrets
 from pillarbox.client.errors import ClientError, LoginError
@@ -117,8 +117,10 @@ class Client:
 
         Where the server offers PIPELINING and CHUNKING, up to `ahead` small ones leave before the
         answers to those in front: as many may be unknown where the connection is cut. Nothing is
-        raised for a message: see `error` of its result. Raises DiscoveryError, ClientClosed.
+        raised for a message: see `error` of its result. Raises ArgumentError, DiscoveryError,
+        ClientClosed.
         """
+        check_messages(messages)
         return self._send_all(messages, Batch(ahead))
 
     def _send_all(self, messages: Iterable[Item], batch: Batch) -> Iterator[SendResult]:

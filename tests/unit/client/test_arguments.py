@@ -78,6 +78,22 @@ def test_many_may_be_named_by_whatever_can_be_gone_through_once() -> None:
         assert [one.forward_path.address for one in outgoing.recipients] == named
 
 
+@pytest.mark.parametrize(
+    "given",
+    [letter(), b"Subject: x\n\n", Message(sender="a@x.test"), Mail(b"x"), None, "x"],
+    ids=type,
+)
+def test_one_message_where_many_belong_is_told_in_words(given: Any) -> None:
+    """Gone through, it would be many things that are no messages."""
+    client = connect(SERVER)
+
+    with pytest.raises(ArgumentError, match=r"fix: .*\[message\]"):
+        client.send_all(given)
+    with pytest.raises(ArgumentError, match=r"ahead=.*fix:"):
+        client.send_all([], ahead=None)  # type: ignore[arg-type] # on purpose
+    client.close()
+
+
 async def test_what_is_no_message_keeps_no_others_back(face: Face) -> None:
     """It has its result, and those behind it are sent."""
     async with serve(take_many) as server:

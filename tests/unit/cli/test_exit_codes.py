@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from tests.unit.cli.conftest import Service
 
 EX_DATA = 65
@@ -11,66 +10,60 @@ EX_NO_SUCH = 67
 EX_IO_ERROR = 74
 EX_CONFIG = 78
 
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "source change 192.0.2.1 --name x.example",
-        "source remove 192.0.2.1",
-        "route add --mx --source 192.0.2.1",
-        "dkim show example.org s1",
-        "dkim activate example.org s1",
-        "dkim remove example.org s1",
-        "dkim check --domain exmaple.org",
-        "dkim list --domain exmaple.org",
-        "dkim rotate exmaple.org",
-        "credential remove printer@example.org old",
-        "credential change printer@example.org old --label new",
-        "send-as remove printer@example.org boss@example.org",
-        "issuer remove",
-        "route show 0000000000001",
-        "domain remove other.example",
-    ],
+NOT_THERE = (
+    "source change 192.0.2.1 --name x.example",
+    "source remove 192.0.2.1",
+    "route add --mx --source 192.0.2.1",
+    "dkim show example.org s1",
+    "dkim activate example.org s1",
+    "dkim remove example.org s1",
+    "dkim check --domain exmaple.org",
+    "dkim list --domain exmaple.org",
+    "dkim rotate exmaple.org",
+    "credential remove printer@example.org old",
+    "credential change printer@example.org old --label new",
+    "send-as remove printer@example.org boss@example.org",
+    "issuer remove",
+    "route show 0000000000001",
+    "domain remove other.example",
 )
-def test_what_is_not_there_is_67(office: Service, words: str) -> None:
-    """Each noun says it alike."""
-    refused = office.run(*words.split())
-
-    assert (refused.exit_code, refused.stderr.count("\n")) == (EX_NO_SUCH, 1), refused.stderr
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "source add 127.0.0.1 --name a..b",
-        "doctor dns a..b",
-        "doctor dns example.org --sending-address 192.0.2.1 --block-list a..b",
-        "doctor check mx.example --user u --sender a..b",
-        "route add --microsoft365 a@b.example --browser --may-send-as a..b",
-    ],
+NO_NAMES = (
+    "source add 127.0.0.1 --name a..b",
+    "doctor dns a..b",
+    "doctor dns example.org --sending-address 192.0.2.1 --block-list a..b",
+    "doctor check mx.example --user u --sender a..b",
+    "route add --microsoft365 a@b.example --browser --may-send-as a..b",
 )
-def test_what_is_no_name_is_named(office: Service, words: str) -> None:
+FOLDERS = (
+    "dkim create example.org --import",
+    "credential add printer@example.org --label scan --password-file",
+    "send --to a@example.org --server smtp://127.0.0.1:1 --eml",
+)
+
+
+def test_what_is_not_there_is_67(office: Service) -> None:
+    """Each noun says it alike, in one line."""
+    told = {words: office.run(*words.split()) for words in NOT_THERE}
+
+    codes = {words: (one.exit_code, one.stderr.count("\n")) for words, one in told.items()}
+    assert codes == dict.fromkeys(NOT_THERE, (EX_NO_SUCH, 1))
+
+
+def test_what_is_no_name_is_named(office: Service) -> None:
     """Of several names in a line one is wrong."""
-    refused = office.run(*words.split())
+    told = {words: office.run(*words.split()) for words in NO_NAMES}
 
-    assert refused.exit_code == EX_DATA, refused.stderr
-    assert "'a..b' is no " in refused.stderr
+    named = {words: (one.exit_code, "'a..b' is no " in one.stderr) for words, one in told.items()}
+    assert named == dict.fromkeys(NO_NAMES, (EX_DATA, True))
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "dkim create example.org --import",
-        "credential add printer@example.org --label scan --password-file",
-        "send --to a@example.org --server smtp://127.0.0.1:1 --eml",
-    ],
-)
-def test_a_folder_where_a_file_should_be_is_66(office: Service, tmp_path: Path, words: str) -> None:
+def test_a_folder_where_a_file_should_be_is_66(office: Service, tmp_path: Path) -> None:
     """It was named, and can not be read."""
-    refused = office.run(*words.split(), str(tmp_path))
+    told = {words: office.run(*words.split(), str(tmp_path)) for words in FOLDERS}
 
-    assert refused.exit_code == EX_NO_INPUT, refused.stderr
-    assert f"{tmp_path}: Is a directory" in refused.stderr
+    line = f"{tmp_path}: Is a directory"
+    named = {words: (one.exit_code, line in one.stderr) for words, one in told.items()}
+    assert named == dict.fromkeys(FOLDERS, (EX_NO_INPUT, True))
 
 
 def test_a_file_that_is_no_database_is_74(service: Service, tmp_path: Path) -> None:

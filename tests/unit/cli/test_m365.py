@@ -57,7 +57,7 @@ def test_setup_prints_commands_that_mean_the_mailbox(service: Service) -> None:
     assert "Set-CASMailbox -Identity 'o''b@contoso.com'" in said
 
 
-@pytest.mark.parametrize("mailbox", ["", "alerts", "a@contoso.com,,b@contoso.com"])
+@pytest.mark.parametrize("mailbox", ["alerts", "a@contoso.com,,b@contoso.com"])
 def test_setup_prints_nothing_for_what_is_no_mailbox(service: Service, mailbox: str) -> None:
     """Its cmdlets would be pasted as they are."""
     words = ("--cloud", "worldwide", "--sign-in", "certificate")

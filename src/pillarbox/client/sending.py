@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pillarbox.client.content import Content
-from pillarbox.client.errors import ClientError, MessageUnsuitable
+from pillarbox.client.errors import ClientError, MessageUnsuitable, Unconfirmed
 from pillarbox.client.outgoing import Outgoing
 from pillarbox.client.results import RecipientResult, SendResult, SendState
 from pillarbox.client.server import Server
@@ -89,7 +89,9 @@ class Sending:
 
     def give_up(self, error: ClientError) -> None:
         """Nobody who is still pending gets it."""
-        self._error = error
+        if not isinstance(self._error, Unconfirmed):
+            # That others have it perhaps counts more, or all of it would be sent again.
+            self._error = error
         for recipient in self.pending:
             self._settle(recipient, result_without_reply(recipient.forward_path.address, error))
         self.pending = []

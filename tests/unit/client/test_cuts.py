@@ -4,7 +4,7 @@ said to be accepted where it is not."""
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.support.sending import Certified, Face
+from tests.support.sending import Certified, Face, letter
 from tests.support.smtp_peer import Peer, serve
 
 from pillarbox.client import (
@@ -204,3 +204,28 @@ async def test_a_cut_at_every_step_is_told_as_what_it_is(
 
     assert seen == set(SendState)
     assert steps > 9
+
+
+async def test_message_in_parts_of_which_one_is_in_doubt_is_not_to_be_sent_again(
+    face: Face,
+) -> None:
+    """The server breaks the rules behind the content of the first part: the others may be tried
+    later, but who sends all of it again may make a copy."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("LIMITS RCPTMAX=1")
+        for reply in ("250 ok", "250 ok", "354 go"):
+            await peer.line()
+            peer.send(reply)
+        await peer.content()
+        peer.send("what?")
+        await peer.until_closed()
+
+    async with serve(script) as server:
+        with pytest.raises(Unconfirmed) as raised:
+            await face.send_one(server.port, letter())
+
+    assert not raised.value.is_transient
+    assert raised.value.result is not None
+    states = [one.state for one in raised.value.result]
+    assert states == [SendState.UNKNOWN, SendState.REFUSED]

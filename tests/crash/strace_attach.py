@@ -66,13 +66,14 @@ def attached(
     with said.open("wb") as stderr:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=stderr)
     tracer = Tracer(process, output)
+
+    def is_attached() -> bool:
+        return said.read_text().count("attached") >= len(pids)
+
     try:
-        wait_until(
-            lambda: said.read_text().count("attached") >= len(pids) or tracer.is_over,
-            ATTACH_SECONDS,
-            "strace attaches",
-        )
-        assert not tracer.is_over, said.read_text()
+        wait_until(lambda: is_attached() or tracer.is_over, ATTACH_SECONDS, "strace attaches")
+        # It may have killed them at once.
+        assert is_attached(), said.read_text()
         yield tracer
     finally:
         tracer.stop()

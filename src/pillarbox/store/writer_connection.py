@@ -17,7 +17,7 @@ from pillarbox.store.batch import Cursor
 from pillarbox.store.engine import begin_statement
 from pillarbox.store.statements import Statements, compile_statements
 
-CHECKPOINT_COMMITS = 64
+CHECKPOINT_COMMITS = 128
 CHECKPOINT_OCTETS = 32 * 1024 * 1024
 """After this many commits, or this much content, the write-ahead log is copied into the database:
 often enough to keep the log in the page cache, seldom enough that the sync of it costs little."""

@@ -119,7 +119,7 @@ async def test_only_the_owner_can_read_the_database(sqlite_url: str) -> None:
 
 
 def test_the_file_is_set_up_to_be_durable(sqlite_url: str) -> None:
-    """A write-ahead log that is synced with every commit, and pages of 16 KiB."""
+    """A write-ahead log that is synced with every commit, and pages of 4 KiB."""
     database = open_database(sqlite_url)
 
     def facts(name: str) -> object:
@@ -127,7 +127,7 @@ def test_the_file_is_set_up_to_be_durable(sqlite_url: str) -> None:
 
     assert facts("journal_mode") == "wal"
     assert facts("synchronous") == 2
-    assert facts("page_size") == 16384
+    assert facts("page_size") == 4096
     assert facts("foreign_keys") == 1
     assert facts("wal_autocheckpoint") == 0
     database.close_now()

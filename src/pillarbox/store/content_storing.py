@@ -35,7 +35,8 @@ class ContentStore(Protocol):
     """Both ways."""
 
     def put(self, work: PutWork) -> None:
-        """Have a message written that is larger than a chunk, or whose chunks were stored."""
+        """Have a message written that is larger than a chunk, or whose chunks were stored. Raises
+        SpoolUnavailable, or the future of the work does."""
         ...
 
     async def store_chunk(self, queue_id: int, number: int, octets: bytes) -> None:
@@ -118,15 +119,9 @@ class ContentInFiles:
         if future is not None:
             future.add_done_callback(partial(self._was_put, queue_id))
         if message.content is None:
-            self._put_stored(work)
+            self._submit(work)
         else:
             self._database.in_content_thread(self._write, work, message.content)
-
-    def _put_stored(self, work: PutWork) -> None:
-        try:
-            self._submit(work)
-        except SpoolUnavailable as error:
-            wake([(work, error)])
 
     def _write(self, work: PutWork, content: bytes) -> None:
         try:

@@ -76,13 +76,11 @@ def _collect_message(
     rows = batch.rows
     if lanes.unstored:
         lanes.collect(batch, (message,))
-    if has_file:
-        pass
-    elif message.content is None:
-        if message.chunks:
+    if message.content is None:
+        if message.chunks and not has_file:
             # Each chunk came before; if they were collected as orphans, this finds no row.
             rows[_DELETE_UPLOAD].append((message.queue_id,))
-    else:
+    elif not has_file:
         pieces = content_rows(message)
         message.chunks = len(pieces)
         rows[_INSERT_CONTENT] += pieces

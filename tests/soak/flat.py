@@ -19,13 +19,12 @@ class Tolerance:
 TOLERANCES = {
     "RSS": Tolerance(0.05, 4 * MIB),
     "files": Tolerance(0.1, 10),
-    "threads": Tolerance(0, 4),
+    "threads": Tolerance(0, 1),
     "database": Tolerance(0.1, 8 * MIB),
     "log": Tolerance(0.1, 8 * MIB),
 }
 """By the last word of what was measured. Open files are sessions and connections too, which come
-and go; the last of the four threads that write content starts when so many messages come at once;
-database and log (WAL) grow by many messages at a time."""
+and go; database and log (WAL) grow by whole messages of up to 5 MiB."""
 
 Sample = Mapping[str, int]
 """Octets and counts by name: `worker 1 RSS`, `database`."""

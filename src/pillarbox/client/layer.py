@@ -5,11 +5,13 @@ taken for what was said under TLS, and blocking and asynchronous clients do the 
 import ssl
 from contextlib import suppress
 
-from pillarbox.client.steps import READ_OCTETS
 from pillarbox.net.tls import describe
 
 _RECORDS = frozenset({0x15, 0x16})
 """RFC 8446 section 5.1: alert, handshake."""
+
+_RECORD_OCTETS = 16_384
+"""RFC 8446 section 5.1: what a record holds at most. OpenSSL reads one at a time."""
 
 
 def begins_tls(octets: bytes) -> bool:
@@ -59,7 +61,7 @@ class TlsLayer:
         self._incoming.write(octets)
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(READ_OCTETS):
+            while piece := self._tls.read(_RECORD_OCTETS):
                 pieces.append(piece)
             self.is_over = True
         except ssl.SSLWantReadError:

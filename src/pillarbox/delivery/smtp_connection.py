@@ -8,6 +8,7 @@ there is something to decide. One timer serves all time limits.
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from typing import cast
 
 from pillarbox.delivery.timeouts import Timeouts
@@ -31,6 +32,8 @@ class SmtpConnection(asyncio.Protocol):
         self._limits = timeouts.by_phase
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
+        self._below: asyncio.Transport
+        """That of the socket, which TLS goes over."""
         self._waiter: asyncio.Future[None] | None = None
         self._closed = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -45,7 +48,7 @@ class SmtpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; each write leaves at once."""
         # Not asked with isinstance: uvloop's transports do not inherit from asyncio's.
-        self._transport = transport = cast(asyncio.Transport, transport)
+        self._transport = self._below = transport = cast(asyncio.Transport, transport)
         raw: socket.socket | None = transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -172,14 +175,16 @@ class SmtpConnection(asyncio.Protocol):
 
     async def close(self) -> None:
         """Say good-bye where a session stands, and close."""
-        if self.is_open:
-            self.core.quit()
-            await self.step()
-        self._transport.close()
         try:
-            async with asyncio.timeout(self._timeouts.quit):
-                await self._closed
-        except TimeoutError:
+            if self.is_open:
+                self.core.quit()
+                await self.step()
+            self._transport.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeouts.quit):
+                    await self._closed
+        finally:
+            # Whoever is cancelled leaves it closed, too.
             self.abort()
 
     def drop(self) -> None:
@@ -189,6 +194,9 @@ class SmtpConnection(asyncio.Protocol):
         if self._started and (out := self.core.data_to_send()):
             self._transport.write(out)
             self._transport.close()
+            # Under TLS it would wait for the other side's good-bye, which RFC 8446 section 6.1 does
+            # not ask for.
+            self._below.close()
         else:
             self._transport.abort()
 

@@ -1,5 +1,6 @@
 """Opening a session with encryption, and the many ways in which that may fail."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from pillarbox.net.certificates import (
 )
 from pillarbox.net.tls import server_context
 from pillarbox.route import TlsMode
+
+PATIENCE_SECONDS = 20.0
 
 
 def written(folder: Path, pair: CertificatePair) -> ssl.SSLContext:
@@ -257,3 +260,44 @@ async def test_a_handshake_that_is_cut(courier_to: CourierMaker) -> None:
 
     assert text.startswith("451 4.7.5")
     assert "the connection was cut" in text
+
+
+_ANSWERS = {
+    b"EHLO": b"250-peer.test\r\n250 AUTH PLAIN\r\n",
+    b"AUTH": b"535 5.7.8 no\r\n",
+}
+
+
+def until_hung_up(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Refuse the login of one client, and say nothing from its QUIT to its end: asyncio's server
+    would answer the good-bye of TLS."""
+    connection, _ = listener.accept()
+    connection.settimeout(PATIENCE_SECONDS)
+    with (
+        context.wrap_socket(connection, server_side=True) as secured,
+        secured.makefile("rb") as lines,
+    ):
+        secured.sendall(b"220 peer.test ESMTP\r\n")
+        while (verb := lines.readline()[:4]) != b"QUIT":
+            secured.sendall(_ANSWERS[verb])
+        while socket.socket.recv(secured, 65_536):
+            pass
+
+
+async def test_the_good_bye_of_a_server_that_keeps_quiet_is_not_waited_for(
+    courier_to: CourierMaker, peer_tls: ssl.SSLContext
+) -> None:
+    """A session that did not open hangs up behind its QUIT, under TLS as in the clear."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = asyncio.create_task(asyncio.to_thread(until_hung_up, listener, peer_tls))
+        text = await failure_at(
+            courier_to,
+            listener.getsockname()[1],
+            tls=TlsMode.TLS,
+            username="u",
+            password="p",
+            timeouts=Timeouts(quit=10 * PATIENCE_SECONDS),
+        )
+        await server
+
+    assert "535 5.7.8 no" in text

@@ -281,6 +281,29 @@ async def test_a_server_that_does_not_answer_quit_is_left(courier_to: CourierMak
         assert not courier.is_open
 
 
+async def test_who_is_cancelled_while_saying_good_bye_hangs_up(courier_to: CourierMaker) -> None:
+    """As at the end of the service, which waits for no 221."""
+    told, closed = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+        await peer.expect("QUIT")
+        told.set()
+        await peer.until_closed()
+        closed.set()
+
+    async with serve(script) as server:
+        courier = courier_to(server.port)
+        await attempt(courier, message())
+        task = asyncio.create_task(courier.close())
+        await told.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 10)
+
+
 async def test_a_greeting_that_comes_before_it_is_waited_for_is_not_lost() -> None:
     """The server may speak between the connection and the first step."""
 

@@ -46,11 +46,15 @@ async def dial(
                 address = tasks.pop(task)
                 outcome = task.result()
     finally:
+        # Not awaited: whoever is cancelled there would lose the connection that is made.
         for task in tasks:
             task.cancel()
-        for rest in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(rest, SmtpConnection):
-                rest.abort()
+            task.add_done_callback(_hang_up)
     if isinstance(outcome, Failure):
         return outcome
     return Dialed(outcome, address, (*tasks.values(), *waiting))
+
+
+def _hang_up(given_up: "asyncio.Task[SmtpConnection | Failure]") -> None:
+    if not given_up.cancelled() and isinstance(made := given_up.result(), SmtpConnection):
+        made.abort()

@@ -14,7 +14,7 @@ from tests.support.mx_world import (
     with_starttls,
 )
 from tests.support.outgoing import DEFERRED, DELIVERED, attempt, message, states
-from tests.support.smtp_peer import Peer
+from tests.support.smtp_peer import Peer, serve
 from tests.unit.delivery.test_smtp_connect import deaf_port
 
 from pillarbox.delivery import mx_site
@@ -297,6 +297,41 @@ async def test_an_address_that_is_deaf_holds_nobody_up() -> None:
     assert dialed.address == (2, "127.0.0.2")
     assert dialed.left == ((2, "127.0.0.1"),)
     dialed.connection.abort()
+
+
+async def test_who_is_cancelled_while_dialing_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At whatever moment from where one of two addresses has answered."""
+    monkeypatch.setattr("pillarbox.delivery.dial.HEAD_START_SECONDS", 0.01)
+    came: asyncio.Queue[None] = asyncio.Queue()
+    gone: asyncio.Queue[None] = asyncio.Queue()
+
+    async def script(peer: Peer) -> None:
+        came.put_nowait(None)
+        await peer.until_closed()
+        gone.put_nowait(None)
+
+    async def cancelled_after(port: int, steps: int) -> bool:
+        """Whether it was, and not there already."""
+        addresses = ((2, "127.0.0.1"), (2, "127.0.0.2"))
+        task = asyncio.create_task(dial(addresses, port, Timeouts(connect=60)))
+        await came.get()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_late = not task.cancel()
+        [dialed] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(dialed, Dialed):
+            dialed.connection.abort()
+        await gone.get()
+        return not is_late
+
+    with deaf_port() as port:
+        async with serve(script, address="127.0.0.2", port=port), asyncio.timeout(20):
+            steps = 0
+            while await cancelled_after(port, steps):
+                steps += 1
+    assert steps
 
 
 async def test_no_address_that_answers_is_told() -> None:

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from functools import partial
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -226,7 +227,10 @@ async def _read(head: h11.Request, http: h11.Connection, reader: asyncio.StreamR
     except ValueError as error:
         # A bracket that is not closed, for one.
         raise h11.RemoteProtocolError("the target is no URI") from error
-    host = headers.get(b"host", b"").decode("ascii", "replace").lower()
+    # RFC 9112 section 3.2.2: with the absolute form a server "MUST ignore the received Host header
+    # field (if any)".
+    field_host = headers.get(b"host", b"").decode("ascii", "replace")
+    host = (target.netloc if target.scheme else field_host).lower()
     return Request(
         "GET" if head.method == b"HEAD" else head.method.decode("ascii"),
         host if host.endswith("]") else host.rpartition(":")[0] or host,
@@ -245,6 +249,8 @@ async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
 def _octets(http: h11.Connection, response: Response, *, is_head: bool = False) -> bytes:
     """The whole answer, after which the connection closes."""
     headers = [
+        # RFC 9110 section 6.6.1: "An origin server with a clock MUST generate a Date header field".
+        ("Date", formatdate(usegmt=True)),
         ("Content-Type", response.content_type),
         ("Content-Length", str(len(response.body))),
         ("Connection", "close"),

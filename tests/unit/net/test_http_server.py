@@ -3,8 +3,11 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from email.parser import BytesHeaderParser
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,27 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_sent() -> None:
 
     async with _serving() as port, asyncio.timeout(20):
         assert (await _ask(port, request)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_an_answer_has_its_date() -> None:
+    """RFC 9110 section 6.6.1: caches and clients count from it; a refusal has it, too."""
+    async with _serving() as port:
+        answers = [await _ask(port, GET), await _ask(port, b"GET / HTTP/1.1\r\n\r\n")]
+
+    for answer in answers:
+        date = BytesHeaderParser().parsebytes(answer.partition(b"\r\n")[2])["Date"]
+        assert date.endswith(" GMT")
+        assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 60
+
+
+async def test_the_host_of_an_absolute_target_counts() -> None:
+    """RFC 9112 section 3.2.2: who asks as if through a proxy writes it so."""
+    async with _serving() as port:
+        answer = await _ask(
+            port, b"GET https://Other.Example:8443/x HTTP/1.1\r\nHost: corp.example\r\n\r\n"
+        )
+
+    assert answer.endswith(b"GET other.example /x {} ")
 
 
 async def test_head_is_get_without_the_content() -> None:

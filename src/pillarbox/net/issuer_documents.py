@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ import orjson
 
 from pillarbox.errors import ConfigError, FetchError
 from pillarbox.net.https import read_body
+from pillarbox.net.reach import is_public
 from pillarbox.net.tls import ClientContexts
 
 MAX_OCTETS = 262_144
@@ -103,18 +103,9 @@ async def _addresses_of(host: str, port: int | None, *, may_be_private: bool) ->
     addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
     if not addresses:
         raise FetchError(f"{host}: it has no address")
-    if not may_be_private and not all(map(_is_public, addresses)):
+    if not may_be_private and not all(map(is_public, addresses)):
         raise FetchError(f"{host}: it is inside of a private network, and nobody named it here")
     return addresses[:MOST_ADDRESSES]
-
-
-def _is_public(text: str) -> bool:
-    address = ip_address(text)
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is not None:
-            return inner.is_global
-    return address.is_global and not address.is_multicast
 
 
 async def _body(response: httpx2.Response, host: str) -> bytes:

@@ -180,6 +180,7 @@ async def test_only_public_keys_for_signatures_are_kept(
         ({"jwks_uri": "https://127.0.0.1/keys"}, "private network"),
         ({"jwks_uri": "https://[::1]/keys"}, "private network"),
         ({"jwks_uri": "https://[::ffff:10.0.0.1]/keys"}, "private network"),
+        ({"jwks_uri": "https://[64:ff9b::a00:1]/keys"}, "private network"),
         ({"jwks_uri": "https://169.254.169.254/latest/meta-data"}, "private network"),
     ],
 )

@@ -198,17 +198,28 @@ class SessionTrace:
         )
 
 
-def with_protocol(*, tls: bool, login: bool, smtputf8: bool = False) -> str:
-    """The name of the protocol in a Received field (RFC 3848, RFC 6531 4.3)."""
+def with_protocol(*, ehlo: bool, tls: bool, login: bool, smtputf8: bool = False) -> str:
+    """The name of the protocol in a Received field (RFC 3848, RFC 6531 4.3).
+
+    RFC 5321 4.4: SMTP is what it was after HELO, however it was encrypted or who logged in.
+    """
+    if not (ehlo or smtputf8):
+        return "SMTP"
     return f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if tls else ''}{'A' if login else ''}"
 
 
 @lru_cache(256)
 def received_start(
-    helo: str, remote_address: str, host_name: str, tls: bool, login: bool, smtputf8: bool
+    helo: str,
+    remote_address: str,
+    host_name: str,
+    ehlo: bool,
+    tls: bool,
+    login: bool,
+    smtputf8: bool,
 ) -> str:
     """The same, remembered, since it is the same for all messages of a session."""
-    protocol = with_protocol(tls=tls, login=login, smtputf8=smtputf8)
+    protocol = with_protocol(ehlo=ehlo, tls=tls, login=login, smtputf8=smtputf8)
     return SessionTrace(helo, remote_address, host_name, protocol).received_start()
 
 

@@ -320,7 +320,7 @@ class Dialogue:
         story, core, envelope = self._story, self._core, self._envelope
         start = received_start(
             *(core.helo, story.address, self._door.settings.host_name),
-            *(bool(core.tls), core.authenticated, envelope.smtputf8),
+            *(core.said_ehlo, bool(core.tls), core.authenticated, envelope.smtputf8),
         )
         self._services.intake.submit(
             Submitted(

@@ -213,7 +213,9 @@ class ReturnsDialogue:
 
     def _received(self, envelope: Envelope) -> str:
         core = self._core
-        protocol = with_protocol(tls=bool(core.tls), login=False, smtputf8=envelope.smtputf8)
+        protocol = with_protocol(
+            ehlo=core.said_ehlo, tls=bool(core.tls), login=False, smtputf8=envelope.smtputf8
+        )
         host_name = self._door.settings.host_name
         return SessionTrace(core.helo, self._story.address, host_name, protocol).received_start()
 

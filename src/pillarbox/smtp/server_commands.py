@@ -84,6 +84,7 @@ def _greet_client(session: Session, argument: str) -> None:
 
 def _ehlo(session: Session, argument: str) -> None:
     _greet_client(session, argument)
+    session.said_ehlo = True
     if not session.closing:
         session.out += _ehlo_reply(
             session.settings,
@@ -95,6 +96,7 @@ def _ehlo(session: Session, argument: str) -> None:
 
 def _helo(session: Session, argument: str) -> None:
     _greet_client(session, argument)
+    session.said_ehlo = False
     if not session.closing:
         session.say(reply(250, "", session.settings.host_name).encode())
 

@@ -150,12 +150,13 @@ class Session:
     """What the server knows of one session; the commands and the protocol object change it.
 
     What the shell may look at: `closing` (the session is over: write what is to be sent, then
-    close), `helo` (the name that the client gave: ASCII without controls, "" before EHLO), `tls`
-    (the encryption, "" if there is none), `login` (the account that the session sends for, "" if
-    none), `authenticated` (an AUTH succeeded), `refusals` (what was refused, by the protocol itself
-    or noted by the shell, in order, the first few), `envelope` and `recipients` (of the open
-    transaction, those that were accepted), `reader` (not None while content is on its way),
-    `events` (what next_event() will give) and `out` (the replies that data_to_send() takes).
+    close), `helo` (the name that the client gave: ASCII without controls, "" before EHLO),
+    `said_ehlo` (it gave that by EHLO and not by HELO), `tls` (the encryption, "" if there is none),
+    `login` (the account that the session sends for, "" if none), `authenticated` (an AUTH
+    succeeded), `refusals` (what was refused, by the protocol itself or noted by the shell, in
+    order, the first few), `envelope` and `recipients` (of the open transaction, those that were
+    accepted), `reader` (not None while content is on its way), `events` (what next_event() will
+    give) and `out` (the replies that data_to_send() takes).
     """
 
     __slots__ = (
@@ -179,6 +180,7 @@ class Session:
         "recipients",
         "refusals",
         "refused_recipients",
+        "said_ehlo",
         "session_id",
         "settings",
         "size_limit_octets",
@@ -215,6 +217,7 @@ class Session:
         """RFC 3207 4.2: "The server MUST discard any knowledge obtained from the client". A
         network login stands, since it does not come from the client's words."""
         self.helo = ""
+        self.said_ehlo = False
         self.exchange: Exchange | None = None
         self.authenticated = False
         if not self.trusted:

@@ -207,13 +207,17 @@ def test_ipv6_address_is_tagged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tls", "login", "smtputf8", "name"),
-    [(False, False, False, "ESMTP"), (True, False, False, "ESMTPS"),
-     (True, True, False, "ESMTPSA"), (True, True, True, "UTF8SMTPSA")],
+    ("ehlo", "tls", "login", "smtputf8", "name"),
+    [(True, False, False, False, "ESMTP"), (True, True, False, False, "ESMTPS"),
+     (True, True, True, False, "ESMTPSA"), (True, True, True, True, "UTF8SMTPSA"),
+     (False, False, False, False, "SMTP"), (False, True, True, False, "SMTP"),
+     (False, True, True, True, "UTF8SMTPSA")],
 )  # fmt: skip
-def test_protocol_names(tls: bool, login: bool, smtputf8: bool, name: str) -> None:
-    """RFC 3848 and RFC 6531 4.3 name the protocol by what was used."""
-    assert with_protocol(tls=tls, login=login, smtputf8=smtputf8) == name
+def test_protocol_names(ehlo: bool, tls: bool, login: bool, smtputf8: bool, name: str) -> None:
+    """RFC 5321 4.4, RFC 3848 and RFC 6531 4.3 name the protocol by what was used."""
+    protocol = with_protocol(ehlo=ehlo, tls=tls, login=login, smtputf8=smtputf8)
+
+    assert protocol == name
 
 
 @given(st.integers(0, 4_000_000_000))

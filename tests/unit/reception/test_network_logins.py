@@ -27,6 +27,20 @@ async def test_device_sends_without_login(site: Site, connect: Connect) -> None:
     assert site.accepted[0].credential_id is not None
 
 
+async def test_received_field_tells_helo_from_ehlo(site: Site, connect: Connect) -> None:
+    """RFC 5321 4.4: SMTP after HELO, ESMTP after EHLO; the last of them counts."""
+    await site.change(
+        lambda c: add_network(c, USER, "printer", network="127.0.0.0/8", now=timestamp())
+    )
+    client = await connect("devices")
+    for greeting in ("HELO printer", "EHLO printer", "HELO printer"):
+        await client.command(greeting)
+        assert (await client.message(MESSAGE)).startswith("250 2.0.0 ")
+
+    protocols = [message.prefix.split(b" with ")[1].split()[0] for message in site.accepted]
+    assert protocols == [b"SMTP", b"ESMTP", b"SMTP"]
+
+
 async def test_device_is_to_come_again_while_the_directory_is_away(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,8 +43,9 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         *("_core", "_deadline", "_dialogue", "_door", "_early", "_handshake", "_has_more"),
-        *("_in_round", "_is_closing", "_is_ended", "_is_paused", "_is_shaking", "_is_stopping"),
-        *("_registry", "_story", "_transport", "_write_paused", "_wrong_ports", "source"),
+        *("_in_round", "_is_closing", "_is_ended", "_is_eof", "_is_paused", "_is_shaking"),
+        *("_is_stopping", "_registry", "_story", "_transport", "_write_paused", "_wrong_ports"),
+        "source",
     )
 
     def __init__(self, door: Door, registry: Registry, wrong_ports: WrongPorts) -> None:
@@ -56,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._dialogue: Dialogue | ReturnsDialogue | None = None
         self._early = b""
         self._handshake: Encryption | None = None
-        self._has_more = self._in_round = self._is_closing = self._is_ended = False
+        self._has_more = self._in_round = self._is_closing = self._is_ended = self._is_eof = False
         self._is_paused = self._is_shaking = self._is_stopping = self._write_paused = False
         self.source = ""
         services = door.services
@@ -89,8 +90,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport = transport
         if self._is_shaking:
-            self._is_shaking = False
-            self._handshake = None
+            self._is_shaking, self._handshake = False, None
             tls = agreed(transport)
             if self._door.listener.tls is not TlsMode.TLS:
                 tls = self._wrong_ports.settle(self.source, tls, self._door, self._story)
@@ -128,6 +128,12 @@ class Connection(asyncio.Protocol):
             # It keeps these, but no more.
             self._pause()
         self.proceed()
+
+    def eof_received(self) -> bool:
+        """The client has ended its side, and may read on: it gets the answer that it waits for.
+        Of TLS both event loops end both sides at once."""
+        core, self._is_eof = self._core, True
+        return core is not None and core.awaiting is not None and not core.tls
 
     def pause_writing(self) -> None:
         """The client does not read its replies: then it gets no more of them."""
@@ -268,7 +274,7 @@ class Connection(asyncio.Protocol):
         if out:
             core.out = b""
             transport.write(out)
-        if core.closing:
+        if core.closing or (self._is_eof and core.awaiting is None):
             self._close()
         elif dialogue.wants_tls:
             self._begin_tls()
@@ -295,8 +301,7 @@ class Connection(asyncio.Protocol):
         if self._write_paused or self._has_more or self._is_blocked():
             self._pause()
         elif core is not None and core.awaiting is not None and core.unread:
-            # Behind the end of its content a client may say QUIT and end its side (Exim): who sees
-            # that now closes the connection, and the 250 comes to nobody.
+            # With TLS that a client ends behind its QUIT the way of its 250 ends: see that later.
             self._pause()
         elif self._is_paused and core is not None and core.wants_input:
             self._is_paused = False
@@ -321,8 +326,7 @@ class Connection(asyncio.Protocol):
 
     def _shake(self) -> Encryption:
         """Nothing is read until the handshake is over."""
-        self._is_shaking = True
-        self._early = b""
+        self._is_shaking, self._early = True, b""
         self._pause()
         self._handshake = Encryption(self, self._door)
         return self._handshake
@@ -332,8 +336,7 @@ class Connection(asyncio.Protocol):
         if self._is_ended:
             transport.abort()
             return
-        self._transport = transport
-        self._handshake = None
+        self._transport, self._handshake = transport, None
         self._is_shaking = self._is_paused = False
         core, dialogue = self._core, self._dialogue
         if core is None or dialogue is None:
@@ -361,7 +364,7 @@ class Connection(asyncio.Protocol):
         self._deadline.close()
         if Refusal.WRONG_PORT in core.refusals and not core.helo:
             self._wrong_ports.remember(self.source, self._door, self._story)
-        if not core.refusals or self._is_stopping or transport.is_closing():
+        if not core.refusals or self._is_eof or self._is_stopping or transport.is_closing():
             transport.close()
             return
         if self._is_paused:

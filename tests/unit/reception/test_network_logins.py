@@ -58,10 +58,12 @@ async def test_device_is_to_come_again_while_the_directory_is_away(
     assert (await site.failed_session()).refusals == "SPOOL_AWAY"
 
 
-async def test_client_that_ends_its_side_behind_quit_reads_its_250(
-    site: Site, connect: Connect
+@pytest.mark.parametrize("last_words", [b"QUIT\r\n", b""])
+async def test_client_that_ends_its_side_before_its_250_reads_it(
+    last_words: bytes, site: Site, connect: Connect
 ) -> None:
-    """Exim does so with the end of the content, in plain text: who gets no 250 sends it again."""
+    """Exim does so with the end of the content, in plain text, and simple programs without QUIT:
+    who gets no 250 sends it again."""
     await site.change(
         lambda c: add_network(c, USER, "exim", network="127.0.0.0/8", now=timestamp())
     )
@@ -71,14 +73,16 @@ async def test_client_that_ends_its_side_behind_quit_reads_its_250(
     may_commit = threading.Event()
     holding = asyncio.create_task(site.database.write(lambda _: may_commit.wait(PATIENCE_SECONDS)))
 
-    client.send(MESSAGE + b".\r\nQUIT\r\n")
+    client.send(MESSAGE + b".\r\n" + last_words)
     client.writer.write_eof()
     # What came before this was seen by now.
     await (await connect("devices")).command("NOOP")
     may_commit.set()
 
     assert (await client.reply()).startswith("250 2.0.0 Queued")
-    assert (await client.reply()).startswith("221 ")
+    if last_words:
+        assert (await client.reply()).startswith("221 ")
+    assert await client.is_closed()
     assert await holding
 
 

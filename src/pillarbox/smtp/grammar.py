@@ -43,7 +43,8 @@ _CACHED = 1024
 _MAIL_FORM = "MAIL FROM:<name@domain>"
 _RCPT_FORM = "RCPT TO:<name@domain>"
 
-_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS"})
+_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "REQUIRETLS"})
+_WITH_AUTH = _MAIL_KEYWORDS | {"AUTH"}
 _RCPT_KEYWORDS = frozenset({"NOTIFY", "ORCPT"})
 
 _Values: TypeAlias = Mapping[str, str | None]
@@ -64,10 +65,10 @@ class CommandError(RemoteProtocolError):
 
 
 @lru_cache(_CACHED)
-def parse_mail(argument: str) -> tuple[Envelope, int | None]:
+def parse_mail(argument: str, *, offers_auth: bool = True) -> tuple[Envelope, int | None]:
     """Read what follows MAIL: the envelope, and the octets that SIZE declares (None if absent).
 
-    Raises CommandError.
+    Where the server `offers_auth` AUTH= is known, too. Raises CommandError.
     """
     match = _FROM.fullmatch(argument)
     if match is None:
@@ -76,7 +77,7 @@ def parse_mail(argument: str) -> tuple[Envelope, int | None]:
     address = angled if bare is None else bare
     if not parameters:
         return Envelope(_mailbox(address, Refusal.SYNTAX_SENDER) if address else None), None
-    values = _parameters(parameters, _MAIL_KEYWORDS)
+    values = _parameters(parameters, _WITH_AUTH if offers_auth else _MAIL_KEYWORDS)
     smtputf8 = _flag(values, "SMTPUTF8")
     _check_auth(values)
     envelope = Envelope(

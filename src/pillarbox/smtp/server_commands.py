@@ -206,7 +206,9 @@ def _mail(session: Session, argument: str) -> None:
         raise _out_of_order()
     if settings.mail_limit and session.mails >= settings.mail_limit:
         raise CommandError(Refusal.TOO_MANY_MESSAGES, limit=settings.mail_limit)
-    envelope, size = parse_mail(argument)
+    # RFC 4954 section 5: AUTH= belongs to the extension, and it is offered under TLS alone.
+    offers_auth = bool(session.tls and settings.login_mechanisms)
+    envelope, size = parse_mail(argument, offers_auth=offers_auth)
     if size is not None and size > session.size_limit_octets:
         # RFC 1870 6.1: 552 where the declared size is more than is taken.
         raise CommandError(Refusal.SIZE_EXCEEDED, limit=session.size_limit_octets)

@@ -193,6 +193,15 @@ def test_auth_is_refused_where_it_is_not_offered(sessions: Sessions) -> None:
     assert b"AUTH" not in session.send(b"EHLO client.test\r\n")
 
 
+def test_auth_of_mail_is_taken_where_auth_is_offered_alone(sessions: Sessions) -> None:
+    """RFC 4954 section 5: the parameter belongs to the extension."""
+    mail = b"MAIL FROM:<a@a.test> AUTH=<>\r\n"
+
+    assert sessions.logged_in().codes(mail) == [250]
+    assert sessions.ready().send(mail).startswith(b"555 5.5.4 ")
+    assert sessions.encrypted(login_mechanisms=(), is_open=True).codes(mail) == [555]
+
+
 def test_all_failed_logins_read_the_same(sessions: Sessions) -> None:
     """Attacks row 28: what the core refuses and what the shell refuses are the same octets."""
     by_core = sessions.encrypted()

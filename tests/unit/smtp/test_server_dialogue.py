@@ -174,7 +174,7 @@ def test_the_envelope_carries_all_parameters(sessions: Sessions) -> None:
     session = sessions.ready()
 
     session.send(
-        "mail from: <ä@a.test> size=100 BODY=8bitmime SMTPUTF8 RET=HDRS ENVID=Q+2B1 AUTH=<>\r\n"
+        "mail from: <ä@a.test> size=100 BODY=8bitmime SMTPUTF8 RET=HDRS ENVID=Q+2B1\r\n"
         "rcpt to:<b@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x+40b.test\r\n".encode()
     )
 

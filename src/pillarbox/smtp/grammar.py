@@ -25,14 +25,14 @@ MAX_ORCPT_CHARACTERS = 500
 MAX_SIZE_DIGITS = 20
 """RFC 1870 section 4: "size-value ::= 1*20DIGIT"."""
 
-# Some devices leave out the angle brackets or put a blank before them. The source route of
+# Some devices leave out the angle brackets or put blanks around them. The source route of
 # RFC 5321 4.1.2 ("@a,@b:") is seen and left out; a quoted local part may hold anything.
 _PATH = (
-    r'(?:<(?:@[^<>:",\s]+(?:,@[^<>:",\s]+)*:(?!>))?((?:"(?:[^"\\]|\\.)*")?[^<>"\s]*)>|([^<>"\s]+))'
-    r"(?: +(.*))?"
+    r'(?:< *+(?:@[^<>:",\s]+(?:,@[^<>:",\s]+)*:(?! *>))?((?:"(?:[^"\\]|\\.)*")?[^<>"\s]*) *+>'
+    r'|([^<>"\s]+))(?: +(.*))?'
 )
-_FROM = re.compile(rf"FROM: *{_PATH}", re.IGNORECASE)
-_TO = re.compile(rf"TO: *{_PATH}", re.IGNORECASE)
+_FROM = re.compile(rf" *+FROM: *+{_PATH}", re.IGNORECASE)
+_TO = re.compile(rf" *+TO: *+{_PATH}", re.IGNORECASE)
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
@@ -136,7 +136,7 @@ def decode_xtext(text: str) -> str | None:
 
 def _path_error(argument: str, label: str, refusal: Refusal, form: str) -> CommandError:
     """What to say of an argument that is no path: a bad address, or no path at all."""
-    if argument[: len(label)].upper() == label:
+    if argument.lstrip(" ")[: len(label)].upper() == label:
         return CommandError(refusal)
     return CommandError(Refusal.SYNTAX, form=form)
 

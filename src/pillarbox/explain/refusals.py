@@ -145,9 +145,10 @@ class Refusal(Enum):
     FROM_NOT_ALLOWED = _t(
         "550 5.7.60",
         "This login may not send with that From address: set From in the message to one single"
-        " address of the login, or ask the administrator for a send-as right",
+        " address of the login, with quotes around a name that has any of []<>:;,@\\ in it, or ask"
+        " the administrator for a send-as right",
         "The From field is there twice, names somebody else, or has a form that programs read"
-        " differently.",
+        ' differently: Scan [2nd floor] <a@b>, say, where "Scan [2nd floor]" <a@b> is right.',
     )
     ACCOUNT_OFF = _t(
         "550 5.7.1",

@@ -87,7 +87,7 @@ def test_texts_are_for_people(refusal: Refusal) -> None:
         (Refusal.AUTH_REQUIRED, ["authentication", "user name", "password"]),
         (Refusal.LOGIN_FAILED, ["user name", "password"]),
         (Refusal.SENDER_NOT_ALLOWED, ["sender address", "send-as"]),
-        (Refusal.FROM_NOT_ALLOWED, ["From", "send-as"]),
+        (Refusal.FROM_NOT_ALLOWED, ["From", "quotes", "send-as"]),
         (Refusal.WRONG_PORT, ["465", "STARTTLS"]),
         (Refusal.WRONG_PORT_HEALED, ["465", "STARTTLS"]),
         (Refusal.PLAIN_ON_TLS_PORT, ["SSL/TLS", "587", "STARTTLS"]),

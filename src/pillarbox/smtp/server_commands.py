@@ -74,7 +74,7 @@ def _greet_client(session: Session, argument: str) -> None:
     """
     name = argument.strip(" ")
     if not name:
-        raise CommandError(Refusal.SYNTAX, form="EHLO name")
+        raise CommandError(Refusal.SYNTAX, form="EHLO name, so give the client a host name")
     # RFC 5321 4.1.4: a second EHLO acts as if RSET had been issued.
     session.end_transaction()
     session.state = TRANSITIONS[session.state][Step.GREETED]
@@ -163,7 +163,7 @@ def _check_auth(session: Session, argument: str) -> tuple[Exchange, str]:
     exchange = exchange_for(mechanism)
     if exchange is None or mechanism.upper() not in session.settings.login_mechanisms:
         raise CommandError(Refusal.LOGIN_MECHANISM)
-    return exchange, response
+    return exchange, response.lstrip(" ")
 
 
 def _auth(session: Session, argument: str) -> None:

@@ -36,6 +36,7 @@ def _said(session: Driver, *lines: bytes) -> list[int]:
     [
         ("PLAIN", [b"AUTH PLAIN " + PLAIN]),
         ("PLAIN", [b"auth plain " + PLAIN]),
+        ("PLAIN", [b"AUTH  PLAIN   " + PLAIN + b" "]),
         ("PLAIN", [b"AUTH Plain", PLAIN]),
         ("LOGIN", [b"AUTH LOGIN", USER, PASSWORD]),
         ("LOGIN", [b"AUTH login " + USER, PASSWORD]),

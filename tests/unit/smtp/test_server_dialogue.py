@@ -132,6 +132,11 @@ def test_a_name_that_is_missing_or_has_controls_is_refused_501(
     assert session.protocol.helo == ""
 
 
+def test_device_without_a_host_name_reads_that_it_needs_one(sessions: Sessions) -> None:
+    """Its menu has a field for that, and nothing else is wrong."""
+    assert b"give the client a host name" in sessions.connected().send(b"EHLO \r\n")
+
+
 def test_helo_is_answered_with_one_line(sessions: Sessions) -> None:
     """HELO gets no list of extensions (RFC 5321 4.1.1.1)."""
     session = sessions.connected()

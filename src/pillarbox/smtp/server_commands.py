@@ -18,7 +18,7 @@ from pillarbox.smtp.grammar import CommandError, parse_bdat, parse_mail, parse_r
 from pillarbox.smtp.sasl import MAX_RESPONSE_OCTETS, Exchange, decode_base64
 from pillarbox.smtp.sasl_mechanisms import exchange_for
 from pillarbox.smtp.sasl_oauth import RefusedToken
-from pillarbox.smtp.server_content import take_chunk
+from pillarbox.smtp.server_content import NO_RECIPIENT, take_chunk
 from pillarbox.smtp.server_logins import go_on
 from pillarbox.smtp.server_state import IN_ORDER, TRANSITIONS, ServerSettings, Session, State, Step
 
@@ -251,7 +251,7 @@ def _data(session: Session, argument: str) -> None:
         _check_nothing(argument, "DATA")
     envelope = session.envelope
     if session.state not in _FOR_DATA or envelope is None:
-        raise _out_of_order()
+        raise _out_of_order(NO_RECIPIENT if session.state is State.MAIL else _ORDER)
     if envelope.body is _BINARY:
         # RFC 3030 3: "BINARYMIME cannot be used with the DATA command".
         raise CommandError(Refusal.DATA_NOT_FOR_BINARY)
@@ -259,8 +259,8 @@ def _data(session: Session, argument: str) -> None:
     session.events.append(_CONTENT_START)
 
 
-def _out_of_order() -> CommandError:
-    return CommandError(Refusal.BAD_SEQUENCE, order=_ORDER)
+def _out_of_order(order: str = _ORDER) -> CommandError:
+    return CommandError(Refusal.BAD_SEQUENCE, order=order)
 
 
 # BDAT

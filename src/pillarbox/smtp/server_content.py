@@ -25,6 +25,9 @@ CHUNK_OCTETS = 512
 command, and no program that means well sends such small ones."""
 
 
+NO_RECIPIENT = "MAIL, RCPT, then DATA or BDAT; no recipient was taken: the reply to RCPT says why"
+"""The order, for who goes on behind refused recipients: a program may show nothing but this."""
+
 _DATA_BEGUN = Step.DATA_BEGUN
 
 
@@ -77,7 +80,8 @@ def take_chunk(session: Session, chunk: tuple[int, bool]) -> None:
         session.ask(ContentStart())
     else:
         session.note(Refusal.BAD_SEQUENCE)
-        answer = Refusal.BAD_SEQUENCE.reply(session.session_id, order="MAIL, RCPT, then BDAT")
+        order = NO_RECIPIENT if session.state is State.MAIL else "MAIL, RCPT, then BDAT"
+        answer = Refusal.BAD_SEQUENCE.reply(session.session_id, order=order)
         discard(session, size, answer)
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from pillarbox.explain.refusals import UNSPOKEN, Fact, Refusal
 from pillarbox.explain.replies import explain_text
+from pillarbox.smtp.server_content import NO_RECIPIENT
 
 SESSION_ID = "0123456789ABC"
 FACTS: dict[str, Fact] = {
     "limit": 10**20,
     "minutes": 60,
     "text": "x" * 100,
-    "order": "EHLO, AUTH, MAIL, RCPT, then DATA or BDAT",
+    "order": NO_RECIPIENT,
     "form": "MAIL FROM:<name@domain>",
     "parameter": "SMTPUTF8",
 }

@@ -202,6 +202,20 @@ def test_data_without_recipients_is_out_of_sequence(sessions: Sessions) -> None:
     assert session.codes(b"RCPT TO:<b@b.test>\r\n") == [250]
 
 
+@pytest.mark.parametrize("content", [b"DATA\r\n", b"BDAT 3 LAST\r\nabc"])
+def test_content_without_a_recipient_is_refused_by_a_reply_that_names_rcpt(
+    sessions: Sessions, content: bytes
+) -> None:
+    """Programs that go on behind a refused recipient show this reply to their user."""
+    session = sessions.ready()
+    session.send(b"MAIL FROM:<a@a.test>\r\nRCPT TO:<nobody>\r\n")
+
+    answer = session.send(content)
+
+    assert answer.startswith(b"503 5.5.1 ")
+    assert b"no recipient was taken: the reply to RCPT says why" in answer
+
+
 def test_binary_content_needs_bdat(sessions: Sessions) -> None:
     """RFC 3030 section 3: DATA after BODY=BINARYMIME is 503; BDAT then still works."""
     session = sessions.in_transaction(b" BODY=BINARYMIME")

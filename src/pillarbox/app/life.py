@@ -44,6 +44,9 @@ FAREWELL_SECONDS = 2.0
 SELF_CHECK_OCTETS = 1_000_000_000
 """A larger database is not read once a day to see whether it is whole; `doctor --self` does."""
 
+_NO_DATABASE = (11, 26)
+"""SQLITE_CORRUPT, SQLITE_NOTADB."""
+
 YOUNG_OBJECTS = 10_000
 """The collector of garbage looks after so many new objects: mail makes hardly any cycles."""
 
@@ -57,8 +60,20 @@ def run_worker(order: WorkerOrder, settings: Settings) -> int:
         log.error("worker.can_not_start", cause=str(error))
         return os.EX_CONFIG
     except SpoolUnavailable as error:
-        log.error("worker.can_not_start", cause=f"the database: {error.cause}")
-        return os.EX_TEMPFAIL
+        is_lost = _is_no_database(error)
+        hint = "restore the last backup, or see whether database_url names the right file"
+        log.error(
+            "worker.can_not_start",
+            cause=f"the database: {error.cause}",
+            **({"hint": hint} if is_lost else {}),
+        )
+        return os.EX_IOERR if is_lost else os.EX_TEMPFAIL
+
+
+def _is_no_database(error: SpoolUnavailable) -> bool:
+    """Whether SQLite says that its file is damaged or none of its own: no other try helps."""
+    of_the_driver = getattr(error.__cause__, "orig", None)
+    return getattr(of_the_driver, "sqlite_errorcode", 0) & 0xFF in _NO_DATABASE
 
 
 async def _run(order: WorkerOrder, settings: Settings) -> int:
@@ -75,6 +90,7 @@ async def _run(order: WorkerOrder, settings: Settings) -> int:
         gc.set_threshold(YOUNG_OBJECTS)
         return await _Life(order, settings, parts, sockets, line).run()
     finally:
+        line.close()
         await database.close()
 
 

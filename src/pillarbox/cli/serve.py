@@ -11,7 +11,7 @@ def command(ctx: click.Context) -> None:
     """Run the service until SIGTERM, which lets running attempts end. SIGHUP reloads.
 
     Its exit code is one of sysexits.h: 78 when the configuration is wrong, 77 when a port or file
-    may not be used.
+    may not be used, 74 when the database is damaged or is none.
     """
     from pillarbox.supervisor import serve
 

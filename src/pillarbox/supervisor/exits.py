@@ -5,10 +5,11 @@ import os
 OK = os.EX_OK
 UNAVAILABLE = os.EX_UNAVAILABLE
 SOFTWARE = os.EX_SOFTWARE
+IO_ERROR = os.EX_IOERR
 NO_PERMISSION = os.EX_NOPERM
 CONFIG = os.EX_CONFIG
 
-HOPELESS = frozenset({CONFIG, NO_PERMISSION})
+HOPELESS = frozenset({CONFIG, NO_PERMISSION, IO_ERROR})
 """A worker that ends so will end so again: the service ends with it."""
 
 

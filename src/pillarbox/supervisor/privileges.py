@@ -53,3 +53,19 @@ def check_data_directory(path: Path) -> None:
         hint = f"chown -R {user} {path}"
         text = f"data_directory: {user} can not write in {path}"
         raise exits.StartError(exits.NO_PERMISSION, text, hint)
+
+
+def check_database_file(database_url: str) -> None:
+    """SQLite's file, if there is one already, can be used by the user that we are now. Raises
+    StartError: a worker would take it for a database that is away, and be started for ever."""
+    scheme, _, path = database_url.partition(":///")
+    if scheme != "sqlite" or not os.path.lexists(path):
+        return
+    file = Path(path)
+    if not file.is_file():
+        hint = f"name a file: sqlite:///{file / 'pillarbox.sqlite3'}"
+        raise exits.StartError(exits.CONFIG, f"database_url: {file} is no file", hint)
+    if not os.access(file, os.R_OK | os.W_OK):
+        user = _user_name()
+        text = f"database_url: {user} can not read and write {file}"
+        raise exits.StartError(exits.NO_PERMISSION, text, f"chown {user} {file}")

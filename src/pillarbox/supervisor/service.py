@@ -23,7 +23,12 @@ from pillarbox.supervisor import exits
 from pillarbox.supervisor.endpoint import Endpoint
 from pillarbox.supervisor.notify import notify
 from pillarbox.supervisor.overview import Overview
-from pillarbox.supervisor.privileges import check_data_directory, check_program, drop_root
+from pillarbox.supervisor.privileges import (
+    check_data_directory,
+    check_database_file,
+    check_program,
+    drop_root,
+)
 from pillarbox.supervisor.processes import KILL_AFTER_SECONDS, Shared, Slot, end_workers
 from pillarbox.supervisor.sockets import open_sockets
 from pillarbox.supervisor.tokens import TokenFile
@@ -44,6 +49,7 @@ def serve(config_file: Path | None) -> int:
         drop_root(settings.user, settings.group)
         check_program()
         check_data_directory(settings.data_directory)
+        check_database_file(settings.database_url)
         if os.geteuid() == 0:
             log.warning("service.runs_as_root", hint="set `user` in the configuration")
         lock = _lock_folder(settings)

@@ -2,14 +2,20 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from pillarbox.supervisor import exits
-from pillarbox.supervisor.privileges import check_data_directory, drop_root
+from pillarbox.supervisor.privileges import (
+    check_data_directory,
+    check_database_file,
+    drop_root,
+)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
 
@@ -68,3 +74,34 @@ def test_a_missing_data_directory_is_said(tmp_path: Path) -> None:
 def test_a_good_data_directory_is_taken(tmp_path: Path) -> None:
     """Nothing is said."""
     check_data_directory(tmp_path)
+
+
+def test_a_folder_in_place_of_the_database_is_said(tmp_path: Path) -> None:
+    """The hint names a file in it."""
+    with pytest.raises(exits.StartError) as caught:
+        check_database_file(f"sqlite:///{tmp_path}")
+
+    assert caught.value.code == exits.CONFIG
+    assert f"sqlite:///{tmp_path}/pillarbox.sqlite3" in caught.value.hint
+
+
+def test_a_database_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:
+    """The first worker makes it; PostgreSQL has none here."""
+    check_database_file(f"sqlite:///{tmp_path}/pillarbox.sqlite3")
+    check_database_file("postgresql+psycopg://host/database")
+
+
+@needs_root
+def test_a_database_of_somebody_else_is_said() -> None:
+    """A command that ran as root may have made it."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+        os.setresuid(nobody, nobody, 0)
+        try:
+            with pytest.raises(exits.StartError) as caught:
+                check_database_file(f"sqlite:///{file.name}")
+        finally:
+            os.setresuid(0, 0, 0)
+
+    assert caught.value.code == exits.NO_PERMISSION
+    assert caught.value.hint == f"chown nobody {file.name}"

@@ -147,7 +147,9 @@ def test_service_that_does_not_run_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(root, words)
 
     assert result.exit_code == FAILED
-    assert json.loads(result.stdout)["findings"][0]["id"] == "SELF-NOT-RUNNING"
+    first = json.loads(result.stdout)["findings"][0]
+    assert first["id"] == "SELF-NOT-RUNNING"
+    assert first["cause"].count("does not answer") == 1
 
 
 def test_service_looks_at_itself_and_tells_what_is_new(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pillarbox.cli.context import Cli
 from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.progress_line import progress_line
-from pillarbox.cli.readyz import ask
+from pillarbox.cli.readyz import SilenceFailure, ask
 from pillarbox.diagnosis.facts import Facts
 
 if TYPE_CHECKING:
@@ -56,6 +56,6 @@ def _readiness(settings: "Settings") -> tuple[str, tuple[str, ...]]:
         return "", ()
     try:
         ready, problems = ask(settings.metrics.address, settings.metrics.port)
-    except Failure as failure:
-        return str(failure), ()
+    except SilenceFailure as failure:
+        return failure.why, ()
     return "", () if ready else tuple(problems) or ("it does not say why",)

@@ -34,8 +34,16 @@ def command(cli: Cli) -> None:
         raise Failure(ExitCode.TRY_LATER, f"the service is not ready: {printable(text)}")
 
 
+class SilenceFailure(Failure):
+    """The service does not answer; `why` says the rest of that sentence."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(ExitCode.UNAVAILABLE, text)
+        self.why = why
+
+
 def ask(address: str, port: int) -> tuple[bool, list[str]]:
-    """Whether it is ready, and what is wrong if not. Raises Failure when nobody answers."""
+    """Whether it is ready, and what is wrong if not. Raises SilenceFailure."""
     connection = HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")
@@ -45,10 +53,9 @@ def ask(address: str, port: int) -> tuple[bool, list[str]]:
     except (OSError, HTTPException) as error:
         hint = "start it with: pillarbox serve"
         text = f"the service does not answer on {address} port {port}: {error} ({hint})"
-        raise Failure(ExitCode.UNAVAILABLE, text) from error
+        raise SilenceFailure(text, f"{address} port {port}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        hint = "is metrics.port that of Pillarbox?"
-        text = f"something else answers on {address} port {port} ({hint})"
-        raise Failure(ExitCode.UNAVAILABLE, text) from error
+        why = f"something else answers on {address} port {port}"
+        raise SilenceFailure(f"{why} (is metrics.port that of Pillarbox?)", why) from error
     finally:
         connection.close()

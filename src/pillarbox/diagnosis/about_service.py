@@ -8,6 +8,7 @@ from pillarbox.diagnosis.catalog import found
 from pillarbox.diagnosis.facts import Facts
 from pillarbox.diagnosis.finding import Finding, Severity
 from pillarbox.diagnosis.service_facts import ClockFacts, ServiceFacts
+from pillarbox.publish.literals import shell_literal
 
 SLOW_SYNC_MILLISECONDS = 500
 OLD_SECONDS = 4 * 3600
@@ -37,7 +38,8 @@ def about_service(facts: Facts) -> Iterable[Finding]:
     if seen.damage:
         yield found("SELF-DATABASE-DAMAGED", where, what="; ".join(seen.damage))
     if seen.oldest_seconds > OLD_SECONDS:
-        yield found("SELF-QUEUE-OLD", where, hop=seen.oldest_hop, age=in_words(seen.oldest_seconds))
+        hop, age = seen.oldest_hop, in_words(seen.oldest_seconds)
+        yield found("SELF-QUEUE-OLD", where, hop=hop, hop_in_quotes=shell_literal(hop), age=age)
     for hop, why in seen.suspended:
         yield found("SELF-HOP-SUSPENDED", where, hop=hop, why=why)
     for address, why in seen.sources:

@@ -3,7 +3,11 @@
 from pillarbox.diagnosis.finding import Check, fail, info, warn
 
 SERVICE_CHECKS: tuple[Check, ...] = (
-    fail("SELF-NOT-RUNNING", "the service does not answer: {why}", "start it: pillarbox serve"),
+    fail(
+        "SELF-NOT-RUNNING",
+        "the service does not answer: {why}",
+        "start it: pillarbox serve; if it runs, see whether metrics.port is its own",
+    ),
     fail("SELF-NOT-READY", "the service takes no mail: {why}", "see its log; it heals by itself"),
     fail(
         "SELF-LISTENER-DOWN",
@@ -38,7 +42,7 @@ SERVICE_CHECKS: tuple[Check, ...] = (
     warn(
         "SELF-QUEUE-OLD",
         "mail for {hop} has been waiting for {age}",
-        "see why: pillarbox queue list --hop {hop}",
+        "see why: pillarbox queue list --hop {hop_in_quotes}",
     ),
     warn(
         "SELF-HOP-SUSPENDED",

@@ -1,5 +1,6 @@
 """What is said of the service on this machine (pillarbox.diagnosis.about_service)."""
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -58,3 +59,13 @@ def test_service_that_is_well_has_no_findings() -> None:
 def test_what_is_wrong_is_told(change: dict[str, object], first: str) -> None:
     """Each by its id."""
     assert ids(replace(WELL, **change))[0] == first  # type: ignore[arg-type] # its fields
+
+
+def test_commands_to_paste_name_the_hop_in_one_word() -> None:
+    """A login may have any sign in it."""
+    old = replace(WELL, oldest_seconds=20_000.0, oldest_hop="smtp:host:587:tls:it's me & you")
+    facts = Facts(Target("this service", "a.com"), attempts=(ATTEMPT,), service=old)
+
+    [fix] = [one.fix for one in findings(facts) if one.id == "SELF-QUEUE-OLD"]
+
+    assert shlex.split(fix)[-2:] == ["--hop", old.oldest_hop]

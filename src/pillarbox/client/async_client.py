@@ -130,6 +130,10 @@ class AsyncClient:
     ) -> AsyncIterator[SendResult]:
         try:
             async for message in _each(messages):
+                if self._is_closed:
+                    for result in await self._send_batch(batch):
+                        yield result
+                    raise closed_error()
                 server = self._server or await self._found()
                 if (seconds := self._reserve()) > 0:
                     for result in await self._send_batch(batch):

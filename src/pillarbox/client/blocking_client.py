@@ -126,6 +126,9 @@ class Client:
     def _send_all(self, messages: Iterable[Item], batch: Batch) -> Iterator[SendResult]:
         try:
             for message in messages:
+                if self._is_closed:
+                    yield from self._send_batch(batch)
+                    raise closed_error()
                 server = self._server or self._found()
                 if (seconds := self._reserve()) > 0:
                     yield from self._send_batch(batch)

@@ -1,16 +1,24 @@
 """Messages that leave before the answers to those in front, over real connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from io import BytesIO
 
 import pytest
 from tests.support.ahead_peer import CONTENT, OFFER, group, mails, taking
-from tests.support.sending import Certified, Face
+from tests.support.sending import AnyClient, Certified, Face
 from tests.support.smtp_peer import Peer, serve
 
-from pillarbox.client import ArgumentError, Mail, Pool, connect_async
+from pillarbox.client import (
+    ArgumentError,
+    AsyncClient,
+    ClientClosed,
+    Mail,
+    Pool,
+    SendResult,
+    connect_async,
+)
 
 
 async def test_a_small_message_is_one_piece(face: Face, certified: Certified) -> None:
@@ -160,6 +168,40 @@ async def test_a_file_that_can_not_be_read_keeps_none_in_front_back(face: Face) 
         await face.close(client)
 
     assert [len(peer.contents) for peer in server.peers] == [2]
+
+
+async def test_a_closed_client_takes_no_more_messages(face: Face) -> None:
+    """It says so, and has no result for any of them: whoever takes them out of a queue keeps them.
+    Those that it has already get theirs."""
+    results: list[SendResult] = []
+
+    async def closing(client: AnyClient) -> AsyncIterator[Mail]:
+        for mail in mails(2):
+            yield mail
+        await face.close(client)
+        yield mails(1)[0]
+
+    async def send_all(client: AnyClient) -> None:
+        if isinstance(client, AsyncClient):
+            async for result in client.send_all(closing(client), ahead=5):
+                results.append(result)
+            return
+
+        def closing_now() -> Iterator[Mail]:
+            yield from mails(2)
+            client.close()
+            yield mails(1)[0]
+
+        for result in client.send_all(closing_now(), ahead=5):
+            results.append(result)
+
+    client = face.client(1)
+    with pytest.raises(ClientClosed):
+        await send_all(client)
+    with pytest.raises(ClientClosed):
+        await face.send_all(client, mails(3))
+
+    assert [type(each.error) for each in results] == [ClientClosed, ClientClosed]
 
 
 async def test_a_connection_takes_no_more_than_its_messages(face: Face) -> None:

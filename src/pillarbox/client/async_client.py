@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
 from pillarbox.client.async_secrets import AsyncSecrets
-from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, check_messages, is_file
+from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, check_messages, takes_time
 from pillarbox.client.errors import ClientError, LoginError
 from pillarbox.client.links import (
     TOKEN_REFUSED,
@@ -76,8 +76,7 @@ class AsyncClient:
         require_tls: bool = False,
     ) -> SendResult:
         """Send one message, as Client.send does."""
-        if hasattr(message, "read"):
-            # A file is read through once before it is sent.
+        if takes_time(message):
             outgoing = await asyncio.to_thread(
                 prepare,
                 message,
@@ -140,7 +139,7 @@ class AsyncClient:
                         yield result
                     await self._wait(seconds)
                 try:
-                    if is_file(message):
+                    if takes_time(message):
                         await asyncio.to_thread(batch.add, message, server)
                     else:
                         batch.add(message, server)

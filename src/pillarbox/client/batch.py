@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TypeAlias
 
 from pillarbox.client.errors import ArgumentError, ClientError
-from pillarbox.client.outgoing import Mail, Sendable, prepare
+from pillarbox.client.outgoing import Mail, Sendable, octets_at_least, prepare
 from pillarbox.client.results import SendResult
 from pillarbox.client.sending import Offer, Sending, is_spent
 from pillarbox.client.server import Server
@@ -18,14 +18,18 @@ AHEAD_MESSAGES = 20
 AHEAD_OCTETS = 256 * 1024
 """No more content than this is."""
 
+AT_ONCE_OCTETS = 256 * 1024
+"""What is smaller is made ready in 20 ms at most, and mostly in less than one."""
 
 Item: TypeAlias = "Sendable | Mail"
 """What send_all() takes."""
 
 
-def is_file(item: Item) -> bool:
-    """Whether the message has to be read before it can be sent."""
-    return hasattr(item.message if isinstance(item, Mail) else item, "read")
+def takes_time(item: Item) -> bool:
+    """Whether making ready what is sent would hold up an event loop: a file has to be read, and a
+    large message of the email package takes a second for ten megabytes."""
+    message = item.message if isinstance(item, Mail) else item
+    return hasattr(message, "read") or octets_at_least(message) > AT_ONCE_OCTETS
 
 
 def check_messages(messages: object) -> None:

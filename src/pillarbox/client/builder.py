@@ -131,6 +131,13 @@ class Message:
         self._html = _body("html", html)
         return self
 
+    @property
+    def source_octets(self) -> int:
+        """How large about what it was given is."""
+        texts = [self._text or "", self._html or "", *[form.text for form in self._alternatives]]
+        parts = [part.octets for part in (*self._inline, *self._attachments)]
+        return sum(map(len, texts)) + sum(map(len, parts))
+
     def build(self) -> EmailMessage:
         """The message of the email package, with Date and Message-ID."""
         message = EmailMessage(policy=_POLICY)

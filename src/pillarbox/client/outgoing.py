@@ -116,6 +116,18 @@ def _prepare(
     return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
 
 
+def octets_at_least(message: object) -> int:
+    """How large about a message in memory is, told in no time; 0 for what is none."""
+    if isinstance(message, _OCTETS):
+        return len(message)
+    if hasattr(message, "source_octets"):
+        return int(message.source_octets)
+    if not hasattr(message, "raw_items"):
+        return 0
+    payloads = [part.get_payload() for part in cast("EmailMessage[str, str]", message).walk()]
+    return sum(len(payload) for payload in payloads if isinstance(payload, str))
+
+
 def _of_file(file: IO[bytes]) -> Content:
     content = of_file(file)
     if content.size:

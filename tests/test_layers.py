@@ -20,7 +20,7 @@ LAYERS = (
     ("smtp", "route", "retry", "publish"),
     ("discovery", "microsoft365_caps"),
     ("diagnosis",),
-    ("config", "observe", "files", "processors"),
+    ("config", "observe", "files", "processors", "standard_streams"),
     ("net", "store"),
     ("policy", "delivery", "outcome", "emulate"),
     ("reception", "scheduler", "client"),
@@ -55,7 +55,7 @@ SOCKET_PARTS = {
     *("emulate", "testing"),
 }
 
-LIGHT = PURE | {"client", "doctor", "profiles", "sendmail", "logs"}
+LIGHT = PURE | {"client", "doctor", "profiles", "sendmail", "logs", "standard_streams"}
 """What `pip install pillarbox` without extras must be able to import."""
 LIGHT_LIBRARIES = {"dns", "h11", "idna", "publicsuffixlist"}
 EXTRA_LIBRARIES = {"cryptography", "dkim", "keyring", "msal"}

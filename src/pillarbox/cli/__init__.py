@@ -5,6 +5,8 @@ Start-up is quick: each noun is its own module, which is imported only when it i
 
 import sys
 
+from pillarbox.standard_streams import open_closed_streams
+
 EX_UNAVAILABLE = 69
 NEEDS_EXTRA = (
     "pillarbox: this is the light library only. `pillarbox find` comes with: "
@@ -15,6 +17,7 @@ NEEDS_EXTRA = (
 
 def main() -> None:
     """Entry point of the program. Ends the process with an exit code of sysexits.h."""
+    open_closed_streams()
     try:
         from pillarbox.cli.root import root
     except ModuleNotFoundError as error:

@@ -77,6 +77,10 @@ class Root(click.Group):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             raise _usage(error, ctx) from error
+        except OSError as error:
+            # The help, into a full disk.
+            code, lines = describe(error)
+            raise _ended(code, lines) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; what it raises becomes lines on standard error and an exit code."""
@@ -92,9 +96,14 @@ class Root(click.Group):
                 raise
             if isinstance(error, BrokenPipeError) and _has_read_enough():
                 lines = []
-            for line in lines:
-                _say(f"pillarbox: {line}")
-            raise click.exceptions.Exit(code) from error
+            raise _ended(code, lines) from error
+
+
+def _ended(code: int, lines: list[str]) -> click.exceptions.Exit:
+    """The end of the program, once the lines are said."""
+    for line in lines:
+        _say(f"pillarbox: {line}")
+    return click.exceptions.Exit(code)
 
 
 def _has_read_enough() -> bool:

@@ -26,6 +26,7 @@ from pillarbox.sendmail.spool import (
     new_id,
 )
 from pillarbox.sendmail.taking import Refusal, hand_over
+from pillarbox.standard_streams import open_closed_streams
 
 if TYPE_CHECKING:
     from pillarbox.sendmail.deliver import Courier
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point of the program. Ends the process with an exit code of sysexits.h."""
+    open_closed_streams()
     sys.exit(run(sys.argv[1:], program=os.path.basename(sys.argv[0])))
 
 

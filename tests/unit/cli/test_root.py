@@ -178,3 +178,17 @@ def test_whoever_has_read_enough_is_told_nothing() -> None:
         os.close(writer)
 
     assert (result.returncode, result.stderr) == (EX_IO_ERROR, b"")
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    """Also by the help, which is written before there is a command."""
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "pillarbox", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert result.returncode == EX_IO_ERROR
+    assert result.stderr == b"pillarbox: No space left on device\n"

@@ -83,7 +83,9 @@ class Setup:
         try:
             return self.contexts.get(verify=True, ca_file=self.ca_file)
         except ConfigError as exc:
-            failure = Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text)
+            [problem] = exc.problems
+            detail = f"{problem.path}: {problem.text}"
+            failure = Failure(FailureKind.CA_FILE_UNUSABLE, detail)
             raise error_of(failure, server) from exc
 
     def session(self, server: Server, *, local: str, peer: str, secret: str) -> Session:

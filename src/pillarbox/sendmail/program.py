@@ -179,7 +179,8 @@ def _send_again(spool: Spool, mail: Mail, content: bytes, courier: "Courier") ->
             aside = tried._replace(id=new_id(), recipients=verdict.refused)
             spool.put_aside(aside, content)
         spool.update(tried._replace(recipients=verdict.waiting))
-        code = verdict.code if verdict.refused else codes.TRY_LATER
+        is_told = verdict.refused or verdict.code == codes.CONFIG
+        code = verdict.code if is_told else codes.TRY_LATER
     else:
         spool.set_aside(tried._replace(recipients=(*verdict.refused, *verdict.waiting)))
         code = verdict.code

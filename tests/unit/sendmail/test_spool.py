@@ -174,16 +174,25 @@ def test_address_that_is_none_does_not_keep_it_from_the_others(
     assert "'not an address@' is no address" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("server", "smtp://mx.test:99999"), ("ca_file", "gone.pem"), ("password_file", "gone.txt")],
+)
 def test_setting_that_can_not_be_used_keeps_the_mail(
-    spooling: Profiles, sendmail: Sendmail, capsys: pytest.CaptureFixture[str]
+    spooling: Profiles,
+    sendmail: Sendmail,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    value: str,
 ) -> None:
-    """A server that is none says nothing about the message: nothing is set aside for it."""
+    """A server that is none says nothing about the message: nothing is set aside for it. Who
+    watches the program learns that no other try mends it."""
     assert sendmail("-odq", "a@example.org", stdin=LETTER) == EX_OK
-    spooling.write(spool=str(spooling.spool), server="smtp://mx.test:99999")
+    spooling.write(spool=str(spooling.spool), **{setting: value})
 
-    assert sendmail("-q") == EX_TEMPFAIL
+    assert sendmail("-q") == EX_CONFIG
 
-    assert "99999" in capsys.readouterr().err
+    assert value.rpartition(":")[2] in capsys.readouterr().err
     assert len(waiting(spooling)) == 1
 
 

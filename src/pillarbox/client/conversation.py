@@ -134,21 +134,25 @@ class Conversation:
                 return self._limits.reply_of(self._size if self.core.content_ended else 0)
 
     def _await_greeting(self) -> Steps[None]:
-        """A server that is silent may be one that waits for TLS: another connection shows it."""
+        """A server that is silent may be one that waits for TLS: another connection shows it. All
+        of it takes no longer than the limit for an answer."""
         core = self.core
         seconds = self._limits.reply
-        first = yield Read(min(SILENCE_SECONDS, seconds / 2))
+        silence, probe = min(SILENCE_SECONDS, seconds / 4), min(SILENCE_SECONDS, seconds / 2)
+        first = yield Read(silence)
         if begins_tls(first.came) or (
-            first.ended is not None and (yield from self._finds_tls(seconds))
+            first.ended is not None and (yield from self._finds_tls(probe))
         ):
             core.handshake_failed(Failure(FailureKind.TLS_FIRST))
-        elif first.ended is not Ended.TIMED_OUT:
+        elif first.ended is Ended.TIMED_OUT:
+            self._take((yield Read(seconds - silence - probe)))
+        else:
             self._take(first)
 
     def _finds_tls(self, seconds: float) -> Steps[bool]:
         layer = TlsLayer(self._manner.context, self._manner.host)
         layer.shake_hands()
-        answer = yield Probe(layer.pending(), min(SILENCE_SECONDS, seconds))
+        answer = yield Probe(layer.pending(), seconds)
         return begins_tls(answer.came)
 
     def _take(self, progress: Progress) -> None:

@@ -147,7 +147,7 @@ async def test_the_clear_on_a_port_that_begins_with_tls_names_the_fix(
 
     async with serve(script, tls=certified.context) as server:
         with pytest.raises(WrongTlsMode) as raised:
-            await face.send_one(server.port, letter(), timeout=2, ca_file=certified.ca_file)
+            await face.send_one(server.port, letter(), timeout=4, ca_file=certified.ca_file)
 
     assert f"smtps://127.0.0.1:{server.port}" in raised.value.fix
     assert raised.value.code == "tls-first"

@@ -308,3 +308,22 @@ def test_any_text_has_a_wait_or_none(text: str) -> None:
     """Never more than a day, never nothing."""
     found = waiting_seconds(text)
     assert found is None or 0 < found <= 86_400
+
+
+@pytest.mark.parametrize("limit", [1.0, 60.0])
+def test_a_silent_server_is_waited_for_no_longer_than_the_limit(limit: float) -> None:
+    """Though it is looked at by another connection meanwhile."""
+    manner = Manner("mx.test", False, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Limits.of(limit))
+    silent = Session(manner, ClientSettings("me.test"))
+    steps = silent.open()
+    waited = 0.0
+
+    step = next(steps)
+    with pytest.raises(StopIteration):
+        while isinstance(step, Read | Probe):
+            waited += step.seconds
+            is_probe = isinstance(step, Probe)
+            step = steps.send(Progress() if is_probe else Progress(ended=Ended.TIMED_OUT))
+
+    assert waited == limit
+    assert not silent.core.is_ready

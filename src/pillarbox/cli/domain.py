@@ -27,6 +27,7 @@ from pillarbox.store.admin.domain_claims import (
 )
 from pillarbox.store.admin.tenants import (
     add_domain,
+    list_domains,
     move_domain,
     read_domain,
     remove_domain,
@@ -227,6 +228,8 @@ def _find_claim(database: Database, domain: str, tenant: str | None) -> DomainCl
     claims = [claim for claim in database.read_now(list_claims) if claim.name == name]
     claims = [claim for claim in claims if tenant in (None, claim.tenant)]
     if not claims:
+        if any(domain.name == name for domain in database.read_now(list_domains)):
+            raise Failure(ExitCode.DATA, f"{name} is proved already (pillarbox domain show {name})")
         hint = f"`pillarbox domain add {name} --proof dns` claims it"
         raise no_such("claim of the domain", name, [], hint)
     if len(claims) > 1:

@@ -42,6 +42,12 @@ NOUNS = {
 """Name: module of pillarbox.cli (which has a `command`) and the line for the help."""
 
 
+_PLAINER = {
+    "is not a valid integer range": "is no whole number",
+    "is not a valid float range": "is no number",
+}
+"""What click says of a number that has to be in a range, and what is meant."""
+
 _WORDS = f"{__name__}.words"
 """Under this the words of the line are kept."""
 
@@ -88,7 +94,12 @@ class Root(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise _usage(error, ctx) from error
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):
+                lines = ["nobody can be asked here: answer by options (--help shows them)"]
+                raise _ended(ExitCode.USAGE, lines) from error
+            raise
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             code, lines = describe(error)
@@ -127,6 +138,8 @@ def _usage(error: click.UsageError, ctx: click.Context) -> click.exceptions.Exit
     else:
         path = error.ctx.command_path if error.ctx else _meant(ctx)
         text = " ".join(error.format_message().split()).rstrip(".")
+        for theirs, ours in _PLAINER.items():
+            text = text.replace(theirs, ours)
         click.echo(f"{path}: {text} (see: {path} --help)", err=True)
     return click.exceptions.Exit(ExitCode.USAGE)
 

@@ -64,6 +64,10 @@ class _Environment(EnvSettingsSource):
             return value
 
 
+_TWICE = ("Cannot overwrite", "Cannot declare")
+"""So tomllib begins where something stands in a file for the second time."""
+
+
 @dataclass(slots=True)
 class _Reading:
     """What was read so far and what is wrong with it."""
@@ -109,7 +113,10 @@ def _read_file(reading: _Reading, file: Path) -> None:
             hint = "run this as the user of the service or as root"
         raise ConfigError([Problem(str(file), f"{error.strerror}", hint)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reading.complain(str(file), f"is no TOML: {error}", 'write text in quotes: name = "value"')
+        hint = 'write text in quotes: name = "value"'
+        if str(error).startswith(_TWICE):
+            hint = "write each option and each [table] once"
+        reading.complain(str(file), f"is no TOML: {error}", hint)
 
 
 def _read_environment(reading: _Reading, environment: Mapping[str, str]) -> None:

@@ -78,13 +78,13 @@ def parse_id(text: str) -> int:
     Raises ValueError for anything else.
     """
     if len(text) != ID_DIGITS:
-        raise ValueError(f"an id has {ID_DIGITS} characters: {text!r}")
+        raise ValueError(f"an id has {ID_DIGITS} characters")
     number = 0
     for digit in text.upper():
         value = _VALUES.get(digit)
         if value is None:
-            raise ValueError(f"{digit!r} does not occur in an id: {text!r}")
+            raise ValueError(f"{digit!r} does not occur in an id")
         number = (number << 5) | value
     if number >= 1 << 63:
-        raise ValueError(f"not an id: {text!r}")
+        raise ValueError("no id is so large")
     return number

@@ -29,6 +29,14 @@ def test_one_command_is_enough_on_a_server_of_ones_own(office: Service) -> None:
     office.do("account", "add", "app@example.net")
 
 
+def test_what_is_proved_needs_no_second_proof(office: Service) -> None:
+    """It is told so, and no way to claim it again."""
+    refused = office.run("domain", "prove", "example.org")
+
+    assert refused.exit_code == EX_DATA
+    assert "example.org is proved already" in refused.stderr
+
+
 def test_a_hoster_asks_for_a_record(hoster: Service) -> None:
     """The claim says what to publish, and gives nothing until then."""
     text = hoster.do("domain", "add", "acme.example", "--tenant", "acme")

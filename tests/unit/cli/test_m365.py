@@ -12,6 +12,7 @@ from tests.support.issuer import CLIENT, TENANT, Issuer
 from tests.unit.cli.conftest import Service
 
 MAILBOX = "alerts@contoso.example"
+EX_USAGE = 64
 EX_NO_SUCH = 67
 EX_UNAVAILABLE = 69
 REFUSED = b"535 5.7.3 Authentication unsuccessful [LO4P123CA0001.GBRP123.PROD.OUTLOOK.COM]\r\n"
@@ -33,6 +34,14 @@ def test_setup_asks_for_what_is_needed(service: Service) -> None:
     assert "Connect-ExchangeOnline -ExchangeEnvironmentName O365USGovGCCHigh" in said
     assert f"--microsoft365 {MAILBOX} --cloud gcc-high --tenant-id {TENANT}" in said
     assert "--client-secret-file" in said
+
+
+def test_setup_says_that_nobody_can_be_asked(service: Service) -> None:
+    """In a script the input ends with the first question."""
+    refused = service.run("m365", "setup", stdin="")
+
+    assert refused.exit_code == EX_USAGE
+    assert "nobody can be asked here" in refused.stderr
 
 
 def test_setup_prints_both_variants_with_the_warning(service: Service) -> None:

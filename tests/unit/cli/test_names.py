@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.cli.names import SHOWN, near
+from pillarbox.cli.failures import Failure
+from pillarbox.cli.names import SHOWN, near, read_id
 
 KNOWN = ["app@example.org", "printer@example.org", "printer@example.net", "scanner@example.org"]
 
@@ -32,3 +33,13 @@ def test_suggestions_are_few_and_known(typed: str, known: list[str]) -> None:
 
     assert len(found) <= SHOWN
     assert set(found) <= set(known)
+
+
+@pytest.mark.parametrize("typed", ["zzz", "U000000000000", "Z" * 13])
+def test_what_is_no_id_is_named_once(typed: str) -> None:
+    """With the reason behind it."""
+    with pytest.raises(Failure) as refused:
+        read_id(typed, "queue id")
+
+    assert str(refused.value).startswith(f"'{typed}' is no queue id: ")
+    assert str(refused.value).count(typed) == 1

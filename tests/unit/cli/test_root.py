@@ -60,6 +60,14 @@ def test_an_option_without_its_value_names_the_command(before: list[str]) -> Non
     assert "(see: pillarbox route add --help)" in result.stderr
 
 
+def test_what_is_no_number_is_called_so() -> None:
+    """And no range: nobody has given one."""
+    result = CliRunner().invoke(root, ["queue", "list", "--limit", "x"])
+
+    assert result.exit_code == EX_USAGE
+    assert "'--limit': 'x' is no whole number" in result.stderr
+
+
 def test_an_error_drives_no_terminal() -> None:
     """What stands in it may come from elsewhere."""
     result = CliRunner().invoke(root, ["doctor", "a b\a\x9b2J"])

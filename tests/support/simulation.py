@@ -21,7 +21,7 @@ from pillarbox.mail.reply import Reply, reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.route import NextHop, Route, SmartHost, hop_key, lane_id
 from pillarbox.store.lanes import LaneRecord
-from pillarbox.store.records import Settlement, Tenant
+from pillarbox.store.records import OvertakenError, Settlement, Tenant
 
 OK = reply(250, "2.0.0", "Queued")
 BUSY = reply(451, "4.3.0", "Try later")
@@ -116,27 +116,30 @@ class SimulatedStore(SimulatedUsage):
         asyncio.get_running_loop().call_later(self.commit_seconds, self._commit, future, settlement)
 
     def _commit(self, future: "asyncio.Future[bool]", settlement: Settlement) -> None:
-        owner, _ = self.owners.get(settlement.lane_id, ("", 0.0))
+        is_ours = self.owners.get(settlement.lane_id, ("", 0.0))[0] == settlement.owner
         found = {each.recipient.number: each for each in self.stored[settlement.queue_id]}
-        counts = owner == settlement.owner and all(
-            found[record.number].attempts == record.attempts - settlement.attempt
-            and not found[record.number].state.is_final
+        standing = frozenset(
+            record.number
             for record in settlement.records
+            if is_ours
+            and found[record.number].attempts == record.attempts - settlement.attempt
+            and not found[record.number].state.is_final
         )
+        counts = len(standing) == len(settlement.records)
         if counts:
             self.settlements.append(settlement)
             for record in settlement.records:
                 each = found[record.number]
-                each.state = record.state
-                each.attempts = record.attempts
+                each.state, each.attempts = record.state, record.attempts
                 each.next_attempt_at = record.next_attempt_at
-                each.delay_notified = record.delay_notified
-                each.last_reply = record.reply
+                each.delay_notified, each.last_reply = record.delay_notified, record.reply
             for dsn in settlement.dsns:
                 self.keep(dsn)
         else:
             self.refused.append(settlement)
-        if not future.done():
+        if not future.done() and standing and not counts:
+            future.set_exception(OvertakenError(standing))
+        elif not future.done():
             future.set_result(counts)
 
     async def read_chunk(self, queue_id: int, number: int) -> bytes:

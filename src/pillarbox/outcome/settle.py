@@ -6,8 +6,8 @@ RFC 5321 section 6.1: a message that was accepted is delivered, or its sender is
 4.5.5: nobody is told of a message whose reverse-path is null.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pillarbox.explain.replies import explain_text
 from pillarbox.mail.dsn_words import Action, ReportedRecipient
@@ -127,6 +127,15 @@ def judge(tried: Tried, rand: float) -> Judgement:
             reported.append(entry)
     keep_until = _keep_until(tried, records)
     return Judgement(tuple(records), tuple(reported), keep_until, has_expired, has_failed)
+
+
+def narrowed(judgement: Judgement, numbers: Collection[int]) -> Judgement:
+    """The same for these recipients alone."""
+    return replace(
+        judgement,
+        records=tuple(one for one in judgement.records if one.number in numbers),
+        reported=tuple(one for one in judgement.reported if one.recipient.number in numbers),
+    )
 
 
 def settlement_of(

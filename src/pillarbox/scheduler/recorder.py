@@ -20,9 +20,9 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter, needed_octets, report_kind
-from pillarbox.outcome.settle import Judgement, Tried, judge, settlement_of
+from pillarbox.outcome.settle import Judgement, Tried, judge, narrowed, settlement_of
 from pillarbox.scheduler.stores import QueueStore
-from pillarbox.store.records import RecipientRecord, Settlement, Tenant
+from pillarbox.store.records import OvertakenError, RecipientRecord, Settlement, Tenant
 
 UNSETTLED = 1000
 """Results on their way to the store; beyond it nothing new is delivered."""
@@ -47,6 +47,7 @@ class Settled(Protocol):
 
 
 _Waiting: TypeAlias = tuple[Tried, Judgement, Settled]
+"""A result, and who wants to know that it is durable."""
 
 
 def watch_nothing(tried: Tried, judgement: Judgement) -> None:
@@ -76,7 +77,7 @@ class Recorder:
         self._report_octets = 0
         self._reports: deque[_Waiting] = deque()
         self._has_reports = asyncio.Event()
-        self._failed: list[tuple[Settlement, Settled]] = []
+        self._failed: list[tuple[Settlement, _Waiting]] = []
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -109,11 +110,15 @@ class Recorder:
         self._tools.watch(tried, judgement)
         if not tried.is_attempt or judgement.has_expired:
             _note_decision(tried, judgement)
+        self._take_up((tried, judgement, settled))
+
+    def _take_up(self, waiting: _Waiting) -> None:
+        tried, judgement, _ = waiting
         if judgement.reported:
-            self._reports.append((tried, judgement, settled))
+            self._reports.append(waiting)
             self._has_reports.set()
         else:
-            self._submit(settlement_of(tried, judgement), settled)
+            self._submit(settlement_of(tried, judgement), waiting)
 
     async def wait_until_idle(self) -> None:
         """Wait until every result is durable."""
@@ -123,14 +128,15 @@ class Recorder:
         """Try again to record what could not be recorded."""
         if self._failed and self._tools.trouble() is None:
             failed, self._failed = self._failed, []
-            for settlement, settled in failed:
-                self._submit(settlement, settled)
+            for settlement, waiting in failed:
+                self._submit(settlement, waiting)
 
     async def run(self) -> None:
         """Make the DSNs of attempts that need one."""
         while True:
             await self._has_reports.wait()
-            tried, judgement, settled = self._reports[0]
+            waiting = self._reports[0]
+            tried, judgement, _ = waiting
             try:
                 dsns: tuple[SpooledMessage, ...] = (await self._report(tried, judgement),)
             except SpoolUnavailable:
@@ -145,23 +151,13 @@ class Recorder:
             self._reports.popleft()
             if not self._reports:
                 self._has_reports.clear()
-            self._submit(settlement_of(tried, judgement, dsns), settled)
+            self._submit(settlement_of(tried, judgement, dsns), waiting)
 
     async def _report(self, tried: Tried, judgement: Judgement) -> SpooledMessage:
         original = await self._original(tried.message)
         # Its routes may have changed since the attempt began.
         tenant = await self._tools.tenant_of(tried.message.tenant_id) or tried.tenant
-        dsn = self._tools.reporter.report(replace(tried, tenant=tenant), judgement, original)
-        kind = report_kind(judgement)
-        metrics.DSNS_BY_KIND[kind].inc()
-        log.info(
-            "outcome.reported",
-            queue_id=format_id(tried.message.queue_id),
-            dsn_id=format_id(dsn.queue_id),
-            kind=kind,
-            recipients=len(judgement.reported),
-        )
-        return dsn
+        return self._tools.reporter.report(replace(tried, tenant=tenant), judgement, original)
 
     async def _original(self, message: SpooledMessage) -> bytes:
         """The beginning of the message, as much as a report needs."""
@@ -178,14 +174,14 @@ class Recorder:
                     # The content is gone; the report gives back what is known of the message.
         return message.prefix + content[: max(wanted, 0)]
 
-    def _submit(self, settlement: Settlement, settled: Settled) -> None:
+    def _submit(self, settlement: Settlement, waiting: _Waiting) -> None:
         if settlement.dsns:
             self._report_octets += _octets(settlement)
         future = self._tools.spool.settle(settlement)
-        future.add_done_callback(partial(self._recorded, settlement, settled))
+        future.add_done_callback(partial(self._recorded, settlement, waiting))
 
     def _recorded(
-        self, settlement: Settlement, settled: Settled, future: "asyncio.Future[bool]"
+        self, settlement: Settlement, waiting: _Waiting, future: "asyncio.Future[bool]"
     ) -> None:
         if settlement.dsns:
             self._report_octets -= _octets(settlement)
@@ -193,30 +189,46 @@ class Recorder:
             return
         error = future.exception()
         if error is not None:
-            # It stays unsettled: its recipients are not tried again before it is recorded.
-            if not isinstance(error, SpoolUnavailable):
-                queue_id = format_id(settlement.queue_id)
-                log.error("outcome.settle_failed", queue_id=queue_id, exc_info=error)
-            self._failed.append((settlement, settled))
+            self._not_recorded(settlement, waiting, error)
             return
         self._unsettled -= 1
         if not self._unsettled:
             self._is_idle.set()
         counted = future.result()
         if counted:
-            for record in settlement.records:
-                if record.state.is_final:
-                    metrics.RECIPIENTS_BY_STATE[record.state].value += 1
-                if record.state in _FAILURES:
-                    kind = bounce_of(record.reply, ReplyContext(host=record.remote_host))
-                    metrics.FAILURES.labels(kind.value).inc()
+            _count_records(settlement.records)
+        tried, judgement, settled = waiting
         settled.settled(settlement.queue_id, settlement.records, counted=counted)
         if counted:
             for dsn in settlement.dsns:
+                _note_report(tried, judgement, dsn)
                 self._tools.offer(dsn)
+
+    def _not_recorded(
+        self, settlement: Settlement, waiting: _Waiting, error: BaseException
+    ) -> None:
+        """It stays unsettled: its recipients are not tried again before it is recorded."""
+        if isinstance(error, OvertakenError):
+            # The sender is told by somebody else of those who stand elsewhere by now.
+            tried, judgement, settled = waiting
+            self._take_up((tried, narrowed(judgement, error.standing), settled))
+            return
+        if not isinstance(error, SpoolUnavailable):
+            queue_id = format_id(settlement.queue_id)
+            log.error("outcome.settle_failed", queue_id=queue_id, exc_info=error)
+        self._failed.append((settlement, waiting))
 
 
 _FAILURES = frozenset({RecipientState.FAILED, RecipientState.EXPIRED})
+
+
+def _count_records(records: tuple[RecipientRecord, ...]) -> None:
+    for record in records:
+        if record.state.is_final:
+            metrics.RECIPIENTS_BY_STATE[record.state].value += 1
+        if record.state in _FAILURES:
+            kind = bounce_of(record.reply, ReplyContext(host=record.remote_host))
+            metrics.FAILURES.labels(kind.value).inc()
 
 
 def _octets(settlement: Settlement) -> int:
@@ -232,6 +244,19 @@ def _note_decision(tried: Tried, judgement: Judgement) -> None:
         tenant=tried.tenant.name,
         states=",".join(f"{state.value}:{count}" for state, count in states.items()),
         reply=str(judgement.records[0].reply),
+    )
+
+
+def _note_report(tried: Tried, judgement: Judgement, dsn: SpooledMessage) -> None:
+    """Count and log a report that is durable."""
+    kind = report_kind(judgement)
+    metrics.DSNS_BY_KIND[kind].inc()
+    log.info(
+        "outcome.reported",
+        queue_id=format_id(tried.message.queue_id),
+        dsn_id=format_id(dsn.queue_id),
+        kind=kind,
+        recipients=len(judgement.reported),
     )
 
 

@@ -8,6 +8,7 @@ from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.observe.log import log
 from pillarbox.store.batch import Batch, ChangeWork, Work
 from pillarbox.store.faults import Fault, fault_of
+from pillarbox.store.records import OvertakenError
 from pillarbox.store.writer_connection import WriterConnection
 
 Finished: TypeAlias = list[tuple[Work[Any], Exception | None]]
@@ -83,7 +84,8 @@ class BatchRunner:
             if fault_of(error) is not Fault.WORK:
                 raise
             writer.rollback_to()
-            return error if isinstance(work, ChangeWork) else _refusal(error)
+            is_own = isinstance(work, ChangeWork) or isinstance(error, OvertakenError)
+            return error if is_own else _refusal(error)
         writer.release()
         return None
 

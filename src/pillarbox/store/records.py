@@ -35,14 +35,25 @@ class RecipientRecord:
     delay_notified: bool = False
 
 
+class OvertakenError(Exception):
+    """Some recipients of a settlement do not stand any more where the attempt found them, so
+    nothing of it was recorded: its DSN names them, too. `standing` are the numbers of the others,
+    for whom a settlement of their own counts."""
+
+    def __init__(self, standing: frozenset[int]) -> None:
+        super().__init__(f"only recipients {sorted(standing)} stand where the attempt found them")
+        self.standing = standing
+
+
 @quick(frozen=True, slots=True)
 class Settlement:
     """The result of one attempt at one message, recorded in one transaction with its DSNs.
 
     It counts only while `lane_id` is leased to `owner` and each recipient stands where the attempt
-    found it. `attempt` False: nothing was tried, so no trace row is written and `attempts` of the
-    records is what it was. `keep_content_until` keeps the content after the last recipient is
-    final. `may_have_file`: the content is, or may be, more than a row beside the message.
+    found it; where only some do, it is OvertakenError. `attempt` False: nothing was tried, so no
+    trace row is written and `attempts` of the records is what it was. `keep_content_until` keeps
+    the content after the last recipient is final. `may_have_file`: the content is, or may be, more
+    than a row beside the message.
     """
 
     queue_id: int

@@ -100,7 +100,8 @@ class Spool:
         """Record the result of an attempt, with its DSNs, all or nothing.
 
         False: the lane is not ours any more, or no recipient stands where the attempt found it;
-        forget them, the store knows better. While the store is away or full the future waits.
+        forget them, the store knows better. The future raises OvertakenError where only some of
+        them do. While the store is away or full it waits.
         Raises SpoolUnavailable (BAD, or the store was closed): the attempt will be made again.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.store.batch import Batch, LaneOwner, Work
-from pillarbox.store.records import RecipientRecord, Settlement
+from pillarbox.store.records import OvertakenError, RecipientRecord, Settlement
 from pillarbox.store.rows import (
     STATES,
     clean,
@@ -133,25 +133,28 @@ class SettleWork(Work[bool]):
             rows[do].append(row)
             if settlement.attempt:
                 rows[_INSERT_ATTEMPT].append(attempt)
-        self._collect_rest(batch, settlement.records)
+        self._collect_rest(batch)
 
     def run_alone(self, batch: Batch) -> None:
         """The same record by record: one that a person or another worker has changed in the
-        meantime does not count, the others do."""
+        meantime does not count. Raises OvertakenError where only some do."""
         settlement = self.settlement
-        counted: list[RecipientRecord] = []
+        counted: set[int] = set()
         if batch.owners[self.lane_owner]:
             changes = zip(settlement.records, _record_rows(settlement), strict=True)
             for record, (do, row, attempt) in changes:
                 if not batch.execute(do, row) and not self._record_held(batch, record, row):
                     continue
-                counted.append(record)
+                counted.add(record.number)
                 if settlement.attempt:
                     batch.rows[_INSERT_ATTEMPT].append(attempt)
         self.result = bool(counted)
-        if counted:
-            self._collect_rest(batch, counted)
-            batch.run()
+        if not counted:
+            return
+        if len(counted) < len(settlement.records):
+            raise OvertakenError(frozenset(counted))
+        self._collect_rest(batch)
+        batch.run()
 
     def _record_held(self, batch: Batch, record: RecipientRecord, row: Row) -> bool:
         """A recipient that was held or is to be bounced keeps that; the attempt counts."""
@@ -159,9 +162,9 @@ class SettleWork(Work[bool]):
             return False
         return bool(batch.execute(Do.COUNT_ATTEMPT, (row[1], *row[3:])))
 
-    def _collect_rest(self, batch: Batch, records: Iterable[RecipientRecord]) -> None:
+    def _collect_rest(self, batch: Batch) -> None:
         settlement = self.settlement
-        final = len([record for record in records if record.state.is_final])
+        final = len([record for record in settlement.records if record.state.is_final])
         queue_id = settlement.queue_id
         if final:
             until = settlement.keep_content_until

@@ -77,11 +77,18 @@ class Case:
 
     def record(self, message: SpooledMessage, *, fails: bool = False) -> None:
         """The message was delivered, or it fails."""
+        self.record_kept(self.store.keep(message), fails=fails)
+
+    def record_kept(self, message: SpooledMessage, *, fails: bool = False) -> None:
+        """The same for one that the store has."""
         state = RecipientState.FAILED if fails else RecipientState.DELIVERED
+        numbers = [spooled.recipient.number for spooled in message.recipients]
         tried = Tried(
-            message=self.store.keep(message),
+            message=message,
             recipients=message.recipients,
-            outcomes=[RecipientOutcome(0, state, REFUSED if fails else OK)],
+            outcomes=[
+                RecipientOutcome(number, state, REFUSED if fails else OK) for number in numbers
+            ],
             tenant=make_tenant(),
             lane_id=LANE,
             owner="me",
@@ -199,6 +206,37 @@ def test_settlement_that_does_not_count_offers_no_report(store: FailingStore) ->
             assert case.offered == []
 
     simulate(run())
+
+
+def test_report_names_nobody_whom_another_owner_has_settled(store: FailingStore) -> None:
+    """Of those who still stand where the attempt found them all is recorded and counted, once."""
+
+    def count(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0
+
+    def counts() -> list[float]:
+        return [
+            count("pillarbox_outcome_recipients_total", state="failed"),
+            count("pillarbox_outcome_dsns_total", kind="failed"),
+        ]
+
+    before = counts()
+
+    async def run() -> None:
+        async with recording(store) as case:
+            message = store.keep(make_message("a@far.example", "b@far.example", queue_id=5))
+            store.stored[5][1].state = RecipientState.DELIVERED
+            case.record_kept(message, fails=True)
+            await case.recorder.wait_until_idle()
+            assert case.listener.told == [(5, True)]
+            (report,) = case.offered
+            assert b"a@far.example" in (report.content or b"")
+            assert b"b@far.example" not in (report.content or b"")
+            assert store.stored[5][1].state is RecipientState.DELIVERED
+
+    simulate(run())
+
+    assert [after - earlier for after, earlier in zip(counts(), before, strict=True)] == [1, 1]
 
 
 def test_recorder_closes_when_too_much_is_under_way(store: FailingStore) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, func, select
 from tests.support.storing import (
     HOP,
@@ -24,6 +25,7 @@ from pillarbox.mail.reply import reply
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.store.lanes import Lanes
 from pillarbox.store.queue import Selection, bounce, hold
+from pillarbox.store.records import OvertakenError
 from pillarbox.store.schema import attempt, content, message, recipient
 from pillarbox.store.spool import Spool
 
@@ -195,6 +197,26 @@ async def test_a_settlement_that_does_not_count_brings_no_dsn(queue: Queue) -> N
     assert not await queue.spool.settle(settlement(put, record(0, FAILED), dsns=(dsn,)))
 
     assert await queue.due() == []
+
+
+async def test_a_result_overtaken_for_one_recipient_records_nothing(queue: Queue) -> None:
+    """Its DSN would name him, too. Who made it is told whom it can still be recorded for."""
+    put = await queue.put("a@far.example", "b@far.example", "c@far.example")
+    await queue.spool.settle(settlement(put, record(1, DELIVERED)))
+    dsn = make_message("alice@here.example", lanes=(queue.spool.lane(OTHER_HOP),), sender="")
+    failed = [record(number, FAILED, answer=NO) for number in range(3)]
+
+    with pytest.raises(OvertakenError) as found:
+        await queue.spool.settle(settlement(put, *failed, dsns=(dsn,)))
+
+    assert found.value.standing == {0, 2}
+    assert await queue.database.read(_message) == (2, False, None)
+    assert await queue.database.read(_count(attempt)) == 1
+    assert await queue.database.read(_count(message)) == 1
+    narrower = settlement(put, failed[0], failed[2], dsns=(dsn,))
+    assert await queue.spool.settle(narrower)
+    assert await queue.due() == []
+    assert await queue.due(lane=queue.spool.lane(OTHER_HOP)) == [dsn.queue_id]
 
 
 async def test_a_dsn_that_is_refused_takes_the_settlement_with_it(queue: Queue) -> None:

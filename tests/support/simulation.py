@@ -125,8 +125,7 @@ class SimulatedStore(SimulatedUsage):
             and found[record.number].attempts == record.attempts - settlement.attempt
             and not found[record.number].state.is_final
         )
-        counts = len(standing) == len(settlement.records)
-        if counts:
+        if counts := len(standing) == len(settlement.records):
             self.settlements.append(settlement)
             for record in settlement.records:
                 each = found[record.number]
@@ -135,11 +134,11 @@ class SimulatedStore(SimulatedUsage):
                 each.delay_notified, each.last_reply = record.delay_notified, record.reply
             for dsn in settlement.dsns:
                 self.keep(dsn)
+        elif standing:
+            future.set_exception(OvertakenError(standing))
         else:
             self.refused.append(settlement)
-        if not future.done() and standing and not counts:
-            future.set_exception(OvertakenError(standing))
-        elif not future.done():
+        if not future.done():
             future.set_result(counts)
 
     async def read_chunk(self, queue_id: int, number: int) -> bytes:

@@ -66,8 +66,7 @@ class SimulatedStore(SimulatedUsage):
         self.settlements: list[Settlement] = []
         self.refused: list[Settlement] = []
         self.trouble: SpoolTrouble | None = None
-        self.generation_of_queue = 0
-        self.loads = 0
+        self.generation_of_queue = self.loads = 0
         self.keeps_leases = True
         self.unreadable: set[int] = set()
         self._blocked: list[tuple[asyncio.Future[bool], Settlement]] = []

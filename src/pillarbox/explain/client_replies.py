@@ -64,11 +64,16 @@ _FIXES = {
         "Send as the address of the login, in the envelope and in From, or have the administrator"
         " grant the other one"
     ),
+    "pillarbox-null-sender": (
+        "Send as the address of the login; for reports of a mail server have the administrator"
+        " grant the empty sender"
+    ),
     "pillarbox-no-login": _GIVE_LOGIN,
     "pillarbox-login": (
         f"{_LOGIN}: the user name is the full address of the account. The administrator finds"
         " which it was by the id in brackets"
     ),
+    "pillarbox-login-locked": f"{_LOGIN}, then wait as long as the server says",
     "pillarbox-no-route": "Have the administrator open a way to this domain",
     "pillarbox-route-rejects": "If the rule is not meant for this mail, ask the administrator",
     "pillarbox-client": (
@@ -102,6 +107,9 @@ _CAUSES = {
     ),
     "m365-58": "The message has line feeds without a carriage return.",
     "rfc-5.7.8": "User name or password are wrong, or password logins are switched off there.",
+    "pillarbox-null-sender": (
+        "The sender is empty (MAIL FROM:<>), as in reports, and the login may not send with that."
+    ),
     "pillarbox-no-route": "The administrator has opened no way from this sender to this domain.",
     "pillarbox-route-rejects": "A rule refuses this recipient; its words stand behind the colon.",
     "relay-denied": (

@@ -20,7 +20,14 @@ from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.outcome.report import Reporter, needed_octets, report_kind
-from pillarbox.outcome.settle import Judgement, Tried, judge, narrowed, settlement_of
+from pillarbox.outcome.settle import (
+    Judgement,
+    Tried,
+    explained,
+    judge,
+    narrowed,
+    settlement_of,
+)
 from pillarbox.scheduler.stores import QueueStore
 from pillarbox.store.records import OvertakenError, RecipientRecord, Settlement, Tenant
 
@@ -195,9 +202,11 @@ class Recorder:
         if not self._unsettled:
             self._is_idle.set()
         counted = future.result()
+        tried, judgement, settled = waiting
         if counted:
             _count_records(settlement.records)
-        tried, judgement, settled = waiting
+            if tried.message.account_id is None:
+                _note_lost_report(tried, settlement.records)
         settled.settled(settlement.queue_id, settlement.records, counted=counted)
         if counted:
             for dsn in settlement.dsns:
@@ -257,6 +266,23 @@ def _note_report(tried: Tried, judgement: Judgement, dsn: SpooledMessage) -> Non
         dsn_id=format_id(dsn.queue_id),
         kind=kind,
         recipients=len(judgement.reported),
+    )
+
+
+def _note_lost_report(tried: Tried, records: tuple[RecipientRecord, ...]) -> None:
+    """Tell the operator of a report of ours that nobody gets: its sender is nobody, so whoever
+    waits for it learns nothing, and as a rule all others are refused, too."""
+    lost = next((record for record in records if record.state in _FAILURES), None)
+    if lost is None or tried.message.envelope.reverse_path is not None:
+        return
+    cause, fix = explained(lost.reply)
+    log.warning(
+        "outcome.report_lost",
+        queue_id=format_id(tried.message.queue_id),
+        tenant=tried.tenant.name,
+        reply=str(lost.reply),
+        cause=cause,
+        fix=fix,
     )
 
 

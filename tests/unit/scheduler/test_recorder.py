@@ -10,7 +10,7 @@ from tests.support.simulation import OK, REFUSED, SimulatedDirectory, SimulatedS
 from tests.support.virtual_time import simulate
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
-from pillarbox.mail.envelope import RecipientOutcome, RecipientState
+from pillarbox.mail.envelope import Envelope, RecipientOutcome, RecipientState
 from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.observe.metrics import REGISTRY
 from pillarbox.outcome.report import Reporter
@@ -237,6 +237,27 @@ def test_report_names_nobody_whom_another_owner_has_settled(store: FailingStore)
     simulate(run())
 
     assert [after - earlier for after, earlier in zip(counts(), before, strict=True)] == [1, 1]
+
+
+def test_report_that_nobody_gets_is_told_to_the_operator(
+    store: FailingStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, by its own failure; that of a bounce that somebody else sent is nobody's loss here."""
+
+    async def run() -> None:
+        async with recording(store) as case:
+            for account_id in (None, 3):
+                report = make_message(envelope=Envelope(None))
+                report.account_id = account_id
+                case.record(report, fails=True)
+            delivered = make_message(envelope=Envelope(None))
+            delivered.account_id = None
+            case.record(delivered)
+            await case.recorder.wait_until_idle()
+
+    simulate(run())
+
+    assert capsys.readouterr().err.count("outcome.report_lost") == 1
 
 
 def test_recorder_closes_when_too_much_is_under_way(store: FailingStore) -> None:

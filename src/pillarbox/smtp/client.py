@@ -223,12 +223,14 @@ class ClientProtocol(TransactionResults):
             self._secure()
 
     def _refused_opening(self, raw: RawReply) -> None:
+        settings = self._settings
         knows_no_ehlo = self.phase is Phase.HELLO and raw.code >= 500 and not self._said_helo
+        demands_tls = settings.starttls and not settings.opportunistic
         # RFC 5321 3.2: "a client ... SHOULD ... fall back to HELO" where EHLO is refused for good.
-        if knows_no_ehlo and not self._settings.starttls and not self._settings.username:
+        if knows_no_ehlo and not demands_tls and not settings.username:
             self._said_helo = True
             self._say_hello("HELO")
-        elif knows_no_ehlo and self._settings.starttls and raw.code in _UNKNOWN_COMMAND:
+        elif knows_no_ehlo and demands_tls and raw.code in _UNKNOWN_COMMAND:
             self._leave(Failure(FailureKind.TLS_MISSING))
         else:
             self._leave(Failure(OPENING_FAILURES[self.phase], said=self._reply(raw)))

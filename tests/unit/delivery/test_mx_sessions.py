@@ -285,6 +285,26 @@ async def test_broken_tls_is_done_without(world: MxWorld, answer: str) -> None:
     assert len(host.peers) == 2
 
 
+@pytest.mark.parametrize("answer", ["500 5.5.1 Command unrecognized", "554 No EHLO here"])
+async def test_a_host_that_knows_only_helo_gets_its_mail(world: MxWorld, answer: str) -> None:
+    """Old servers, and firewalls that read along: nobody demands the TLS that they can not have."""
+
+    async def old(peer: Peer) -> None:
+        peer.send("220 mx.host.example ready")
+        await peer.expect("EHLO ")
+        peer.send(answer)
+        await peer.expect("HELO ")
+        peer.send("250 mx.host.example")
+        await take_messages(peer)
+
+    host = await world.host("mx.host.example", old, address="127.0.0.11")
+
+    result = await world.send("one.example")
+
+    assert states(result) == {0: DELIVERED}
+    assert len(host.peers) == 1
+
+
 async def test_an_address_that_is_deaf_holds_nobody_up() -> None:
     """The next one is tried beside it after a moment."""
     with deaf_port() as port:

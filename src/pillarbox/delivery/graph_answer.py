@@ -52,17 +52,17 @@ class GraphResults:
         if answer.status == ACCEPTED:
             return self._result(RecipientState.DELIVERED, Reply(250, "2.0.0", (str(said),)))
         why = explain_reply(said, ReplyContext(Way.GRAPH, host=self._host))
+        pause = retry_after(answer.headers) if answer.status in PAUSES else 0.0
         if why is not None and why.suspends:
             is_token = answer.status == UNAUTHORIZED
             kind = FailureKind.TOKEN_REFUSED if is_token else FailureKind.MAIL_REFUSED
             reason = HopReason(why, str(said), session_stands=not is_token)
-            return self._down(Failure(kind, said=said), reason)
+            return self._down(Failure(kind, said=said), reason, retry_after=pause)
         is_refused = answer.status in _REFUSALS if why is None else not why.passes
         if is_refused:
             fix = "Nobody knows this answer; it is about the message" if why is None else why.fix
             return self.refused(Failure(FailureKind.REQUEST_NOT_TAKEN, fix, said), aside=False)
         failure = Failure(FailureKind.REQUEST_PUT_OFF, said=said)
-        pause = retry_after(answer.headers) if answer.status in PAUSES else 0.0
         return self._result(
             RecipientState.DEFERRED, self._reply(failure), throttled=True, retry_after=pause
         )
@@ -122,10 +122,12 @@ class GraphResults:
     def _put_off(self, failure: Failure) -> AttemptResult:
         return self._result(RecipientState.DEFERRED, self._reply(failure), throttled=True)
 
-    def _down(self, failure: Failure, reason: HopReason) -> AttemptResult:
+    def _down(
+        self, failure: Failure, reason: HopReason, *, retry_after: float = 0.0
+    ) -> AttemptResult:
         reply = self._reply(failure)
         outcomes = self._outcomes(RecipientState.DEFERRED, reply)
-        return AttemptResult(outcomes, hop_failure=reply, reason=reason)
+        return AttemptResult(outcomes, reply, reason=reason, retry_after=retry_after)
 
     def _result(
         self,

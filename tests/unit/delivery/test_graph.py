@@ -152,6 +152,18 @@ async def test_retry_after_is_obeyed(form: str) -> None:
         assert result.hop_failure is None
 
 
+async def test_a_limit_that_holds_all_mail_names_when_it_ends() -> None:
+    """The probes that look whether it is over wait as long: each counts against the limit."""
+    async with graph() as far:
+        body = '{"error": {"code": "ErrorExceededMessageLimit", "message": "No."}}'
+        far.order(status=429, headers={"Retry-After": "1800"}, body=body)
+        result = await far.send(f"{FROM}\r\nHi\r\n")
+
+        assert result.reason is not None
+        assert result.reason.explanation.id == "graph-daily-limit"
+        assert result.retry_after == 1800
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

@@ -40,6 +40,26 @@ def test_a_pause_that_the_hop_asks_for_is_kept_to_the_second(far: FarSide) -> No
     simulate(run())
 
 
+def test_probes_of_a_suspended_hop_keep_to_the_pause_that_it_asks_for(far: FarSide) -> None:
+    """A probe that came sooner would count against the limit that it is to find at its end."""
+
+    async def run() -> None:
+        bench = Bench(far)
+        lane = bench.lane()
+        far.retry_after = 1800.0
+        bench.put(lane, 1)
+        lane.inherit(Suspension(0, "429 No", "graph-daily-limit", "wait-until", "cause", "fix"))
+        await asyncio.sleep(1)
+        far.retry_after = 0.0
+        bench.put(lane, 20)
+        await asyncio.sleep(1790)
+        assert len(far.attempts) == 1
+        await asyncio.sleep(60)
+        assert len(far.attempts) == 21
+
+    simulate(run())
+
+
 def test_what_did_not_concern_the_hop_says_nothing_of_it(far: FarSide) -> None:
     """A message that could not go there at all does not end the suspension of the hop."""
 

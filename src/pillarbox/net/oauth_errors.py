@@ -14,7 +14,7 @@ from pillarbox.explain.failures import Failure, FailureKind
 _MICROSOFT: Final[dict[FailureKind, frozenset[int]]] = {
     FailureKind.SIGN_IN_WRONG_SECRET: frozenset({7000215, 70002}),
     FailureKind.SIGN_IN_SECRET_EXPIRED: frozenset({7000222}),
-    FailureKind.SIGN_IN_CERTIFICATE_REFUSED: frozenset({700027, 700030, 50012}),
+    FailureKind.SIGN_IN_CERTIFICATE_REFUSED: frozenset({700024, 700027, 700030, 50012}),
     FailureKind.SIGN_IN_UNKNOWN_APPLICATION: frozenset({700016, 700011, 70001, 7000112}),
     FailureKind.SIGN_IN_UNKNOWN_TENANT: frozenset({90002, 90038, 900432, 900382}),
     FailureKind.SIGN_IN_NO_CONSENT: frozenset({65001, 650056, 650057, 500011, 90094}),

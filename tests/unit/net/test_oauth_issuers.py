@@ -72,6 +72,7 @@ ANSWERS = [
     ("AADSTS7000215", "invalid_client", FailureKind.SIGN_IN_WRONG_SECRET),
     ("AADSTS7000222", "invalid_client", FailureKind.SIGN_IN_SECRET_EXPIRED),
     ("AADSTS700027", "invalid_client", FailureKind.SIGN_IN_CERTIFICATE_REFUSED),
+    ("AADSTS700024", "invalid_client", FailureKind.SIGN_IN_CERTIFICATE_REFUSED),
     ("AADSTS700016", "unauthorized_client", FailureKind.SIGN_IN_UNKNOWN_APPLICATION),
     ("AADSTS65001", "invalid_grant", FailureKind.SIGN_IN_NO_CONSENT),
     ("AADSTS53003", "access_denied", FailureKind.SIGN_IN_BLOCKED),

@@ -8,7 +8,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+from tests.support.storing import database_file
 
 from pillarbox.config import Limits, Listener
 from pillarbox.mail.identifier import IdGenerator
@@ -140,9 +143,10 @@ async def running_site(
     with_scram: bool = False,
 ) -> AsyncIterator[Site]:
     """A reception with the tenant of t1.test and its account u1@t1.test."""
+    octets, password = _first_database()
     database = Database.open(url, reserve_octets=0)
-    database.migrate()
-    password = database.write_now(_first_account).password
+    assert database.file is not None
+    database.file.write_bytes(octets)
     sockets = {listener.name: _bind() for listener in LISTENERS}
     site = _build(database, files, limits or Limits(), with_scram=with_scram)
     site.password = password
@@ -160,6 +164,18 @@ async def running_site(
     finally:
         site.services.authenticator.close()
         await database.close()
+
+
+@cache
+def _first_database() -> tuple[bytes, str]:
+    """A file of SQLite with the first account, and its password: once, copied for each site."""
+    passwords: list[str] = []
+
+    def fill(database: Database) -> None:
+        database.migrate()
+        passwords.append(database.write_now(_first_account).password)
+
+    return database_file(fill), passwords[0]
 
 
 def _first_account(connection: Any) -> Any:

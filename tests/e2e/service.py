@@ -1,13 +1,17 @@
 """Pillarbox as people run it: a process of its own, a data folder of its own, free ports."""
 
+import atexit
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite
@@ -55,6 +59,26 @@ def _environment() -> Mapping[str, str]:
     return {**ours, "PYTHONUNBUFFERED": "1"}
 
 
+def _first_start(folder: Path) -> str:
+    """Make what is missing in a data folder; the settings card."""
+    environment = {**_environment(), "PILLARBOX_FIRST_ACCOUNT": SENDER}
+    argv = [sys.executable, "-m", "pillarbox.first_start", str(folder)]
+    done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@cache
+def _prepared_folder() -> tuple[Path, str]:
+    """What a first start makes with the usual configuration, and the settings card: once per
+    process, to be copied, as it takes a second."""
+    folder = Path(mkdtemp(prefix="pillarbox-first-start-"))
+    atexit.register(shutil.rmtree, folder)
+    ports = {"starttls_port": 1587, "tls_port": 1465, "metrics_port": 9587}
+    (folder / "pillarbox.toml").write_text(_CONFIG.format(**ports))
+    return folder, _first_start(folder)
+
+
 @contextmanager
 def running(
     folder: Path, more_configuration: str = "", *, first_lines: str = ""
@@ -88,12 +112,12 @@ class Pillarbox:
         self.environment: dict[str, str] = {}
         """Added to that of its start."""
         self._process: subprocess.Popen[bytes] | None = None
-        text = _CONFIG.format(
+        self._usual = _CONFIG.format(
             starttls_port=self.starttls_port,
             tls_port=self.tls_port,
             metrics_port=self.metrics_port,
         )
-        self.config.write_text(first_lines + text + more_configuration)
+        self.config.write_text(first_lines + self._usual + more_configuration)
         self.prepare()
 
     def prepare(self) -> None:
@@ -102,11 +126,15 @@ class Pillarbox:
         self.password = self._fact("Password")
 
     def _prepare(self) -> str:
-        environment = {**_environment(), "PILLARBOX_FIRST_ACCOUNT": self.username}
-        argv = [sys.executable, "-m", "pillarbox.first_start", str(self.folder)]
-        done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
+        """The settings card of the first account, with the ports of whoever was prepared first."""
+        is_new = not (self.folder / "master.key").exists()
+        if not is_new or self.config.read_text() != self._usual:
+            return _first_start(self.folder)
+        prepared, card = _prepared_folder()
+        shutil.copytree(
+            prepared, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.toml")
+        )
+        return card
 
     def _fact(self, name: str) -> str:
         """What stands behind a name on the settings card."""

@@ -4,6 +4,7 @@ The class of a reply (2, 3, 4, 5) is read from its first digit here and nowhere 
 """
 
 import re
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
 
@@ -64,19 +65,27 @@ class Reply:
 
     def encode(self) -> bytes:
         """The octets to send, each line with code, enhanced code (RFC 2034 section 4: on every
-        line) and CRLF. What is not printable ASCII becomes "?", long lines are cut at 512."""
+        line) and CRLF. What is not printable ASCII becomes "?", long lines go on in another."""
         lead = f"{self.enhanced} " if self.enhanced else ""
         if len(self.lines) == 1:
             text = f"{self.code} {lead}{self.lines[0]}"
             if len(text) <= MAX_REPLY_LINE_OCTETS - 2 and text.isascii() and text.isprintable():
                 return f"{text}\r\n".encode("ascii")
-        last = len(self.lines) - 1
-        parts: list[str] = []
-        for index, line in enumerate(self.lines):
-            text = f"{self.code}{' ' if index == last else '-'}{lead}{line}"
-            parts.append(_UNPRINTABLE.sub("?", text)[: MAX_REPLY_LINE_OCTETS - 2])
-        parts.append("")
-        return "\r\n".join(parts).encode("ascii")
+        room = MAX_REPLY_LINE_OCTETS - len(f"{self.code} {lead}\r\n")
+        texts = [part for line in self.lines for part in _parts(_UNPRINTABLE.sub("?", line), room)]
+        parts = [f"{self.code}-{lead}{text}\r\n" for text in texts[:-1]]
+        return f"{''.join(parts)}{self.code} {lead}{texts[-1]}\r\n".encode("ascii")
+
+
+def _parts(text: str, room: int) -> Iterator[str]:
+    """The text in parts of at most `room` characters, broken at blanks where there are some."""
+    while len(text) > room:
+        end = text.rfind(" ", 1, room + 1)
+        if end < 0:
+            end = room
+        yield text[:end]
+        text = text[end:].lstrip(" ")
+    yield text
 
 
 def reply(code: int, enhanced: str, *lines: str) -> Reply:

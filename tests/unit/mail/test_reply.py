@@ -49,16 +49,34 @@ def test_octets(value: Reply, octets: bytes) -> None:
     st.lists(st.text(max_size=600), min_size=1, max_size=4),
 )
 def test_no_text_breaks_the_framing(code: int, enhanced: str, lines: list[str]) -> None:
-    """As many lines as there are texts, each at most 512 octets of ASCII with its code."""
+    """Each line has at most 512 octets of ASCII with its code, and the last one says that it is."""
     encoded = Reply(code, enhanced, tuple(lines)).encode()
 
     assert encoded.endswith(b"\r\n")
     wire = encoded[:-2].split(b"\r\n")
-    assert len(wire) == len(lines)
+    assert len(wire) >= len(lines)
     for number, line in enumerate(wire, 1):
         assert len(line) <= 510
-        assert line.startswith(b"%d%b" % (code, b" " if number == len(lines) else b"-"))
+        assert line.startswith(b"%d%b" % (code, b" " if number == len(wire) else b"-"))
         assert not any((octet < 32 and octet != 9) or octet > 126 for octet in line)
+
+
+def test_long_text_goes_on_in_another_line() -> None:
+    """Nothing of it is lost: an administrator may write a long text, and the id ends it."""
+    words = [f"word{number}" for number in range(200)]
+
+    *wire, end = reply(550, "5.7.1", " ".join(words) + " [ID]").encode().split(b"\r\n")
+
+    assert [line[:10] for line in wire] == [b"550-5.7.1 ", b"550-5.7.1 ", b"550 5.7.1 "]
+    assert b" ".join(line[10:] for line in wire).split() == [*map(str.encode, words), b"[ID]"]
+    assert end == b""
+
+
+def test_word_that_is_longer_than_a_line_is_cut() -> None:
+    """There is no blank to break it at."""
+    wire = reply(550, "", "x" * 1000).encode().split(b"\r\n")
+
+    assert wire == [b"550-" + b"x" * 506, b"550 " + b"x" * 494, b""]
 
 
 def test_text_and_str_are_one_line() -> None:

@@ -18,11 +18,11 @@ def why_waiting(
         case RecipientState.QUEUED if due is not None and due > 0:
             return f"not tried yet; first attempt in {duration(due)}"
         case RecipientState.QUEUED:
-            return "not tried yet; its turn comes when the next hop has a free connection"
+            return "not tried yet; its turn comes when its next hop can be given more"
         case RecipientState.DEFERRED if due is not None and due > 0:
-            return f"refused for now {_times(attempts)}; next attempt in {duration(due)}"
+            return f"put off {_times(attempts)}; next attempt in {duration(due)}"
         case RecipientState.DEFERRED:
-            return f"refused for now {_times(attempts)}; due, waits for a connection"
+            return f"put off {_times(attempts)}; due, waits for a connection"
         case RecipientState.DELIVERED | RecipientState.CAPTURED:
             return "is done"
         case RecipientState.FAILED | RecipientState.EXPIRED:

@@ -90,9 +90,9 @@ async def test_list_says_why_each_recipient_waits(service: Service, queue: Queue
     assert entry["state"] == "deferred"
     assert entry["last_reply"] == str(LATER)
     assert entry["next_attempt_at"].endswith("Z")
-    assert entry["why"].startswith("refused for now once; next attempt in ")
+    assert entry["why"].startswith("put off once; next attempt in ")
     assert str(LATER) in shown
-    assert "refused for now once; next attempt in " in shown
+    assert "put off once; next attempt in " in shown
 
 
 async def test_a_full_window_of_the_next_hop_is_why_mail_waits(
@@ -110,7 +110,7 @@ async def test_a_full_window_of_the_next_hop_is_why_mail_waits(
     shown = service.do("queue", "list") + service.do("queue", "count")
 
     assert due["why"].startswith("the next hop takes 30 messages a minute; the next goes in ")
-    assert deferred["why"].startswith("refused for now once")
+    assert deferred["why"].startswith("put off once")
     assert {count["full_window"]["used"] for count in counts} == {30}
     assert shown.count("the next hop takes 30 messages a minute") == 3
 

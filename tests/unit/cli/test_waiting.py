@@ -13,8 +13,8 @@ NOW = 1_700_000_000_000
     [
         (RecipientState.QUEUED, 0, 0, "not tried yet; its turn comes"),
         (RecipientState.QUEUED, 90, 0, "not tried yet; first attempt in 1 min 30 s"),
-        (RecipientState.DEFERRED, 3600, 1, "refused for now once; next attempt in 1 h"),
-        (RecipientState.DEFERRED, -5, 4, "refused for now 4 times; due"),
+        (RecipientState.DEFERRED, 3600, 1, "put off once; next attempt in 1 h"),
+        (RecipientState.DEFERRED, -5, 4, "put off 4 times; due"),
         (RecipientState.HELD, None, 0, "held by an administrator"),
         (RecipientState.DEFERRED, None, 1, "waits for an administrator"),
     ],

@@ -4,12 +4,13 @@ TLS 1.2 and 1.3 with the cipher suites of Mozilla's "intermediate" recommendatio
 no renegotiation. Files are read here; nothing here opens a connection.
 """
 
+import os
 import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.explain.failures import Failure, FailureKind
@@ -208,16 +209,39 @@ class ClientContexts:
     """Client contexts by what they check: making one reads all roots of the system (10 ms)."""
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[bool, str], tuple[float, ssl.SSLContext]] = {}
+        self._contexts: dict[tuple[bool, str], tuple[float, _Stamp | None, ssl.SSLContext]] = {}
 
     def get(self, *, verify: bool, ca_file: str = "") -> ssl.SSLContext:
-        """The context, at most an hour old. Raises ConfigError as `client_context` does."""
-        now = time.monotonic()
-        made_at, context = self._contexts.get((verify, ca_file), (0.0, None))
-        if context is None or now - made_at > CLIENT_CONTEXT_SECONDS:
-            context = client_context(verify=verify, ca_file=ca_file)
-            self._contexts[verify, ca_file] = (now, context)
-        return context
+        """The context, at most an hour old, and by the file as it is now. Raises ConfigError as
+        `client_context` does, but not while there is one that was made within the hour: a file
+        that is replaced may be away, or half written, for a moment."""
+        now, stamp = time.monotonic(), _stamp(ca_file)
+        made_at, seen, context = self._contexts.get((verify, ca_file), (0.0, None, None))
+        held = None if now - made_at > CLIENT_CONTEXT_SECONDS else context
+        if held is not None and stamp in (None, seen):
+            return held
+        try:
+            made = client_context(verify=verify, ca_file=ca_file)
+        except ConfigError:
+            if held is None:
+                raise
+            return held
+        self._contexts[verify, ca_file] = (now, stamp, made)
+        return made
+
+
+_Stamp: TypeAlias = tuple[int, int, int]
+
+
+def _stamp(ca_file: str) -> _Stamp | None:
+    """What another content of the file changes; None: there is no such file."""
+    if not ca_file:
+        return None
+    try:
+        found = os.stat(ca_file)  # noqa: PTH116 - without pathlib, see above
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def describe(connection: ssl.SSLObject | ssl.SSLSocket) -> str:

@@ -204,6 +204,30 @@ def test_client_contexts_are_made_once(files: CertificateFiles) -> None:
     assert contexts.get(verify=True) is not contexts.get(verify=False)
 
 
+def test_a_ca_file_that_was_replaced_counts_at_once(files: CertificateFiles) -> None:
+    """Who mends it does not wait until roots are read again. While it is away, or half written, the
+    one before goes on."""
+    contexts = ClientContexts()
+    server, ca_file = server_context(files.certificate, files.key), files.ca_certificate
+    right = ca_file.read_bytes()
+
+    def trusted() -> ssl.SSLContext:
+        return contexts.get(verify=True, ca_file=str(ca_file))
+
+    ca_file.write_bytes(make_ca(name="another").certificate)
+    wrong = trusted()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake(server, wrong)
+    ca_file.unlink()
+    assert trusted() is wrong
+    ca_file.write_bytes(right[: len(right) // 2])
+    assert trusted() is wrong
+
+    ca_file.write_bytes(right)
+
+    assert shake(server, trusted())
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
 def test_a_ca_file_that_can_not_be_used_is_named(tmp_path: Path, content: bytes | None) -> None:
     """The problem says which file, and what it should hold."""

@@ -8,11 +8,11 @@ hidden that it is offered.
 
 import socket
 
-from pillarbox.delivery.dial import Dialed, dial
+from pillarbox.delivery.dial import Address, Dialed, connect_to, dial
 from pillarbox.delivery.mx import MxDns, Target, worst
 from pillarbox.delivery.mx_security import Demand, Level, MxSecurity, MxWay
 from pillarbox.delivery.mx_site import MxSession, Unopened
-from pillarbox.delivery.smtp_connect import Address, SessionSettings, connect_to, greet
+from pillarbox.delivery.smtp_connect import SessionSettings, greet
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.tls_results import Seen, TlsResults
 from pillarbox.explain.failures import Failure, FailureKind

@@ -1,18 +1,19 @@
 """Opening a session with a next hop: token, name, address, connection, encryption, login.
 
-RFC 5321 5.1 (all addresses in their order), RFC 3207 (STARTTLS), RFC 8314 3 (TLS from the start).
+RFC 5321 5.1 (all addresses; delivery.dial), RFC 3207 (STARTTLS), RFC 8314 3 (TLS from the start).
 """
 
 import asyncio
-import errno
 import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeAlias
 
+from pillarbox.delivery.dial import Address, dial
 from pillarbox.delivery.return_paths import ReturnPaths
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.delivery.timeouts import Timeouts
@@ -48,9 +49,6 @@ _FAMILY = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 
 Check: TypeAlias = Callable[[ssl.SSLObject], Failure | None]
 """Looks at a finished handshake; what is wrong with it."""
-
-Address: TypeAlias = tuple[int, str]
-"""Family (AF_INET, AF_INET6) and the address as text."""
 
 
 async def ask_system(host: str, port: int) -> list[Address]:
@@ -114,9 +112,13 @@ async def _open(
     if isinstance(found, Failure):
         return found
     outcome: SmtpConnection | Failure = Failure(FailureKind.NAME_NOT_FOUND)
-    for address in found:
+    while found:
+        dialed = await dial(found, hop.port, settings.timeouts)
+        if isinstance(dialed, Failure):
+            return dialed
+        found = dialed.left
         core = ClientProtocol(_core_settings(hop, settings, token))
-        outcome = await _open_at(hop, settings, core, context=context, address=address)
+        outcome = await greet(hop, dialed.connection, core, context=context)
         if isinstance(outcome, SmtpConnection) or outcome.kind not in _NEXT_ADDRESS:
             break
     return outcome
@@ -140,7 +142,8 @@ def _context_for(hop: SmartHost, settings: SessionSettings) -> ssl.SSLContext | 
     return settings.contexts.get(verify=hop.verify, ca_file=hop.ca_file)
 
 
-async def _look_up(hop: SmartHost, settings: SessionSettings) -> list[Address] | Failure:
+async def _look_up(hop: SmartHost, settings: SessionSettings) -> tuple[Address, ...] | Failure:
+    """Some of its addresses, IPv6 and IPv4 in turn: either may be broken on the way."""
     try:
         async with asyncio.timeout(settings.timeouts.connect):
             found = await settings.resolve(hop.host, hop.port)
@@ -150,40 +153,11 @@ async def _look_up(hop: SmartHost, settings: SessionSettings) -> list[Address] |
         return Failure(FailureKind.NAME_NOT_FOUND)
     except socket.gaierror as exc:
         return connect_failure(exc)
-    return list(dict.fromkeys(found))[:MAX_ADDRESSES]
-
-
-async def _open_at(
-    hop: SmartHost,
-    settings: SessionSettings,
-    core: ClientProtocol,
-    *,
-    context: ssl.SSLContext | None,
-    address: Address,
-) -> SmtpConnection | Failure:
-    connection = await connect_to(address, hop.port, settings.timeouts)
-    if isinstance(connection, Failure):
-        return connection
-    return await greet(hop, connection, core, context=context)
-
-
-async def connect_to(
-    address: Address, port: int, timeouts: Timeouts, source: str = ""
-) -> SmtpConnection | Failure:
-    """A connection to one address, from `source` where that is given; nothing is said yet."""
-    family, host = address
-    local = (source, 0) if source else None
-    connection = SmtpConnection(timeouts)
-    try:
-        async with asyncio.timeout(timeouts.connect):
-            await asyncio.get_running_loop().create_connection(
-                lambda: connection, host, port, family=family, local_addr=local
-            )
-    except OSError as exc:
-        if source and exc.errno == errno.EADDRNOTAVAIL:
-            return Failure(FailureKind.SOURCE_UNUSABLE, source)
-        return connect_failure(exc)
-    return connection
+    kinds: dict[int, list[Address]] = {}
+    for address in dict.fromkeys(found):
+        kinds.setdefault(address[0], []).append(address)
+    in_turn = [each for some in zip_longest(*kinds.values()) for each in some if each is not None]
+    return tuple(in_turn[:MAX_ADDRESSES])
 
 
 async def greet(

@@ -11,8 +11,9 @@ import pytest
 import uvloop
 from tests.support.outgoing import attempt, message, states
 
+from pillarbox.delivery.dial import Address
 from pillarbox.delivery.smtp import SmtpCourier
-from pillarbox.delivery.smtp_connect import Address, SessionSettings, ask_system
+from pillarbox.delivery.smtp_connect import SessionSettings, ask_system
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates

@@ -12,7 +12,7 @@ from tests.support.outgoing import attempt, message, states
 from tests.support.smtp_peer import Peer, serve
 from tests.unit.delivery.conftest import CourierMaker, failure_at, resolver
 
-from pillarbox.delivery.smtp_connect import Address
+from pillarbox.delivery.dial import Address
 from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import RecipientState
 
@@ -70,7 +70,7 @@ async def test_a_name_that_is_not_there(courier_to: CourierMaker, host: str) -> 
 
 
 async def test_the_next_address_is_tried(courier_to: CourierMaker) -> None:
-    """RFC 5321 5.1: each address in its order; a name may have a dead one."""
+    """RFC 5321 5.1: a name may have a dead one."""
 
     async def script(peer: Peer) -> None:
         await peer.greet("PIPELINING")
@@ -80,6 +80,42 @@ async def test_the_next_address_is_tried(courier_to: CourierMaker) -> None:
         resolve = resolver("127.0.0.2", "127.0.0.1")
         courier = courier_to(server.port, host="two.test", resolve=resolve)
         result = await attempt(courier, message())
+
+    assert states(result) == {0: RecipientState.DELIVERED}
+
+
+async def test_an_address_that_is_deaf_holds_no_session_up(courier_to: CourierMaker) -> None:
+    """The next one is tried beside it after a moment, not at the end of its time."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+
+    with deaf_port() as port:
+        async with serve(script, address="127.0.0.2", port=port), asyncio.timeout(20):
+            resolve = resolver("127.0.0.1", "127.0.0.2")
+            courier = courier_to(port, host="two.test", resolve=resolve)
+            result = await attempt(courier, message())
+
+    assert states(result) == {0: RecipientState.DELIVERED}
+
+
+async def test_many_addresses_of_one_kind_do_not_crowd_out_the_other(
+    courier_to: CourierMaker,
+) -> None:
+    """Where IPv6 is broken on the way, IPv4 is tried however many there are of IPv6."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+
+    async def resolve(host: str, port: int) -> list[Address]:
+        del host, port
+        dead = [(int(socket.AF_INET6), f"::ffff:127.0.1.{n}") for n in range(1, 9)]
+        return [*dead, (int(socket.AF_INET), "127.0.0.1")]
+
+    async with serve(script) as server:
+        result = await attempt(courier_to(server.port, resolve=resolve), message())
 
     assert states(result) == {0: RecipientState.DELIVERED}
 

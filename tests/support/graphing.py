@@ -38,16 +38,17 @@ class Graph:
         self.emulator = emulator
         self.now = 1000.0
         self.hop = _hop(emulator, way)
+        contexts = ClientContexts()
         self.tokens = TokenSource(
             MemoryGrants(),
-            ClientContexts(),
+            contexts,
             owner="me",
             monotonic=lambda: self.now,
             wall=lambda: 0,
         )
         timeouts = Timeouts(connect=10, quit=2)
         self.settings = SessionSettings(
-            "me.test", ClientContexts(), timeouts, tokens=self.tokens, drafts=drafts
+            "me.test", contexts, timeouts, tokens=self.tokens, drafts=drafts
         )
         self.courier: Courier = Couriers(self.settings).courier_for(self.hop)
 

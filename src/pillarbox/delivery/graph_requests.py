@@ -93,7 +93,9 @@ class GraphRequests:
     def _connect(self) -> HttpsSession | Failure:
         if self._session is None:
             try:
-                context = self._settings.contexts.get(verify=True, ca_file=self._hop.ca_file)
+                context = self._settings.contexts.get(
+                    verify=True, ca_file=self._hop.ca_file, for_web=True
+                )
             except ConfigError as exc:
                 return Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text)
             seconds = self._settings.timeouts.connect

@@ -45,7 +45,7 @@ class Fetcher:
         host, port = _host_of(url)
         addresses = await _addresses_of(host, port, may_be_private=is_named)
         try:
-            context = self._contexts.get(verify=True, ca_file=ca_file)
+            context = self._contexts.get(verify=True, ca_file=ca_file, for_web=True)
             async with httpx2.AsyncClient(
                 verify=context, trust_env=False, timeout=STEP_SECONDS
             ) as client:

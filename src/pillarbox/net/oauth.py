@@ -222,7 +222,7 @@ class TokenSource:
     async def _request(self, access: Access, refresh_token: str) -> Issued | Failure:
         sign_in = access.sign_in
         try:
-            context = self._contexts.get(verify=True, ca_file=sign_in.ca_file)
+            context = self._contexts.get(verify=True, ca_file=sign_in.ca_file, for_web=True)
         except ConfigError as exc:
             return Failure(FailureKind.CA_FILE_UNUSABLE, exc.problems[0].text)
         if sign_in.is_microsoft:

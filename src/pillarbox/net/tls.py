@@ -206,17 +206,21 @@ def _file_state(path: "Path") -> _FileState | None:
 
 
 class ClientContexts:
-    """Client contexts by what they check: making one reads all roots of the system (10 ms)."""
+    """Client contexts by what they check: making one reads all roots of the system (10 ms).
+
+    Those for the web are others than those for mail: httpx2 sets in them that HTTP will be spoken
+    (ALPN), and a mail server may refuse a client that says so, as Exim does.
+    """
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[bool, str], tuple[float, _Stamp | None, ssl.SSLContext]] = {}
+        self._contexts: dict[_Purpose, tuple[float, _Stamp | None, ssl.SSLContext]] = {}
 
-    def get(self, *, verify: bool, ca_file: str = "") -> ssl.SSLContext:
+    def get(self, *, verify: bool, ca_file: str = "", for_web: bool = False) -> ssl.SSLContext:
         """The context, at most an hour old, and by the file as it is now. Raises ConfigError as
         `client_context` does, but not while there is one that was made within the hour: a file
         that is replaced may be away, or half written, for a moment."""
-        now, stamp = time.monotonic(), _stamp(ca_file)
-        made_at, seen, context = self._contexts.get((verify, ca_file), (0.0, None, None))
+        now, stamp, key = time.monotonic(), _stamp(ca_file), (verify, ca_file, for_web)
+        made_at, seen, context = self._contexts.get(key, (0.0, None, None))
         held = None if now - made_at > CLIENT_CONTEXT_SECONDS else context
         if held is not None and stamp in (None, seen):
             return held
@@ -226,10 +230,11 @@ class ClientContexts:
             if held is None:
                 raise
             return held
-        self._contexts[verify, ca_file] = (now, stamp, made)
+        self._contexts[key] = (now, stamp, made)
         return made
 
 
+_Purpose: TypeAlias = tuple[bool, str, bool]
 _Stamp: TypeAlias = tuple[int, int, int]
 
 

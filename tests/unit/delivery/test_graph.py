@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ssl
 from dataclasses import replace
 
 import pytest
@@ -127,6 +128,21 @@ async def test_what_graph_can_not_take_goes_by_smtp_where_the_route_has_it(conte
         assert (states(result), states(usual)) == ({0: DELIVERED}, {0: DELIVERED}), result
         assert far.ways == ["smtp", "graph"]
         assert far.taken[0][0] == ("r0@far.test",)
+
+
+async def test_mail_servers_are_not_told_that_http_will_be_spoken() -> None:
+    """Sign-in and Graph are (ALPN); a mail server may refuse who says so."""
+    async with graph() as far:
+        await far.send(f"{FROM}To: r0@far.test\r\n\r\nHi\r\n")
+        context = far.settings.contexts.get(verify=True, ca_file=far.hop.ca_file)
+        said = ssl.MemoryBIO()
+        client = context.wrap_bio(ssl.MemoryBIO(), said, server_hostname="mail.example")
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+
+        hello = said.read()
+        assert b"mail.example" in hello
+        assert b"http/1.1" not in hello
 
 
 async def test_smtp_that_is_down_does_not_stop_graph() -> None:

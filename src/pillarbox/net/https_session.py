@@ -6,6 +6,7 @@ For next hops: an error says whether the server may have seen the request.
 import asyncio
 import ssl
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
@@ -32,6 +33,8 @@ class HttpsSession:
         self._is_open = False
         self._client = httpx2.AsyncClient(
             verify=context,
+            # None is kept: whoever is on the way could set one that no request can carry.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             timeout=httpx2.Timeout(_PIECE_SECONDS, connect=connect_seconds),
             limits=httpx2.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=None

@@ -1,4 +1,4 @@
-"""net.https: a request ends in time, whatever the server does."""
+"""net.https: a request ends in time, whatever the server does; net.https_session goes on."""
 
 import asyncio
 import ssl
@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from pillarbox.net.https import MAX_ANSWER_OCTETS, HttpsFailed, request
+from pillarbox.net.https import MAX_ANSWER_OCTETS, Answer, HttpsFailed, request
+from pillarbox.net.https_session import HttpsSession
 from pillarbox.net.tls import client_context, server_context
 
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
 SOON = 0.5
 
 
 @asynccontextmanager
-async def serving(folder: Path, answer: Answer) -> AsyncIterator[str]:
+async def serving(folder: Path, answer: Answering) -> AsyncIterator[str]:
     """A server that answers each request like this; its address."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -75,7 +76,7 @@ async def be_silent(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("answer", [trickle_head, trickle_body, be_silent])
 async def test_a_server_that_trickles_gets_no_more_time(
-    issuer_ca: Path, context: ssl.SSLContext, answer: Answer
+    issuer_ca: Path, context: ssl.SSLContext, answer: Answering
 ) -> None:
     """The limit is for the whole request: each octet would buy more time else."""
     async with serving(issuer_ca, answer) as url:
@@ -125,3 +126,20 @@ async def test_what_is_no_http_is_named(
     async with serving(issuer_ca, answer) as url:
         with pytest.raises(HttpsFailed):
             await request("GET", url, context=context)
+
+
+async def test_a_cookie_that_nobody_can_send_back_ends_no_session(
+    issuer_ca: Path, context: ssl.SSLContext
+) -> None:
+    """Cookies are not kept; the next requests would all fail else."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        fields = b"Set-Cookie: \xff=1\r\nConnection: close"
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\nContent-Length: 0\r\n\r\n" % fields)
+
+    session = HttpsSession(context, connect_seconds=20, total_seconds=20)
+    async with serving(issuer_ca, answer) as url:
+        answers = [await session.request("POST", url, headers={}) for _ in range(2)]
+        await session.close()
+
+    assert [each.status for each in answers if isinstance(each, Answer)] == [200, 200]

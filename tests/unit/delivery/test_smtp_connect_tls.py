@@ -301,3 +301,46 @@ async def test_the_good_bye_of_a_server_that_keeps_quiet_is_not_waited_for(
         await server
 
     assert "535 5.7.8 no" in text
+
+
+async def test_who_is_cancelled_while_a_session_opens_leaves_no_connection(
+    courier_to: CourierMaker, peer_tls: ssl.SSLContext
+) -> None:
+    """At whatever moment: while it connects, speaks, shakes hands or logs in."""
+    gone: asyncio.Queue[None] = asyncio.Queue()
+
+    async def script(peer: Peer) -> None:
+        try:
+            await peer.greet("STARTTLS")
+            await peer.expect("STARTTLS")
+            peer.send("220 go")
+            await peer.start_tls(peer_tls)
+            await peer.hello("AUTH PLAIN")
+            await peer.expect("AUTH")
+            peer.send("235 in")
+            await peer.until_closed()
+        except AssertionError:
+            # The client went where a command was due.
+            pass
+        finally:
+            gone.put_nowait(None)
+
+    async def cancelled_after(steps: int) -> bool:
+        """Whether it was, and had not ended before."""
+        # Without roots, which take their time to be read.
+        hop = {"verify": False, "ca_file": "", "username": "u", "password": "p"}
+        courier = courier_to(server.port, tls=TlsMode.STARTTLS, **hop)
+        task = asyncio.create_task(attempt(courier, message()))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_late = courier.is_open
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return not is_late
+
+    async with serve(script) as server, asyncio.timeout(PATIENCE_SECONDS):
+        steps = 0
+        while await cancelled_after(steps):
+            steps += 1
+        for _ in server.peers:
+            await gone.get()

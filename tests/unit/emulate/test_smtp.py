@@ -5,9 +5,9 @@ import re
 import smtplib
 import ssl
 
-import aiosmtplib
 import pytest
 from tests.e2e.programs import program, run
+from tests.support.aiosmtplib_session import session
 from tests.support.emulated import (
     MESSAGE,
     RECIPIENT,
@@ -194,16 +194,17 @@ async def test_swaks_sends_with_auth_login() -> None:
 
 async def test_aiosmtplib_sends_by_token() -> None:
     """The mailbox view has login, app, envelope and the very octets."""
-    async with emulating() as emulator:
-        client = aiosmtplib.SMTP(
+    async with (
+        emulating() as emulator,
+        session(
             hostname="localhost",
             port=emulator.smtp_port,
             tls_context=client_context(emulator),
             start_tls=True,
-        )
-        async with client:
-            await client.auth_xoauth2(SAMPLE_MAILBOX, app_token(emulator))
-            await client.sendmail(SAMPLE_MAILBOX, [RECIPIENT, "two@fabrikam.example"], MESSAGE)
+        ) as client,
+    ):
+        await client.auth_xoauth2(SAMPLE_MAILBOX, app_token(emulator))
+        await client.sendmail(SAMPLE_MAILBOX, [RECIPIENT, "two@fabrikam.example"], MESSAGE)
 
     (message,) = emulator.world.messages.all(SAMPLE_MAILBOX)
     facts = message.facts()

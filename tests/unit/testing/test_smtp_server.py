@@ -7,9 +7,9 @@ import socket
 import ssl
 from email.message import EmailMessage
 
-import aiosmtplib
 import pytest
 from scramp import ScramClient
+from tests.support.aiosmtplib_session import session
 
 from pillarbox.testing import NotReceived, SmtpServer
 
@@ -203,19 +203,17 @@ def test_hang_lasts_until_the_client_gives_up(smtp_server: SmtpServer) -> None:
     assert smtp_server.connections == 2
 
 
-async def test_async_client_is_served_in_the_same_process(smtp_server: SmtpServer) -> None:
+async def test_aiosmtplib_is_served_in_the_same_process(smtp_server: SmtpServer) -> None:
     """The server has its own loop, so the test's may do as it likes."""
-    sending = aiosmtplib.send(
-        CONTENT,
-        sender=SENDER,
-        recipients=[RECIPIENT],
+    async with session(
         hostname=smtp_server.host,
         port=smtp_server.port,
         tls_context=smtp_server.ssl_context(),
         username=smtp_server.username,
         password=smtp_server.password,
-    )
-    _, message = await asyncio.gather(sending, smtp_server.wait_for_async(subject="Report"))
+    ) as client:
+        sending = client.sendmail(SENDER, [RECIPIENT], CONTENT)
+        _, message = await asyncio.gather(sending, smtp_server.wait_for_async(subject="Report"))
 
     assert message.raw == CONTENT
 

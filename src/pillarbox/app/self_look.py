@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -29,7 +30,7 @@ from pillarbox.net.binding import why_not_bound
 from pillarbox.net.clocks import clock_ahead_seconds, is_clock_kept
 from pillarbox.net.dns import DnsResolver
 from pillarbox.net.tls import client_context
-from pillarbox.reception.sessions import OWN_LOOK_ADDRESS
+from pillarbox.reception.own_look import OWN_LOOK_ADDRESS, OWN_LOOK_PORTS
 from pillarbox.route import MxHosts
 from pillarbox.store import queue
 from pillarbox.store.admin.routes import list_routes
@@ -41,6 +42,9 @@ from pillarbox.store.sources import list_sources
 from pillarbox.store.suspensions import list_suspensions
 
 ADDRESS_SECONDS = 20.0
+
+_PORT_TRIES = 8
+"""A port that a session has just used can not be used again for a minute."""
 
 _LOOPBACK = "127.0.0.1"
 _ELSEWHERE = ("192.0.2.1", 9)
@@ -195,10 +199,14 @@ class SelfLooker:
 
 
 async def _connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """From the address by which reception knows the look, where that can be."""
+    """As reception knows the look (reception.own_look), where that can be."""
     if ip_address(address).version == 4:
+        ways = [(OWN_LOOK_ADDRESS, 0)]
+    else:
+        ways = [("::", secrets.choice(OWN_LOOK_PORTS)) for _ in range(_PORT_TRIES)]
+    for way in ways:
         with suppress(OSError):
-            return await asyncio.open_connection(address, port, local_addr=(OWN_LOOK_ADDRESS, 0))
+            return await asyncio.open_connection(address, port, local_addr=way)
     return await asyncio.open_connection(address, port)
 
 

@@ -12,15 +12,12 @@ from pillarbox.mail.identifier import format_id
 from pillarbox.observe import metrics
 from pillarbox.observe.log import log
 from pillarbox.policy.clock import Clock
+from pillarbox.reception.own_look import OWN_LOOK_ADDRESS
 from pillarbox.store.records import SessionRecord
 from pillarbox.store.sessions import Sessions
 
 RECORDS_PER_SECOND = 50
 """More failed sessions are only logged: a flood must not fill the store."""
-
-OWN_LOOK_ADDRESS = "127.80.66.1"
-"""From here the doctor looks at the listeners of its own service (app.self_look): some twenty
-sessions that fail on purpose. No other machine can come from an address of the loopback."""
 
 _MAX_CAUSE = 500
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pillarbox.observe.log import log
+from pillarbox.reception.own_look import address_of
 
 ACCEPTED_AT_ONCE = 100
 """Then others get their turn."""
@@ -60,4 +61,4 @@ class TlsServer:
                 self._loop.call_later(PAUSE_SECONDS, self._resume)
                 return
             accepted.setblocking(False)
-            self._connect().accepted(accepted, peer[0])
+            self._connect().accepted(accepted, address_of(peer, accepted.getsockname))

@@ -1,5 +1,6 @@
 """What the doctor sees of a service and of where its mail leaves from (pillarbox.app.self_look)."""
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.unit.net.test_clocks import serving as serving_time
 from pillarbox.app.self_look import SelfLooker
 from pillarbox.config import load
 from pillarbox.doctor.progress import Progress
+from pillarbox.reception.own_look import OWN_LOOK_ADDRESS, address_of
 from pillarbox.store.seal import new_master_key
 from pillarbox.store.self_looks import SelfLook, record_look
 
@@ -77,3 +79,27 @@ async def test_what_is_away_is_named_itself(tmp_path: Path) -> None:
             await SelfLooker(load(file), database, Progress()).look()
     finally:
         await database.close()
+
+
+async def test_look_by_ipv6_is_known_to_the_listeners(tmp_path: Path) -> None:
+    """All of its sessions, though the loopback has one address alone."""
+    seen: set[str] = set()
+
+    def closing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer, our_end = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        seen.add(address_of(peer, lambda: our_end))
+        writer.close()
+
+    server = await asyncio.start_server(closing, "::1", 0)
+    port = server.sockets[0].getsockname()[1]
+    file = tmp_path / "pillarbox.toml"
+    listener = f'listeners = [{{ address = "::1", port = {port}, tls = "starttls" }}]'
+    file.write_text(f'host_name = "mail.corp.com"\n{listener}\n')
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    try:
+        async with server:
+            await SelfLooker(load(file), database, Progress())._listeners()
+    finally:
+        await database.close()
+
+    assert seen == {OWN_LOOK_ADDRESS}

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.support.reception import Site
 
 from pillarbox.explain.refusals import Refusal
 from pillarbox.mail.identifier import format_id
 from pillarbox.policy.clock import Clock
-from pillarbox.reception.sessions import OWN_LOOK_ADDRESS, RECORDS_PER_SECOND, SessionLog, Story
+from pillarbox.reception.own_look import OWN_LOOK_ADDRESS, OWN_LOOK_PORTS, address_of
+from pillarbox.reception.sessions import RECORDS_PER_SECOND, SessionLog, Story
 
 
 def _story(*refusals: Refusal) -> Story:
@@ -54,6 +56,22 @@ async def test_the_doctors_look_is_no_failed_session_of_a_stranger(site: Site) -
 
     record = await site.failed_session()
     assert (record.session_id, len(await site.failed_sessions())) == (78, 1)
+
+
+@pytest.mark.parametrize(
+    ("client", "port", "is_look"),
+    [
+        ("2001:db8::1", OWN_LOOK_PORTS[7], True),
+        ("2001:db8::1", 40_000, False),
+        ("2001:db8::2", OWN_LOOK_PORTS[7], False),
+        ("192.0.2.1", OWN_LOOK_PORTS[7], False),
+    ],
+)
+def test_a_look_by_ipv6_is_known_by_port_and_address(client: str, port: int, is_look: bool) -> None:
+    """Any machine can choose its port, but none can come from our own address."""
+    listener = ("2001:db8::1" if ":" in client else "192.0.2.1", 587)
+
+    assert address_of((client, port), lambda: listener) == (OWN_LOOK_ADDRESS if is_look else client)
 
 
 async def test_flood_of_failures_does_not_fill_the_store(site: Site) -> None:

@@ -22,7 +22,7 @@ from pillarbox.app.reload import Reloading
 from pillarbox.app.self_watch import SelfWatch
 from pillarbox.app.upkeep import Upkeep
 from pillarbox.app.worker_line import HOPS, METRICS, READINESS, WorkerEnd
-from pillarbox.config import Settings
+from pillarbox.config import Settings, load
 from pillarbox.errors import ConfigError, SecretError, SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.observe import metrics
@@ -203,7 +203,13 @@ class _Life:
         from pillarbox.doctor.progress import Progress
 
         database = self.parts.stores.database
-        looker = SelfLooker(self.settings, database, Progress(), SELF_CHECK_OCTETS)
+        looker = SelfLooker(
+            self.settings,
+            database,
+            Progress(),
+            SELF_CHECK_OCTETS,
+            lambda: load(self.order.config_path).master_key,
+        )
         return await looker.outcome(now)
 
     def _make_resolver(self) -> "Resolver":

@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -24,7 +25,7 @@ from pillarbox.diagnosis.target import Target
 from pillarbox.doctor import Tools, examine
 from pillarbox.doctor.domain import address_facts
 from pillarbox.doctor.progress import Progress
-from pillarbox.errors import DnsFailure
+from pillarbox.errors import ConfigError, DnsFailure
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.net.binding import why_not_bound
 from pillarbox.net.clocks import clock_ahead_seconds, is_clock_kept
@@ -33,10 +34,12 @@ from pillarbox.net.tls import client_context
 from pillarbox.reception.own_look import OWN_LOOK_ADDRESS, OWN_LOOK_PORTS
 from pillarbox.route import MxHosts
 from pillarbox.store import queue
+from pillarbox.store.admin.keys import count_by_key
 from pillarbox.store.admin.routes import list_routes
 from pillarbox.store.clock import read_clock
 from pillarbox.store.database import Database
 from pillarbox.store.health import damage
+from pillarbox.store.seal import key_id
 from pillarbox.store.self_looks import KnownFinding, SelfLook, last_look
 from pillarbox.store.sources import list_sources
 from pillarbox.store.suspensions import list_suspensions
@@ -54,12 +57,13 @@ _ELSEWHERE = ("192.0.2.1", 9)
 @dataclass(frozen=True, slots=True)
 class SelfLooker:
     """One look at the service of `settings`. Whether SQLite's file is whole is asked up to a size
-    of `most_octets`: all of it is read."""
+    of `most_octets`: all of it is read. `read_keys` gives the master keys as they are now."""
 
     settings: Settings
     database: Database
     progress: Progress
     most_octets: float = float("inf")
+    read_keys: Callable[[], Sequence[bytes]] | None = None
 
     async def look(self) -> Facts:
         """All facts. Raises SpoolUnavailable."""
@@ -112,8 +116,20 @@ class SelfLooker:
             damage=await read(damage) if is_small else (),
             oldest_seconds=(moment - oldest.oldest_at) / 1000 if oldest else 0.0,
             oldest_hop=oldest.hop if oldest else "",
+            unopened=await self._unopened(),
             suspended=tuple((hop, found.cause.rstrip(".")) for hop, found in suspended.items()),
         )
+
+    async def _unopened(self) -> tuple[tuple[str, int], ...]:
+        """The keys that are missing, and how much each has sealed."""
+        counts = await self.database.read(count_by_key)
+        try:
+            keys = self.read_keys() if self.read_keys else self.settings.master_key
+        except ConfigError:
+            # It was changed since the start, and is wrong: which keys there are is not known.
+            return ()
+        known = {None, *map(key_id, keys)}
+        return tuple((key.hex(), n) for key, n in counts.items() if key and key not in known)
 
     # -- disk and clock --------------------------------------------------------------------------
 

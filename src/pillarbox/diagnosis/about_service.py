@@ -37,6 +37,8 @@ def about_service(facts: Facts) -> Iterable[Finding]:
     yield from _about_address(seen)
     if seen.damage:
         yield found("SELF-DATABASE-DAMAGED", where, what="; ".join(seen.damage))
+    for key, count in seen.unopened:
+        yield found("SELF-KEY-MISSING", where, key=key, count=count)
     if seen.oldest_seconds > OLD_SECONDS:
         hop, age = seen.oldest_hop, in_words(seen.oldest_seconds)
         yield found("SELF-QUEUE-OLD", where, hop=hop, hop_in_quotes=shell_literal(hop), age=age)

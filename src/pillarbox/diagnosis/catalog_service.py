@@ -39,6 +39,12 @@ SERVICE_CHECKS: tuple[Check, ...] = (
         "the database says that it is damaged: {what}",
         "stop the service, keep a copy of the data directory, and restore the last backup",
     ),
+    fail(
+        "SELF-KEY-MISSING",
+        "the master key {key} is missing, and secrets are sealed with it ({count}): what needs them"
+        " (passwords of routes, keys that sign) does not work",
+        "put it back behind the new one (pillarbox key show names all), or set the secrets again",
+    ),
     warn(
         "SELF-QUEUE-OLD",
         "mail for {hop} has been waiting for {age}",

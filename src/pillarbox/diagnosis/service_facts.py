@@ -22,7 +22,8 @@ class ServiceFacts:
     their ports. `sync_milliseconds` is what one write took to reach the disk, None where it failed
     with `sync_trouble`. `damage` is what the database says of itself. `oldest_seconds` is how long
     the oldest mail has been waiting for a next hop; `suspended` are hops that take nothing now.
-    `sources` are addresses that mail comes from with what is wrong with each.
+    `sources` are addresses that mail comes from with what is wrong with each. `unopened` are
+    ids of master keys that are missing, and how many secrets each has sealed.
     `address` is the one that mail leaves from, where it goes to MX hosts or somebody named it;
     `earlier_address` is that of the last daily look, "" for none."""
 
@@ -38,6 +39,7 @@ class ServiceFacts:
     oldest_hop: str = ""
     suspended: tuple[tuple[str, str], ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
+    unopened: tuple[tuple[str, int], ...] = ()
     clock: ClockFacts = ClockFacts()
     address: AddressFacts | None = None
     earlier_address: str = ""

@@ -1,6 +1,7 @@
 """The master key by command (pillarbox.cli.key)."""
 
 import base64
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from sqlalchemy import LargeBinary, update
 from tests.unit.cli.conftest import Service
 
+from pillarbox.app.self_look import SelfLooker
 from pillarbox.cli.key import rotation
 from pillarbox.config import load
+from pillarbox.doctor.progress import Progress
 from pillarbox.route import SmartHost
 from pillarbox.store.admin.keys import SEALED
 from pillarbox.store.admin.routes import list_routes, show_route
@@ -162,6 +165,23 @@ def test_a_secret_that_no_key_opens_keeps_the_old_key(house: Service) -> None:
     assert SEALED[0].context(info.route.route_id) in refused.stderr
     assert len(load(house.config_file).master_key) == 2
     assert "is missing" in house.do("key", "show")
+
+
+async def test_the_doctor_tells_of_a_key_that_is_missing(house: Service) -> None:
+    """As where only the database came out of a backup: without it mail would just wait. A service
+    that started before a rotation has no such finding."""
+    file, settings = house.config_file, load(house.config_file)
+    [key] = settings.master_key
+    house.do("key", "rotate")
+
+    rotated = SelfLooker(
+        settings, house.database, Progress(), read_keys=lambda: load(file).master_key
+    )
+    lost = replace(rotated, read_keys=lambda: [key])
+
+    assert (await rotated._stored()).unopened == ()
+    [new] = load(file).master_key
+    assert (await lost._stored()).unopened == ((key_id(new).hex(), len(SECRETS)),)
 
 
 def test_every_sealed_column_is_sealed_again() -> None:

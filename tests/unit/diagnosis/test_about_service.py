@@ -53,6 +53,7 @@ def test_service_that_is_well_has_no_findings() -> None:
         ({"clock": ClockFacts(is_kept=False)}, "SELF-CLOCK-NOT-KEPT"),
         ({"address": OUT, "earlier_address": "11.9.9.8"}, "SELF-ADDRESS-CHANGED"),
         ({"oldest_seconds": 20_000.0, "oldest_hop": "hop:25"}, "SELF-QUEUE-OLD"),
+        ({"unopened": (("c20152a2", 3),)}, "SELF-KEY-MISSING"),
         ({"suspended": (("hop:25", "the password is wrong"),)}, "SELF-HOP-SUSPENDED"),
     ],
 )

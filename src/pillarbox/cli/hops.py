@@ -13,6 +13,7 @@ from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.running_hops import RunningHops, read_running
 from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
+from pillarbox.cli.waiting import pause_text
 from pillarbox.cli.windows import fill_record, full_text, fullest, read_fills
 from pillarbox.delivery.hop_state import ConnectionsState, LaneState, SiteState
 from pillarbox.delivery.usage import Fill
@@ -228,8 +229,7 @@ def _state(hop: Hop, moment: Timestamp) -> str:
     """In one sentence: the strongest reason why it gets no more."""
     order = hop.order
     if order.is_paused(moment):
-        until = f"until {for_people(order.paused_until)}" if order.paused_until else "by order"
-        return f"paused {until}{f': {order.reason}' if order.reason else ''}"
+        return pause_text(order)
     if hop.suspension is not None:
         return f"suspended since {for_people(hop.suspension.since_at)}; see below"
     if hop.closed_until is not None:

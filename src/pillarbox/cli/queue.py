@@ -15,7 +15,7 @@ from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
-from pillarbox.cli.waiting import why_waiting
+from pillarbox.cli.waiting import paused_hops, why_waiting
 from pillarbox.cli.windows import fill_record, full_text, fullest, read_fills
 from pillarbox.delivery.usage import Fill
 from pillarbox.explain.replies import explain_text
@@ -74,10 +74,13 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
         suspensions = database.read_now(list_suspensions)
         runs = database.read_now(count_living) > 0
         full = _full(database, {entry.hop for entry in entries})
-    moment = now()
+        moment = now()
+        paused = paused_hops(database, moment)
     shown = entries[:limit]
 
     def why(entry: QueueEntry) -> str:
+        if entry.hop in paused and entry.state is not RecipientState.HELD and not entry.must_bounce:
+            return paused[entry.hop]
         return _why(entry, suspensions, full.get(entry.hop), moment)
 
     if cli.as_json:

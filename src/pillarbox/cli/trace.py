@@ -11,7 +11,7 @@ from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, for_programs, now
-from pillarbox.cli.waiting import why_waiting
+from pillarbox.cli.waiting import paused_hops, why_waiting
 from pillarbox.explain.replies import Explanation
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import format_id, parse_id
@@ -50,10 +50,11 @@ def command(cli: Cli, what: str, days: int | None, limit: int) -> None:
     with cli.database() as database:
         found = _find(database, what, span, limit)
         suspensions = database.read_now(list_suspensions)
+        paused = paused_hops(database, now())
     if cli.as_json:
         print_json([_record(message) for message in found])
     elif len(found) == 1:
-        _show(found[0], suspensions)
+        _show(found[0], suspensions, paused)
     elif found:
         _list(found)
     if not found:
@@ -95,7 +96,9 @@ def _list(messages: list[MessageTrace]) -> None:
     )
 
 
-def _show(message: MessageTrace, suspensions: Mapping[str, Suspension]) -> None:
+def _show(
+    message: MessageTrace, suspensions: Mapping[str, Suspension], paused: Mapping[str, str]
+) -> None:
     moment = now()
     print_facts(
         [
@@ -111,7 +114,8 @@ def _show(message: MessageTrace, suspensions: Mapping[str, Suspension]) -> None:
         ]
     )
     for recipient in message.recipients:
-        click.echo(f"\nTo {printable(recipient.address)}: {_state(recipient, moment, suspensions)}")
+        state = _state(recipient, moment, suspensions, paused)
+        click.echo(f"\nTo {printable(recipient.address)}: {state}")
         click.echo(f"  next hop: {printable(recipient.hop) or '-'}")
         told = ""
         for attempt in recipient.attempts:
@@ -132,10 +136,15 @@ def _show(message: MessageTrace, suspensions: Mapping[str, Suspension]) -> None:
 
 
 def _state(
-    recipient: RecipientTrace, moment: Timestamp, suspensions: Mapping[str, Suspension]
+    recipient: RecipientTrace,
+    moment: Timestamp,
+    suspensions: Mapping[str, Suspension],
+    paused: Mapping[str, str],
 ) -> str:
     if recipient.state.is_final:
         return f"{recipient.state.value} at {for_people(recipient.finished_at)}"
+    if recipient.hop in paused and recipient.state is not RecipientState.HELD:
+        return f"{recipient.state.value}: {paused[recipient.hop]}"
     if recipient.hop in suspensions and recipient.state is not RecipientState.HELD:
         since = for_people(suspensions[recipient.hop].since_at)
         return f"{recipient.state.value}: its next hop is suspended since {since}; see below"

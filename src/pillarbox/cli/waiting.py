@@ -1,7 +1,10 @@
 """Why a recipient's mail is still here, in one sentence."""
 
-from pillarbox.cli.times import duration
+from pillarbox.cli.output import printable
+from pillarbox.cli.times import duration, for_people
 from pillarbox.mail.envelope import RecipientState, Timestamp
+from pillarbox.store.database import Database
+from pillarbox.store.hop_orders import HopOrder, list_orders
 
 
 def why_waiting(
@@ -31,3 +34,19 @@ def why_waiting(
 
 def _times(attempts: int) -> str:
     return "once" if attempts == 1 else f"{attempts} times"
+
+
+def pause_text(order: HopOrder) -> str:
+    """Of a next hop that is paused: until when, and why."""
+    until = f"until {for_people(order.paused_until)}" if order.paused_until else "by order"
+    return f"paused {until}{f': {printable(order.reason)}' if order.reason else ''}"
+
+
+def paused_hops(database: Database, now: Timestamp) -> dict[str, str]:
+    """Why mail of each next hop that is paused waits, in one sentence."""
+    orders = database.read_now(list_orders)
+    return {
+        hop: f"its next hop is {pause_text(order)}"
+        for hop, order in orders.items()
+        if order.is_paused(now)
+    }

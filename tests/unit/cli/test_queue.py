@@ -142,6 +142,27 @@ async def test_count_adds_up_by_next_hop(service: Service, queue: Queue) -> None
     assert (line["hop"], line["state"], line["recipients"]) == (HOP, "queued", 2)
 
 
+async def test_mail_of_a_paused_hop_waits_for_the_end_of_the_pause(
+    service: Service, queue: Queue
+) -> None:
+    """And not for a connection; what is held waits for its release."""
+    message = await queue.put("bob@far.example")
+    service.do("queue", "pause", HOP, "--reason", "they move")
+
+    [entry] = service.json("queue", "list")
+    traced = service.do("trace", format_id(message.queue_id))
+    service.do("queue", "hold", format_id(message.queue_id))
+    [held] = service.json("queue", "list")
+    service.do("queue", "release", format_id(message.queue_id))
+    service.do("queue", "resume", HOP)
+    [resumed] = service.json("queue", "list")
+
+    assert entry["why"] == "its next hop is paused by order: they move"
+    assert "To bob@far.example: queued: its next hop is paused by order: they move" in traced
+    assert held["why"].startswith("held by an administrator")
+    assert "paused" not in resumed["why"]
+
+
 async def test_suspended_hop_is_shown_with_its_reply_and_what_helps(
     service: Service, queue: Queue
 ) -> None:

@@ -9,7 +9,6 @@ stands at any time; the listener looks at it once a second.
 import asyncio
 import socket
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any
 
 from pillarbox.errors import LocalProtocolError
@@ -23,7 +22,7 @@ from pillarbox.reception.deadlines import BLOCK_OCTETS, Deadline
 from pillarbox.reception.dialogue import Dialogue
 from pillarbox.reception.encryption import Encryption
 from pillarbox.reception.handshake import HandshakeError, agreed
-from pillarbox.reception.own_look import address_of
+from pillarbox.reception.own_look import client_of
 from pillarbox.reception.registry import Admission, Registry
 from pillarbox.reception.returns_dialogue import ReturnsDialogue, dialogue_for
 from pillarbox.reception.services import Door
@@ -98,9 +97,8 @@ class Connection(asyncio.Protocol):
                 tls = self._wrong_ports.settle(self.source, tls, self._door, self._story)
             self._begin(tls)
             return
-        peer = transport.get_extra_info("peername")
-        # Without a peer it is gone already.
-        if peer and self._admit(address_of(peer, partial(transport.get_extra_info, "sockname"))):
+        address = client_of(transport)
+        if address and self._admit(address):
             taken = self._wrong_ports.take_over(self._transport, self.source, self._door)
             if taken is None:
                 self._begin("")

@@ -6,6 +6,7 @@ address: there it comes from ports of its own, and from the very address that it
 other machine can.
 """
 
+from asyncio import BaseTransport
 from collections.abc import Callable
 from typing import Any
 
@@ -21,3 +22,9 @@ def address_of(peer: tuple[Any, ...], our_end: Callable[[], tuple[Any, ...]]) ->
     if peer[1] in OWN_LOOK_PORTS and ":" in address and address == our_end()[0]:
         return OWN_LOOK_ADDRESS
     return address
+
+
+def client_of(transport: BaseTransport) -> str:
+    """The same of a transport; "" where the client is gone already."""
+    peer = transport.get_extra_info("peername")
+    return address_of(peer, lambda: transport.get_extra_info("sockname")) if peer else ""

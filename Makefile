@@ -37,7 +37,8 @@ test:
 	@scripts/venv.sh dev
 	@scripts/tools.sh
 	@$(MAKE) --no-print-directory check
-	@.venv/bin/pytest -n 3 --dist loadfile
+# Images for containers often forbid to keep bytecode: hundreds of processes would compile all anew.
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -n 3 --dist loadfile
 
 check:
 	@scripts/venv.sh dev

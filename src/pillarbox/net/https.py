@@ -15,7 +15,8 @@ import httpx2
 from pillarbox.errors import PillarboxError
 
 REQUEST_SECONDS = 20.0
-"""For one request with its answer, connecting included."""
+"""For one request with its answer, connecting included; that may take half of it, and so may the
+handshake."""
 
 MAX_ANSWER_OCTETS = 1024 * 1024
 
@@ -47,12 +48,16 @@ async def request(
     sent = dict(headers or {})
     if data is not None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
+    # httpx2 leaves a connection open where it is cancelled while it shakes hands, so it has a limit
+    # of its own for that, which comes first.
+    to_connect = seconds / 2
+    limits = httpx2.Timeout(seconds, connect=to_connect)
     # Not by httpx2: of octets, which msal gives, it would write the Python literal.
     content = None if data is None else urlencode(data)
     try:
         async with (
             asyncio.timeout(seconds),
-            httpx2.AsyncClient(verify=context, timeout=seconds) as client,
+            httpx2.AsyncClient(verify=context, timeout=limits) as client,
             client.stream(method, url, content=content, params=params, headers=sent) as response,
         ):
             octets = await read_body(response.aiter_bytes(), MAX_ANSWER_OCTETS)
@@ -62,6 +67,8 @@ async def request(
             return Answer(response.status_code, dict(response.headers), text)
     except TimeoutError as exc:
         raise HttpsFailed(f"no answer within {seconds:g} seconds") from exc
+    except httpx2.ConnectTimeout as exc:
+        raise HttpsFailed(f"no connection within {to_connect:g} seconds") from exc
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as exc:
         # The texts of httpx2 can hold the address with all its parameters; names of kinds can not.
         raise HttpsFailed(_reason(exc)) from exc

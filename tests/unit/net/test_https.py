@@ -85,6 +85,23 @@ async def test_a_server_that_trickles_gets_no_more_time(
                 await request("GET", url, context=context, seconds=SOON)
 
 
+async def test_a_handshake_that_hangs_leaves_no_connection(context: ssl.SSLContext) -> None:
+    """It has half of the time; what was begun is closed, not left to the collector."""
+    gone = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with listener, asyncio.timeout(20):
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+        with pytest.raises(HttpsFailed, match="no connection within 1 seconds"):
+            await request("GET", url, context=context, seconds=2)
+        await gone.wait()
+
+
 async def test_an_answer_without_end_is_cut(issuer_ca: Path, context: ssl.SSLContext) -> None:
     """It would fill the memory."""
 

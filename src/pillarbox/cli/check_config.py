@@ -1,10 +1,15 @@
 """`pillarbox check-config`: read the configuration and say everything that is wrong with it."""
 
+from pathlib import Path
+
 import click
 
 from pillarbox.cli.context import Cli
 from pillarbox.cli.output import print_facts, print_json
+from pillarbox.cli.times import for_people, now
 from pillarbox.config import Listener
+from pillarbox.errors import ConfigError, Problem
+from pillarbox.net.key_pair import certificate_end
 from pillarbox.net.tls import server_context
 from pillarbox.route import TlsMode
 
@@ -19,10 +24,10 @@ def command(cli: Cli) -> None:
     settings = cli.settings()
     file = cli.find_config()
     if any(listener.tls is not TlsMode.NONE for listener in settings.listeners):
-        server_context(settings.tls.certificate, settings.tls.key)
+        _check_pair(settings.tls.certificate, settings.tls.key)
     publishing = settings.publishing
     if publishing.address and publishing.certificate and publishing.key:
-        server_context(publishing.certificate, publishing.key)
+        _check_pair(publishing.certificate, publishing.key)
     if cli.as_json:
         print_json(
             {
@@ -50,6 +55,19 @@ def command(cli: Cli) -> None:
             ("Result", "the configuration can be used"),
         ]
     )
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """A certificate that listeners can use, and clients, too. Raises ConfigError."""
+    server_context(certificate, key)
+    try:
+        ends_at = certificate_end(certificate.read_text())
+    except ValueError:
+        # OpenSSL takes more forms than we read.
+        return
+    if ends_at <= now():
+        text = f"this certificate ended at {for_people(ends_at)}: no client takes it"
+        raise ConfigError([Problem(str(certificate), text, "put a new one with its key there")])
 
 
 def _listener(listener: Listener) -> str:

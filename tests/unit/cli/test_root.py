@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from pillarbox import __version__
@@ -145,6 +147,24 @@ def test_missing_certificate_is_said_by_check_config(tmp_path: Path) -> None:
 
     assert result.exit_code == EX_CONFIG
     assert "certificate.pem" in result.stderr
+
+
+@pytest.mark.parametrize(("year", "code"), [(2020, EX_CONFIG), (2100, 0)])
+def test_certificate_that_has_ended_is_said_by_check_config(
+    tmp_path: Path, year: int, code: int
+) -> None:
+    """The service would start with it, and no client would send."""
+    file = tmp_path / "pillarbox.toml"
+    text = '[tls]\ncertificate = "certificate.pem"\nkey = "key.pem"\n'
+    file.write_text(f'host_name = "mail.example.org"\n{text}')
+    issued = trustme.CA().issue_cert("mail.example.org", not_after=datetime(year, 1, 2, tzinfo=UTC))
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+
+    result = CliRunner().invoke(root, ["check-config", "--config", str(file)])
+
+    assert result.exit_code == code
+    assert ("certificate.pem: this certificate ended at 2020-01-0" in result.stderr) is bool(code)
 
 
 def test_without_the_server_extra_the_command_says_what_to_install() -> None:

@@ -58,6 +58,8 @@ def read_options(arguments: list[str], *, program: str = "") -> Options:
             break
         if word.startswith("--profile="):
             found["profile"] = word.partition("=")[2]
+        elif word == "--help":
+            return Options("help")
         elif word.startswith("--"):
             raise UsageError(f"{word}: there is no such option (see docs/client-programs.md)")
         elif len(word) > 1 and word[0] == "-":

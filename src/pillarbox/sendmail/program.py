@@ -1,11 +1,4 @@
-"""`pillarbox-sendmail`: the program that others call as /usr/sbin/sendmail.
-
-sendmail [options] [recipients] < message     send, or keep in the spool
-sendmail -t < message                         to whom the header names
-sendmail -bs                                  speak SMTP on standard input and output
-sendmail -bp, mailq                           show the spool
-sendmail -q                                   send what is in the spool
-"""
+"""`pillarbox-sendmail`: the program that others call as /usr/sbin/sendmail. See HELP."""
 
 import os
 import sys
@@ -31,6 +24,24 @@ from pillarbox.standard_streams import open_closed_streams
 if TYPE_CHECKING:
     from pillarbox.sendmail.deliver import Courier
 
+HELP = """\
+sendmail [options] ADDRESS… < message   send, or keep in the spool
+sendmail -t < message                   to whom the header names
+sendmail -bs                            speak SMTP on standard input and output
+sendmail -bp, mailq                     show the spool
+sendmail -q, -qI ID                     send what is in the spool, or one message of it
+sendmail --help                         show this
+
+  -f ADDRESS        the reverse-path
+  -F NAME           the name in a From that is added
+  -i                a line with a dot alone does not end the message
+  -odq              put the message into the spool alone
+  -N WORDS, -R, -V  delivery reports
+  --profile=NAME    another profile than the usual one
+
+docs/client-programs.md tells the rest, and how to make a profile: pillarbox find ADDRESS --save
+"""
+
 
 def main() -> None:
     """Entry point of the program. Ends the process with an exit code of sysexits.h."""
@@ -43,6 +54,9 @@ def run(arguments: list[str], *, program: str = "") -> int:
     try:
         options = read_options(arguments, program=program)
         if options.mode == "nothing":
+            return codes.OK
+        if options.mode == "help":
+            _show(HELP)
             return codes.OK
         profile = load_profile(options.profile)
         return _act(options, profile)

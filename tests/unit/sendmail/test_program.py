@@ -186,6 +186,19 @@ def test_wrong_call_has_its_code(
     assert smtp_server.messages == []
 
 
+def test_help_needs_no_profile(
+    sendmail: Sendmail, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is what a person asks for first. The command that makes a profile stands in it."""
+    monkeypatch.setenv("PILLARBOX_CLIENT_CONFIG", "/nowhere/client.toml")
+
+    assert sendmail("--help") == EX_OK
+
+    shown = capsys.readouterr().out
+    assert "sendmail -t < message" in shown
+    assert "pillarbox find ADDRESS --save" in shown
+
+
 @pytest.mark.parametrize(
     ("reply", "code"),
     [

@@ -59,9 +59,10 @@ def check_database_file(database_url: str) -> None:
     """SQLite's file, if there is one already, can be used by the user that we are now. Raises
     StartError: a worker would take it for a database that is away, and be started for ever."""
     scheme, _, path = database_url.partition(":///")
-    if scheme != "sqlite" or not os.path.lexists(path):
-        return
     file = Path(path)
+    # A link that leads nowhere yet is fine: SQLite makes what it leads to.
+    if scheme != "sqlite" or not os.access(file, os.F_OK):
+        return
     if not file.is_file():
         hint = f"name a file: sqlite:///{file / 'pillarbox.sqlite3'}"
         raise exits.StartError(exits.CONFIG, f"database_url: {file} is no file", hint)

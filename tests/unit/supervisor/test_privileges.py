@@ -86,8 +86,10 @@ def test_a_folder_in_place_of_the_database_is_said(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:
-    """The first worker makes it; PostgreSQL has none here."""
+    """The first worker makes it, also behind a link; PostgreSQL has none here."""
     check_database_file(f"sqlite:///{tmp_path}/pillarbox.sqlite3")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere.sqlite3")
+    check_database_file(f"sqlite:///{tmp_path}/link")
     check_database_file("postgresql+psycopg://host/database")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pillarbox.config import Settings, load
 from pillarbox.config.client import CA_NAME, TLS_FOLDER, client_settings
-from pillarbox.errors import PillarboxError
+from pillarbox.errors import PillarboxError, SpoolTrouble, SpoolUnavailable
 from pillarbox.files import replace_file
 from pillarbox.net.certificates import CertificateFiles, ensure_certificates
 from pillarbox.policy.clock import timestamp
@@ -142,6 +142,10 @@ def main() -> int:
     address = os.environ.get(FIRST_ACCOUNT_VARIABLE) or FIRST_ACCOUNT
     try:
         card = prepare(folder, address=address, now=timestamp())
+    except SpoolUnavailable as error:
+        hint = "see whether database_url names the right file or host"
+        sys.stderr.write(f"pillarbox: the database can not be used: {error.cause} ({hint})\n")
+        return os.EX_IOERR if error.trouble is SpoolTrouble.BAD else os.EX_TEMPFAIL
     except PillarboxError as error:
         sys.stderr.write(f"pillarbox: {error}\n")
         return os.EX_CONFIG

@@ -1,14 +1,16 @@
 """The first start makes a data folder; every later one keeps what is there."""
 
+import os
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from pillarbox.config import load
 from pillarbox.errors import DirectoryError
-from pillarbox.first_start import CONFIG_NAME, FIRST_ACCOUNT, prepare
+from pillarbox.first_start import CONFIG_NAME, FIRST_ACCOUNT, main, prepare
 from pillarbox.net.tls import server_context
 from pillarbox.route import TlsMode
 from pillarbox.store.admin.accounts import list_accounts
@@ -132,3 +134,18 @@ def test_an_account_that_is_no_address_is_refused(tmp_path: Path) -> None:
         _prepare(tmp_path, "nobody")
 
     assert "me@my.example" in _prepare(tmp_path, "me@my.example")
+
+
+def test_a_file_that_is_no_database_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the code of the commands and of the service, and nothing is written over it."""
+    _prepare(tmp_path)
+    letter = "no database, but a letter\n" * 500
+    (tmp_path / "pillarbox.sqlite3").write_text(letter)
+    monkeypatch.setattr(sys, "argv", ["first_start", str(tmp_path)])
+
+    assert main() == os.EX_IOERR
+
+    assert capsys.readouterr().err.startswith("pillarbox: the database can not be used: ")
+    assert (tmp_path / "pillarbox.sqlite3").read_text() == letter

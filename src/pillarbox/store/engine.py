@@ -139,7 +139,8 @@ def _sqlite_engines(url: URL) -> Engines:
         )
     if not url.database or url.database == ":memory:":
         raise _problem("SQLite needs the path of a file")
-    file = Path(url.database).absolute()
+    # Log, locks and content lie beside the file, also where a link leads to it.
+    file = Path(url.database).resolve()
     url = url.set(database=str(file))
     create_file(file)
     arguments: dict[str, Any] = {

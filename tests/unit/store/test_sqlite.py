@@ -118,6 +118,31 @@ async def test_only_the_owner_can_read_the_database(sqlite_url: str) -> None:
     await database.close()
 
 
+async def test_what_lies_beside_the_database_lies_beside_the_file_and_not_a_link(
+    tmp_path: Path,
+) -> None:
+    """The place that a link names may be another disk, and the link may be moved."""
+    link, file = _linked(tmp_path)
+    database = open_database(f"sqlite:///{link}")
+    assert database.file == file
+    await Queue(database).put()
+
+    files = list(database.file.parent.iterdir())
+
+    assert len(files) > 2
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert set(database.file.parent.parent.iterdir()) == {link, file.parent}
+    await database.close()
+
+
+def _linked(folder: Path) -> tuple[Path, Path]:
+    """A link, and the file that it leads to, which is not there yet."""
+    link, file = folder / "mail.db", folder / "there" / "mail.db"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    return link, file
+
+
 def test_the_file_is_set_up_to_be_durable(sqlite_url: str) -> None:
     """A write-ahead log that is synced with every commit, and pages of 4 KiB."""
     database = open_database(sqlite_url)

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,24 +49,41 @@ class Service:
         return json.loads(self.do(*arguments, "--json"))
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """A service with an empty directory."""
-    file = tmp_path / "pillarbox.toml"
+@contextmanager
+def _installed(folder: Path) -> Iterator[Service]:
+    file = folder / "pillarbox.toml"
     key = base64.b64encode(new_master_key()).decode()
     file.write_text(CONFIG.format(key=key))
-    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    database = open_database(f"sqlite:///{folder / 'pillarbox.sqlite3'}")
     yield Service(file, database)
     database.close_now()
 
 
 @pytest.fixture
-def office(service: Service) -> Service:
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service with an empty directory."""
+    with _installed(tmp_path) as installed:
+        yield installed
+
+
+@pytest.fixture(scope="session")
+def office_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The database of `office`: three commands take 160 ms of processor, a copy nothing."""
+    folder = tmp_path_factory.mktemp("office")
+    with _installed(folder) as service:
+        service.do("tenant", "add", "default")
+        service.do("domain", "add", "example.org")
+        service.do("account", "add", "printer@example.org")
+    return (folder / "pillarbox.sqlite3").read_bytes()
+
+
+@pytest.fixture
+def office(service: Service, office_file: bytes) -> Service:
     """A service with the tenant default, its domain example.org and the account
     printer@example.org."""
-    service.do("tenant", "add", "default")
-    service.do("domain", "add", "example.org")
-    service.do("account", "add", "printer@example.org")
+    assert service.database.file is not None
+    # Nobody has opened it yet.
+    service.database.file.write_bytes(office_file)
     return service
 
 

@@ -8,7 +8,6 @@ gone. PostgreSQL guards its own disk in the same way, so its failures only mean 
 
 from enum import Enum, auto
 
-import psycopg
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -72,12 +71,21 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(cause, sqlite.Error):
         code = getattr(cause, "sqlite_errorcode", None)
         return Fault.WORK if code is None else _SQLITE.get(code & 0xFF, Fault.WORK)
-    if isinstance(cause, psycopg.Error):
-        state = cause.sqlstate
-        if state is None:
-            return Fault.AWAY if isinstance(cause, psycopg.OperationalError) else Fault.WORK
-        return _SQLSTATES.get(state) or _SQLSTATE_CLASSES.get(state[:2], Fault.WORK)
+    if type(cause).__module__.partition(".")[0] == "psycopg":
+        return _of_postgresql(cause)
     return Fault.WORK
+
+
+def _of_postgresql(cause: BaseException | None) -> Fault:
+    # Whoever uses SQLite does not load it.
+    import psycopg
+
+    if not isinstance(cause, psycopg.Error):
+        return Fault.WORK
+    state = cause.sqlstate
+    if state is None:
+        return Fault.AWAY if isinstance(cause, psycopg.OperationalError) else Fault.WORK
+    return _SQLSTATES.get(state) or _SQLSTATE_CLASSES.get(state[:2], Fault.WORK)
 
 
 def unavailable(error: BaseException) -> SpoolUnavailable | None:

@@ -4,15 +4,19 @@ There is no alembic.ini: the migrations are part of the package, and the connect
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.store.engine import transaction
+
+if TYPE_CHECKING:
+    # Each command looks at the revision, and few migrate: Alembic is a third of what they import.
+    from alembic.config import Config
+
+NEWEST_REVISION = "0020"
+"""The one that this version of Pillarbox knows."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -21,22 +25,12 @@ _LOCK = 0x50494C4C41520001
 of a writing transaction does the same."""
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
-
-
-def newest_revision() -> str:
-    """The revision that this version of Pillarbox knows."""
-    return ScriptDirectory.from_config(_config()).get_heads()[0]
-
-
 def upgrade(connection: Connection) -> None:
     """Run what is missing in one transaction. Raises ConfigError if the tables are newer."""
-    if _current(connection) == newest_revision():
+    if _current(connection) == NEWEST_REVISION:
         return
+    from alembic import command
+
     with transaction(connection):
         if connection.dialect.name != "sqlite":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
@@ -49,7 +43,7 @@ def upgrade(connection: Connection) -> None:
 def check(connection: Connection) -> None:
     """Raise ConfigError unless the tables have the newest shape."""
     current = _current(connection)
-    if current == newest_revision():
+    if current == NEWEST_REVISION:
         return
     if current is not None:
         _check_known(current)
@@ -57,16 +51,30 @@ def check(connection: Connection) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _check_known(revision: str) -> None:
+    from alembic.script import ScriptDirectory
+
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision not in known:
         raise _problem(
             f"its tables have the revision {revision}, which this version does not know",
             "install the version of Pillarbox that made it, or a newer one",
         )
+
+
+def _config(connection: Connection | None = None) -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _problem(text: str, hint: str) -> ConfigError:

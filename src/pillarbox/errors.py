@@ -68,12 +68,16 @@ class SpoolTrouble(StrEnum):
 
 
 class SpoolUnavailable(PillarboxError):
-    """The spool can not take a message or record a result now; nothing was stored."""
+    """The spool can not take a message or record a result now; nothing was stored.
 
-    def __init__(self, trouble: SpoolTrouble, cause: str) -> None:
+    `is_lost`: its file is damaged or no database, so no other try helps.
+    """
+
+    def __init__(self, trouble: SpoolTrouble, cause: str, *, is_lost: bool = False) -> None:
         super().__init__(f"{trouble.value}: {cause}")
         self.trouble = trouble
         self.cause = cause
+        self.is_lost = is_lost
 
 
 class DirectoryError(PillarboxError):

@@ -44,9 +44,6 @@ FAREWELL_SECONDS = 2.0
 SELF_CHECK_OCTETS = 1_000_000_000
 """A larger database is not read once a day to see whether it is whole; `doctor --self` does."""
 
-_NO_DATABASE = (11, 26)
-"""SQLITE_CORRUPT, SQLITE_NOTADB."""
-
 YOUNG_OBJECTS = 10_000
 """The collector of garbage looks after so many new objects: mail makes hardly any cycles."""
 
@@ -60,20 +57,13 @@ def run_worker(order: WorkerOrder, settings: Settings) -> int:
         log.error("worker.can_not_start", cause=str(error))
         return os.EX_CONFIG
     except SpoolUnavailable as error:
-        is_lost = _is_no_database(error)
         hint = "restore the last backup, or see whether database_url names the right file"
         log.error(
             "worker.can_not_start",
             cause=f"the database: {error.cause}",
-            **({"hint": hint} if is_lost else {}),
+            **({"hint": hint} if error.is_lost else {}),
         )
-        return os.EX_IOERR if is_lost else os.EX_TEMPFAIL
-
-
-def _is_no_database(error: SpoolUnavailable) -> bool:
-    """Whether SQLite says that its file is damaged or none of its own: no other try helps."""
-    of_the_driver = getattr(error.__cause__, "orig", None)
-    return getattr(of_the_driver, "sqlite_errorcode", 0) & 0xFF in _NO_DATABASE
+        return os.EX_IOERR if error.is_lost else os.EX_TEMPFAIL
 
 
 async def _run(order: WorkerOrder, settings: Settings) -> int:

@@ -47,6 +47,8 @@ _SQLITE = {
     14: Fault.AWAY,  # SQLITE_CANTOPEN: no file descriptor left, say
     26: Fault.BAD,  # SQLITE_NOTADB
 }
+_LOST_SQLITE = (11, 26)
+"""Of these no other try helps."""
 
 _SQLSTATES = {
     "53100": Fault.FULL,  # disk_full
@@ -67,13 +69,22 @@ _SQLSTATE_CLASSES = {
 
 def fault_of(error: BaseException) -> Fault:
     """What this error of a driver, of SQLAlchemy or of our own code means."""
-    cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    cause = _cause(error)
     if isinstance(cause, sqlite.Error):
-        code = getattr(cause, "sqlite_errorcode", None)
-        return Fault.WORK if code is None else _SQLITE.get(code & 0xFF, Fault.WORK)
+        return _SQLITE.get(_sqlite_code(cause), Fault.WORK)
     if type(cause).__module__.partition(".")[0] == "psycopg":
         return _of_postgresql(cause)
     return Fault.WORK
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlite_code(cause: BaseException | None) -> int:
+    """0: it is no error of SQLite."""
+    code: int = getattr(cause, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _of_postgresql(cause: BaseException | None) -> Fault:
@@ -91,4 +102,7 @@ def _of_postgresql(cause: BaseException | None) -> Fault:
 def unavailable(error: BaseException) -> SpoolUnavailable | None:
     """The error that callers of the store get for it; None when it is about the work itself."""
     trouble = TROUBLES.get(fault_of(error))
-    return None if trouble is None else SpoolUnavailable(trouble, str(error).partition("\n")[0])
+    if trouble is None:
+        return None
+    is_lost = _sqlite_code(_cause(error)) in _LOST_SQLITE
+    return SpoolUnavailable(trouble, str(error).partition("\n")[0], is_lost=is_lost)

@@ -67,3 +67,22 @@ def test_callers_are_told_in_one_line() -> None:
     assert told.trouble is SpoolTrouble.AWAY
     assert told.cause == "connection refused"
     assert unavailable(ValueError("ours")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        (_sqlite(11), True),
+        (_sqlite(11 | 1 << 8), True),
+        (_sqlite(26), True),
+        (_sqlite(10), False),
+        (_sqlite(14), False),
+        (psycopg.OperationalError("connection refused"), False),
+    ],
+)
+def test_a_file_that_is_no_database_is_lost(error: Exception, is_lost: bool) -> None:
+    """Whoever starts a worker again and again for it would do so for ever."""
+    told = unavailable(error)
+
+    assert told is not None
+    assert told.is_lost is is_lost

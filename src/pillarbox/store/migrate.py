@@ -3,13 +3,17 @@
 There is no alembic.ini: the migrations are part of the package, and the connection is given.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from pillarbox.errors import ConfigError, Problem
 from pillarbox.store.engine import transaction
+from pillarbox.store.faults import Fault, fault_of
 
 if TYPE_CHECKING:
     # Each command looks at the revision, and few migrate: Alembic is a third of what they import.
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 NEWEST_REVISION = "0020"
 """The one that this version of Pillarbox knows."""
+
+_FIRST_TABLE = "recipient"
+"""It is there with every revision of ours."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -26,7 +33,13 @@ of a writing transaction does the same."""
 
 
 def upgrade(connection: Connection) -> None:
-    """Run what is missing in one transaction. Raises ConfigError if the tables are newer."""
+    """Run what is missing in one transaction. Raises ConfigError if the tables are newer, are those
+    of another program, or can not be made."""
+    with _told():
+        _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
     if _current(connection) == NEWEST_REVISION:
         return
     from alembic import command
@@ -42,7 +55,8 @@ def upgrade(connection: Connection) -> None:
 
 def check(connection: Connection) -> None:
     """Raise ConfigError unless the tables have the newest shape."""
-    current = _current(connection)
+    with _told():
+        current = _current(connection)
     if current == NEWEST_REVISION:
         return
     if current is not None:
@@ -50,10 +64,33 @@ def check(connection: Connection) -> None:
     raise _problem("its tables are not up to date", "start the service once, it migrates them")
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the database refuses for good as ConfigError: a worker would be started for it again and
+    again."""
+    try:
+        yield
+    except DBAPIError as error:
+        if fault_of(error) is not Fault.WORK:
+            raise
+        cause = str(error.orig).partition("\n")[0]
+        raise _no_database_of_ours(f"its tables can not be made or read: {cause}") from error
+
+
+def _no_database_of_ours(text: str) -> ConfigError:
+    hint = "name a database of its own for Pillarbox, in which its user may make tables"
+    return _problem(text, f"{hint}; on PostgreSQL its owner may, and who was granted it")
+
+
 def _current(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    """The revision of our tables; None: there are none. Raises ConfigError: others have theirs."""
+    inspector = inspect(connection)
+    if not inspector.has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision is not None and not inspector.has_table(_FIRST_TABLE):
+        # Others count their revisions by Alembic, too.
+        raise _no_database_of_ours("it is a database of another program")
     return revision
 
 

@@ -49,3 +49,16 @@ def test_a_file_that_is_no_database_ends_the_service(
     assert code == os.EX_IOERR
     assert code in HOPELESS
     assert file.read_bytes() == octets
+
+
+def test_a_database_of_another_program_ends_the_service(order: WorkerOrder, tmp_path: Path) -> None:
+    """It has a table that is named as one of ours; a worker would be started for ever."""
+    file = tmp_path / "pillarbox.sqlite3"
+    with closing(sqlite.connect(file)) as connection:
+        connection.execute("CREATE TABLE message (subject TEXT)")
+    (tmp_path / "pillarbox.toml").write_text('data_directory = "."\n')
+
+    code = run_worker(order, load(tmp_path / "pillarbox.toml"))
+
+    assert code == os.EX_CONFIG
+    assert code in HOPELESS

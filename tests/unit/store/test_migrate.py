@@ -2,14 +2,16 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pysqlite3 import dbapi2 as sqlite
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, make_url
 from tests.support.storing import open_database
 
 from pillarbox.errors import ConfigError
@@ -101,6 +103,65 @@ def test_tables_of_a_newer_version_are_left_alone(database_url: str) -> None:
             use()
 
     database.close_now()
+
+
+def _make_foreign(url: str, *statements: str) -> Database:
+    """A database in which somebody else has made tables."""
+    database = Database.open(url, reserve_octets=0)
+    for statement in statements:
+        database.write_now(partial(Connection.exec_driver_sql, statement=statement))
+    return database
+
+
+OTHER_VERSION = "CREATE TABLE alembic_version (version_num VARCHAR(32))"
+OTHER_REVISION = "INSERT INTO alembic_version VALUES ('0001')"
+CLASHES = {
+    'table message already exists|relation "message" already exists': [
+        "CREATE TABLE message (subject TEXT)"
+    ],
+    'ix_recipient_due already exists|"ix_recipient_due" already exists': [
+        "CREATE TABLE other (one INTEGER)",
+        "CREATE INDEX ix_recipient_due ON other (one)",
+    ],
+    "column.*version_num": ["CREATE TABLE alembic_version (other TEXT)"],
+    "another program": [OTHER_VERSION, OTHER_REVISION],
+    "database of another": [
+        OTHER_VERSION,
+        OTHER_REVISION.replace("0001", migrate.NEWEST_REVISION),
+    ],
+}
+
+
+@pytest.mark.parametrize("told", CLASHES)
+def test_a_database_of_another_program_is_left_alone(database_url: str, told: str) -> None:
+    """Its tables may be named as ours, or it counts its revisions as we do."""
+    database = _make_foreign(database_url, *CLASHES[told])
+    before = database.read_now(lambda c: inspect(c).get_table_names())
+
+    with pytest.raises(ConfigError, match=told) as caught:
+        database.migrate()
+
+    assert "a database of its own" in caught.value.problems[0].hint
+    assert database.read_now(lambda c: inspect(c).get_table_names()) == before
+    with pytest.raises(ConfigError):
+        database.check_revision()
+    database.close_now()
+
+
+def test_a_role_that_may_make_no_tables_is_told(postgresql_url: str) -> None:
+    """Since PostgreSQL 15 only the owner of a database may, unless that was granted."""
+    owner = Database.open(postgresql_url, reserve_octets=0)
+    role = f"r{uuid4().hex}"
+    owner.write_now(partial(Connection.exec_driver_sql, statement=f"CREATE ROLE {role} LOGIN"))
+    url = make_url(postgresql_url).set(username=role)
+    database = Database.open(url.render_as_string(hide_password=False), reserve_octets=0)
+
+    with pytest.raises(ConfigError, match=r"permission denied for schema public.*granted"):
+        database.migrate()
+
+    database.close_now()
+    owner.write_now(partial(Connection.exec_driver_sql, statement=f"DROP ROLE {role}"))
+    owner.close_now()
 
 
 def test_the_newest_revision_is_known() -> None:

@@ -16,6 +16,7 @@ import orjson
 from pillarbox.delivery.attempt import WallClock
 from pillarbox.delivery.factory import Couriers
 from pillarbox.delivery.hop_state import (
+    PAGE,
     REPLY_LENGTH,
     ConnectionsState,
     LaneState,
@@ -26,10 +27,6 @@ from pillarbox.delivery.pacing import GateState
 from pillarbox.mail.envelope import Timestamp
 from pillarbox.scheduler.lane_queue import LaneQueue
 from pillarbox.scheduler.scheduler import Scheduler
-
-PAGE = 100
-"""Names in one answer at most, so that it fits the line of a worker: Linux gives that 416 KiB,
-unless net.core.wmem_max says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

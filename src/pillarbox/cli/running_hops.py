@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pillarbox.app.hop_report import PAGE
 from pillarbox.app.service_socket import ask_service
-from pillarbox.delivery.hop_state import ConnectionsState, LaneState, SiteState
+from pillarbox.delivery.hop_state import PAGE, ConnectionsState, LaneState, SiteState
 
 State = TypeVar("State", LaneState, SiteState)
 

@@ -12,6 +12,10 @@ WallOf: TypeAlias = Callable[[float], Timestamp | None]
 REPLY_LENGTH = 300
 """Characters of a reply that are told."""
 
+PAGE = 100
+"""Names in one answer of a worker at most, so that it fits its line: Linux gives that 416 KiB,
+unless net.core.wmem_max says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsState:

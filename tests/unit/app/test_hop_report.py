@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import orjson
 
-from pillarbox.app.hop_report import PAGE
-from pillarbox.delivery.hop_state import REPLY_LENGTH, ConnectionsState, LaneState
+from pillarbox.delivery.hop_state import PAGE, REPLY_LENGTH, ConnectionsState, LaneState
 from pillarbox.delivery.mx_site import Site, Unopened
 from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
 from pillarbox.delivery.receivers import ANY

@@ -191,6 +191,19 @@ def test_start_up_is_light() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+def test_what_shows_the_queue_loads_nothing_that_delivers() -> None:
+    """Who watches a queue calls it again and again."""
+    code = (
+        "import sys, pillarbox.cli.queue;"
+        "heavy = ('httpx2', 'pillarbox.scheduler', 'pillarbox.delivery.factory');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert result.stdout == "[]\n"
+
+
 def test_whoever_has_read_enough_is_told_nothing() -> None:
     """`pillarbox … | head`: that the rest could not be written is nobody's fault."""
     reader, writer = os.pipe()

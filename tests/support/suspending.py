@@ -1,7 +1,7 @@
 """Next hops that take nothing before something is changed, and what the store says of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tests.support.simulation import FarSide, SimulatedCourier, SimulatedStore
 
@@ -52,6 +52,14 @@ class SimulatedSuspensions:
         self.writes += 1
         for recipients in self._store.stored.values():
             for each in recipients:
+                if each.lane_id == lane_id and each.state is RecipientState.DEFERRED:
+                    each.next_attempt_at = now
+
+    async def wake(self, lane_id: int, queue_ids: Collection[int], *, now: Timestamp) -> None:
+        """See SuspensionStore."""
+        await asyncio.sleep(self._store.commit_seconds)
+        for queue_id in queue_ids:
+            for each in self._store.stored[queue_id]:
                 if each.lane_id == lane_id and each.state is RecipientState.DEFERRED:
                     each.next_attempt_at = now
 

@@ -20,6 +20,7 @@ from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
 from pillarbox.outcome.settle import Tried
 from pillarbox.route import HopCaps, mails_by_header
 from pillarbox.scheduler.memory import Memory
+from pillarbox.scheduler.put_off import PutOff
 from pillarbox.scheduler.ready import ReadyQueue
 from pillarbox.scheduler.recorder import Recorder, note_attempt
 from pillarbox.scheduler.stores import QueueStore
@@ -56,6 +57,7 @@ class QueueTools:
     tenants: Tenants
     recorder: Recorder
     memory: Memory
+    put_off: PutOff
     lane_tools: LaneTools
     wall: WallClock
     owner: str
@@ -91,6 +93,8 @@ class LaneQueue:
         self.last_failure: Reply | None = None
         self.last: RecipientOutcome | None = None
         """What the last attempt came to."""
+        self.is_reached = False
+        """The next hop answered last."""
         self.walks: list[Walk] = []
         """Steps over waiting mail that are to be made."""
         self.walked_at = -math.inf
@@ -293,6 +297,11 @@ class LaneQueue:
             duration_ms=duration_ms,
         )
         self.last = outcomes[-1]
+        if not result.was_seen:
+            self.is_reached = False
+            tools.put_off.add(self.lane_id, attempt.message.queue_id)
+        elif not result.is_aside:
+            self.is_reached = True
         note_attempt(tried, self.hop)
         tools.recorder.record(tried, self)
         tools.memory.release(attempt.held_octets)
@@ -324,6 +333,18 @@ class LaneQueue:
         """More has to be tried at this moment."""
         if self.due_at is None or at < self.due_at:
             self.due_at = at
+
+    def to_wake(self) -> frozenset[int]:
+        """What was put off before the hop was back. What is not durable yet comes later: its result
+        would say again when it is tried."""
+        if not self.is_reached or self.lane.permits.gate.is_shut:
+            return frozenset()
+        return self._tools.put_off.of(self.lane_id) - self.known.keys()
+
+    def wake(self, queue_ids: frozenset[int]) -> None:
+        """These are due now."""
+        self._tools.put_off.remove(self.lane_id, queue_ids)
+        self.want()
 
     def reserve(self) -> None:
         """See LaneSource."""

@@ -27,6 +27,7 @@ from pillarbox.scheduler.leases import RENEW_SECONDS, Leases
 from pillarbox.scheduler.loader import LOADERS, Loader
 from pillarbox.scheduler.memory import Memory
 from pillarbox.scheduler.orphans import Orphans
+from pillarbox.scheduler.put_off import PutOff
 from pillarbox.scheduler.recorder import Recorder, RecorderTools
 from pillarbox.scheduler.settings import SchedulerMeans, SchedulerSettings, SchedulerStores
 from pillarbox.scheduler.suspended import SuspendedLanes
@@ -112,6 +113,7 @@ class Scheduler:
             tenants=self._tenants,
             recorder=self._recorder,
             memory=Memory(settings.content_octets),
+            put_off=PutOff(),
             lane_tools=lane_tools,
             wall=means.wall,
             owner=settings.owner,

@@ -115,6 +115,10 @@ class SuspensionStore(Protocol):
         """The next hop takes mail again: what was put off is tried now."""
         ...
 
+    async def wake(self, lane_id: int, queue_ids: Collection[int], *, now: Timestamp) -> None:
+        """What was put off of these messages is tried now."""
+        ...
+
 
 class OrderStore(Protocol):
     """What administrators have ordered for next hops: store.hop_orders.HopOrders."""

@@ -1,4 +1,5 @@
-"""Keeps what the store says about suspended lanes in step with the lanes themselves.
+"""Keeps what the store says about suspended lanes in step with the lanes themselves, and has what
+was put off while a next hop could not be reached tried when it is back.
 
 Not on the way of any message: looked at once a second, and when a lane is claimed.
 """
@@ -34,9 +35,14 @@ class SuspendedLanes:
         ours = [queue for queue in queues if queue.ownership is Ownership.OURS]
         metrics.LANES_SUSPENDED.set(sum(queue.lane.suspension is not None for queue in ours))
         for queue in ours:
-            lane_id, suspension = queue.lane_id, queue.lane.suspension
-            if suspension == self._written.get(lane_id):
-                continue
+            await self._write(queue)
+            if woken := queue.to_wake():
+                await self._store.wake(queue.lane_id, woken, now=self._wall())
+                queue.wake(woken)
+
+    async def _write(self, queue: LaneQueue) -> None:
+        lane_id, suspension = queue.lane_id, queue.lane.suspension
+        if suspension != self._written.get(lane_id):
             if suspension is not None:
                 await self._store.suspend(lane_id, queue.hop, suspension)
                 self._written[lane_id] = suspension

@@ -4,9 +4,10 @@ The owner of the lane writes it, so that people can read why mail waits; nothing
 but that the next owner begins with a single attempt.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.store.database import Database
@@ -45,6 +46,11 @@ class Suspensions:
         """The next hop takes mail again: what was put off in the lane is tried now."""
         await self._database.write(lambda c: resume(c, lane_id, now=now))
 
+    async def wake(self, lane_id: int, queue_ids: Collection[int], *, now: Timestamp) -> None:
+        """What was put off of these messages in the lane is tried now."""
+        of_these = recipient.c.message_id.in_(queue_ids)
+        await self._database.write(lambda c: _wake(c, lane_id, now, of_these))
+
 
 _COLUMNS = [suspension.c[each.name] for each in fields(Suspension)]
 
@@ -69,12 +75,19 @@ def suspend(connection: Connection, lane_id: int, hop: str, found: Suspension) -
 def resume(connection: Connection, lane_id: int, *, now: Timestamp) -> None:
     """See Suspensions.resume."""
     connection.execute(delete(suspension).where(suspension.c.lane_id == lane_id))
+    _wake(connection, lane_id, now)
+
+
+def _wake(
+    connection: Connection, lane_id: int, now: Timestamp, *narrower: ColumnElement[bool]
+) -> None:
     connection.execute(
         update(recipient)
         .where(
             recipient.c.lane_id == lane_id,
             recipient.c.next_attempt_at > now,
             recipient.c.state == RecipientState.DEFERRED.value,
+            *narrower,
         )
         .values(next_attempt_at=now)
     )

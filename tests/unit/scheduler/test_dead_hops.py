@@ -11,6 +11,7 @@ from tests.unit.scheduler.conftest import StartWorker
 
 from pillarbox.delivery.pacing import FIRST_CLOSED_SECONDS
 from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.spooled import SpooledMessage
 from pillarbox.retry import RetryPolicy
 from pillarbox.route import HopCaps, Route, SmartHost, TlsMode, hop_key, lane_id
 from pillarbox.scheduler.walk import WALK_SECONDS
@@ -99,11 +100,60 @@ def test_one_success_wakes_the_rest(
             far.down = set()
             await asyncio.sleep(1300)
         assert is_once(far, 500)
-        # Those that served as probes keep their own schedule, the others need no more than that.
+        # Those that served as probes among them.
         first = min(one.at for one in far.deliveries)
-        assert sum(one.at < first + 30 for one in far.deliveries) > 480
+        assert all(one.at < first + 30 for one in far.deliveries)
 
     simulate(run())
+
+
+def test_new_mail_that_goes_through_wakes_what_was_a_probe_for_long(
+    store: SimulatedStore, far: FarSide, start_worker: StartWorker
+) -> None:
+    """After many probes the next attempt of a message is hours away."""
+
+    async def run() -> None:
+        keep_for_dead(store, 1)
+        async with start_worker() as scheduler:
+            await asyncio.sleep(10 * HOUR)
+            far.down = set()
+            dead = make_message("bob@dead.example", lane=DEAD_LANE, received_at=wall())
+            scheduler.offer(store.keep(dead))
+            await asyncio.sleep(30)
+            assert set(store.states()) == {RecipientState.DELIVERED}
+
+    simulate(run())
+
+
+def test_what_is_put_off_for_its_own_sake_keeps_its_schedule(
+    store: SimulatedStore, far: FarSide, start_worker: StartWorker
+) -> None:
+    """The hop has seen it, and said when it is to come again: not each time the hop is back."""
+
+    async def run() -> None:
+        keep_for_dead(store, 20)
+        odd = make_message("bob@dead.example", lane=DEAD_LANE)
+        far.busy = {odd.queue_id}
+        far.down = set()
+        store.keep(odd)
+        async with start_worker() as scheduler:
+            await asyncio.sleep(HOUR)
+            tried = _attempts_of(far, odd)
+            far.down = {DEAD.host}
+            for _ in range(3):
+                dead = make_message("bob@dead.example", lane=DEAD_LANE, received_at=wall())
+                scheduler.offer(store.keep(dead))
+            await asyncio.sleep(20)
+            far.down = set()
+            await asyncio.sleep(60)
+            assert is_once(far, 23)
+            assert _attempts_of(far, odd) == tried
+
+    simulate(run())
+
+
+def _attempts_of(far: FarSide, message: SpooledMessage) -> int:
+    return sum(queue_id == message.queue_id for _, queue_id in far.attempts)
 
 
 def test_new_mail_for_a_closed_hop_waits_for_the_probe(

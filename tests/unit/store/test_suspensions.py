@@ -54,3 +54,22 @@ async def test_what_was_put_off_is_tried_when_the_hop_is_back(queue: Queue) -> N
     due = await queue.spool.load_due(LANE, now=now_ms(), limit=10)
     assert [each.recipient.number for one in due for each in one.recipients] == [0]
     assert await suspensions.load(LANE) is None
+
+
+async def test_messages_that_were_probes_are_tried_when_the_hop_is_back(queue: Queue) -> None:
+    """What else is put off in the lane keeps its schedule, and what is held stays held."""
+    later = now_ms() + HOUR
+    probe, other = [await queue.put("a@far.example", "b@far.example") for _ in range(2)]
+    held = record(1, RecipientState.HELD, next_attempt_at=None, answer=LATER)
+    for message in (probe, other):
+        deferred = record(0, RecipientState.DEFERRED, next_attempt_at=later, answer=LATER)
+        assert await queue.spool.settle(settlement(message, deferred, held))
+    suspensions = Suspensions(queue.database)
+
+    await suspensions.wake(lane_id(OTHER_HOP), {probe.queue_id, other.queue_id}, now=now_ms())
+    assert await queue.spool.load_due(LANE, now=now_ms(), limit=10) == []
+    await suspensions.wake(LANE, {probe.queue_id}, now=now_ms())
+
+    [due] = await queue.spool.load_due(LANE, now=now_ms(), limit=10)
+    assert due.queue_id == probe.queue_id
+    assert [each.recipient.number for each in due.recipients] == [0]

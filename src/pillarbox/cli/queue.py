@@ -1,6 +1,7 @@
 """`pillarbox queue`: mail that waits, why, and what to do with it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -15,7 +16,7 @@ from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_json, print_list
 from pillarbox.cli.suspending import print_suspensions, suspension_record
 from pillarbox.cli.times import duration, for_people, for_programs, now
-from pillarbox.cli.waiting import paused_hops, why_waiting
+from pillarbox.cli.waiting import HopWaits, hop_waits, why_waiting
 from pillarbox.cli.windows import fill_record, full_text, fullest, read_fills
 from pillarbox.delivery.usage import Fill
 from pillarbox.explain.replies import explain_text
@@ -71,18 +72,14 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
     with cli.database() as database:
         selection = _selection(ctx, database)
         entries = database.read_now(lambda c: queue.list_queue(c, selection, limit=limit + 1))
-        suspensions = database.read_now(list_suspensions)
+        shown = entries[:limit]
+        hops = {entry.hop for entry in shown}
         runs = database.read_now(count_living) > 0
-        full = _full(database, {entry.hop for entry in entries})
+        full = _full(database, hops)
         moment = now()
-        paused = paused_hops(database, moment)
-    shown = entries[:limit]
-
-    def why(entry: QueueEntry) -> str:
-        if entry.hop in paused and entry.state is not RecipientState.HELD and not entry.must_bounce:
-            return paused[entry.hop]
-        return _why(entry, suspensions, full.get(entry.hop), moment)
-
+        waits = hop_waits(database, cli.settings().data_directory, hops, now=moment)
+    suspensions = waits.suspensions
+    why = partial(_why, waits=waits, full=full, now=moment)
     if cli.as_json:
         print_json([_record(entry, suspensions, why(entry)) for entry in shown])
         return
@@ -103,6 +100,9 @@ def list_(ctx: click.Context, /, limit: int, **_: object) -> None:
     if len(entries) > limit:
         click.echo(f"There are more: see --limit, or `pillarbox queue count`. Shown: {limit}.")
     print_suspensions([entry.hop for entry in shown], suspensions)
+    waits.print_retry(
+        [entry.hop for entry in shown if entry.state is not RecipientState.HELD], now=moment
+    )
     _print_explanations([entry.last_reply for entry in shown if entry.hop not in suspensions])
     if shown and not runs:
         click.echo(_NOT_RUNNING)
@@ -252,18 +252,16 @@ def _full(database: Database, hops: set[str]) -> dict[str, Fill]:
     return {hop: fill for hop, fill in found.items() if fill is not None}
 
 
-def _why(
-    entry: QueueEntry, suspensions: Mapping[str, Suspension], full: Fill | None, now: Timestamp
-) -> str:
+def _why(entry: QueueEntry, waits: HopWaits, full: Mapping[str, Fill], now: Timestamp) -> str:
     if entry.must_bounce:
         return "an administrator bounces it"
-    if entry.hop in suspensions and entry.state is not RecipientState.HELD:
-        since = for_people(suspensions[entry.hop].since_at)
-        return f"its next hop is suspended since {since}; see below"
-    is_due = entry.next_attempt_at is not None and entry.next_attempt_at <= now
-    if full is not None and is_due:
-        return full_text(full)
-    return why_waiting(entry.state, entry.next_attempt_at, attempts=entry.attempts, now=now)
+    due = entry.next_attempt_at
+    for_hop = waits.why(entry.hop, entry.state, due, now=now)
+    if for_hop:
+        return for_hop
+    if entry.hop in full and due is not None and due <= now:
+        return full_text(full[entry.hop])
+    return why_waiting(entry.state, due, attempts=entry.attempts, now=now)
 
 
 def _record(entry: QueueEntry, suspensions: Mapping[str, Suspension], why: str) -> Json:

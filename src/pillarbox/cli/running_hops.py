@@ -65,7 +65,12 @@ class _Asked:
         question: dict[str, Any] = {"what": what, "after": after, "limit": PAGE}
         if self._hops is not None:
             question["hops"] = self._hops
-        answer = json.loads(ask_service(self._folder, json.dumps(question).encode()))
+        octets = ask_service(self._folder, json.dumps(question).encode())
+        try:
+            answer = json.loads(octets)
+        except ValueError as error:
+            # It ends just now, or took too long to ask its workers.
+            raise OSError("its answer is not whole") from error
         self.silent = max(self.silent, answer["silent"])
         pages: list[list[dict[str, Any]]] = answer["answers"]
         return pages

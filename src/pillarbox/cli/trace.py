@@ -1,7 +1,5 @@
 """`pillarbox trace`: what became of a message, with every attempt."""
 
-from collections.abc import Mapping
-
 import click
 
 from pillarbox.cli.context import Cli
@@ -11,12 +9,11 @@ from pillarbox.cli.option_types import LINES
 from pillarbox.cli.output import Json, print_facts, print_json, print_list, printable
 from pillarbox.cli.suspending import print_suspensions
 from pillarbox.cli.times import for_people, for_programs, now
-from pillarbox.cli.waiting import paused_hops, why_waiting
+from pillarbox.cli.waiting import HopWaits, hop_waits, why_waiting
 from pillarbox.explain.replies import Explanation
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.mail.identifier import format_id, parse_id
 from pillarbox.store.database import Database
-from pillarbox.store.suspensions import Suspension, list_suspensions
 from pillarbox.store.trace import (
     AttemptTrace,
     MessageTrace,
@@ -49,12 +46,18 @@ def command(cli: Cli, what: str, days: int | None, limit: int) -> None:
     span = Span(until - (days or kept) * _DAY, until)
     with cli.database() as database:
         found = _find(database, what, span, limit)
-        suspensions = database.read_now(list_suspensions)
-        paused = paused_hops(database, now())
+        # Of several messages no more is shown than their states.
+        open_hops = {
+            recipient.hop
+            for message in found
+            for recipient in message.recipients
+            if len(found) == 1 and not recipient.state.is_final
+        }
+        waits = hop_waits(database, cli.settings().data_directory, open_hops, now=now())
     if cli.as_json:
         print_json([_record(message) for message in found])
     elif len(found) == 1:
-        _show(found[0], suspensions, paused)
+        _show(found[0], waits)
     elif found:
         _list(found)
     if not found:
@@ -96,9 +99,7 @@ def _list(messages: list[MessageTrace]) -> None:
     )
 
 
-def _show(
-    message: MessageTrace, suspensions: Mapping[str, Suspension], paused: Mapping[str, str]
-) -> None:
+def _show(message: MessageTrace, waits: HopWaits) -> None:
     moment = now()
     print_facts(
         [
@@ -114,7 +115,7 @@ def _show(
         ]
     )
     for recipient in message.recipients:
-        state = _state(recipient, moment, suspensions, paused)
+        state = _state(recipient, moment, waits)
         click.echo(f"\nTo {printable(recipient.address)}: {state}")
         click.echo(f"  next hop: {printable(recipient.hop) or '-'}")
         told = ""
@@ -132,29 +133,20 @@ def _show(
         click.echo("\nTo one of them:")
         _show_returned(one)
     waiting = [recipient for recipient in message.recipients if not recipient.state.is_final]
-    print_suspensions((recipient.hop for recipient in waiting), suspensions)
-
-
-def _state(
-    recipient: RecipientTrace,
-    moment: Timestamp,
-    suspensions: Mapping[str, Suspension],
-    paused: Mapping[str, str],
-) -> str:
-    if recipient.state.is_final:
-        return f"{recipient.state.value} at {for_people(recipient.finished_at)}"
-    if recipient.hop in paused and recipient.state is not RecipientState.HELD:
-        return f"{recipient.state.value}: {paused[recipient.hop]}"
-    if recipient.hop in suspensions and recipient.state is not RecipientState.HELD:
-        since = for_people(suspensions[recipient.hop].since_at)
-        return f"{recipient.state.value}: its next hop is suspended since {since}; see below"
-    why = why_waiting(
-        recipient.state,
-        recipient.next_attempt_at,
-        attempts=len(recipient.attempts),
-        now=moment,
+    print_suspensions((recipient.hop for recipient in waiting), waits.suspensions)
+    waits.print_retry(
+        (each.hop for each in waiting if each.state is not RecipientState.HELD), now=moment
     )
-    return f"{recipient.state.value}: {why}"
+
+
+def _state(recipient: RecipientTrace, moment: Timestamp, waits: HopWaits) -> str:
+    state, due = recipient.state, recipient.next_attempt_at
+    if state.is_final:
+        return f"{state.value} at {for_people(recipient.finished_at)}"
+    why = waits.why(recipient.hop, state, due, now=moment) or why_waiting(
+        state, due, attempts=len(recipient.attempts), now=moment
+    )
+    return f"{state.value}: {why}"
 
 
 _LATER = {

@@ -140,6 +140,12 @@ class Database:
         with self._translated(), self._engines.reader.connect() as connection:
             migrate.check(connection)
 
+    def check_usable(self) -> None:
+        """Raise ConfigError or SpoolUnavailable unless `migrate` can be expected to do. Nothing is
+        made, but an empty file of SQLite where there is none."""
+        with self._translated(), self._engines.reader.connect() as connection:
+            migrate.check_usable(connection)
+
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run `change` in the next group commit, under a savepoint of its own. It runs in the
         writer's thread and may run twice. Raises what it raises, or SpoolUnavailable."""

@@ -55,13 +55,18 @@ def _upgrade(connection: Connection) -> None:
 
 def check(connection: Connection) -> None:
     """Raise ConfigError unless the tables have the newest shape."""
+    if check_usable(connection) != NEWEST_REVISION:
+        raise _problem("its tables are not up to date", "start the service once, it migrates them")
+
+
+def check_usable(connection: Connection) -> str | None:
+    """The revision; None: there are no tables. Raises ConfigError unless a start of the service
+    would bring the tables up to date."""
     with _told():
         current = _current(connection)
-    if current == NEWEST_REVISION:
-        return
-    if current is not None:
-        _check_known(current)
-    raise _problem("its tables are not up to date", "start the service once, it migrates them")
+    if current not in {None, NEWEST_REVISION}:
+        _check_known(str(current))
+    return current
 
 
 @contextmanager

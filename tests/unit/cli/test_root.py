@@ -157,6 +157,7 @@ def test_certificate_that_has_ended_is_said_by_check_config(
     file = tmp_path / "pillarbox.toml"
     text = '[tls]\ncertificate = "certificate.pem"\nkey = "key.pem"\n'
     file.write_text(f'host_name = "mail.example.org"\n{text}')
+    (tmp_path / "data").mkdir()
     issued = trustme.CA().issue_cert("mail.example.org", not_after=datetime(year, 1, 2, tzinfo=UTC))
     issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")

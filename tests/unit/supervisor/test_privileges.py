@@ -19,6 +19,8 @@ from pillarbox.supervisor.privileges import (
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
 
+NAMELESS = 54_321
+
 DROP = """
 import json, os
 from pillarbox.supervisor.privileges import drop_root
@@ -107,3 +109,34 @@ def test_a_database_of_somebody_else_is_said() -> None:
 
     assert caught.value.code == exits.NO_PERMISSION
     assert caught.value.hint == f"chown nobody {file.name}"
+
+
+@needs_root
+def test_a_database_in_a_folder_of_somebody_else_is_said() -> None:
+    """Its log could not be made beside it: a worker would be started for it for ever. A user of a
+    container may have no name."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / "mail.db"
+        file.touch(mode=0o666)
+        file.chmod(0o666)
+        os.setresuid(NAMELESS, NAMELESS, 0)
+        try:
+            with pytest.raises(exits.StartError) as caught:
+                check_database_file(f"sqlite:///{file}")
+        finally:
+            os.setresuid(0, 0, 0)
+
+    assert caught.value.code == exits.NO_PERMISSION
+    assert caught.value.hint == f"chown {NAMELESS} {folder}"
+
+
+def test_a_folder_of_the_database_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """The hint makes it."""
+    with pytest.raises(exits.StartError) as caught:
+        check_database_file(f"sqlite:///{tmp_path}/elsewhere/mail.db")
+
+    assert caught.value.code == exits.CONFIG
+    assert f"{tmp_path}/elsewhere" in caught.value.hint
+    assert "install -d" in caught.value.hint

@@ -85,17 +85,15 @@ def scan_header(content: bytes) -> HeaderBlock:
     agent_fields, agent_odd = _NO_FIELDS
     if b"\r\nsender" in folded or b"\r\nresent-" in folded:
         agent_fields, agent_odd = _agent_fields(block, folded)
-    header_ids, _ = _NO_FIELDS
-    if b"\r\nmessage-id" in folded:
-        header_ids, _ = _bodies(block, folded, b"\r\nmessage-id", 1)
+    header_id = _first_body(block, folded, b"\r\nmessage-id")
     return HeaderBlock(
         len(block) - 2,
         False,
         tuple(from_fields),
         tuple(agent_fields),
         from_odd or agent_odd or _has_bare_line_end(block),
-        b"\r\ndate:" in folded,
-        _header_id(header_ids[0]) if header_ids else None,
+        b"\r\ndate:" in folded or _first_body(block, folded, b"\r\ndate") is not None,
+        _header_id(header_id) if header_id is not None else None,
         folded.count(b"\r\nreceived:"),
         b"\r\ntls-required" in folded and _is_tls_optional(block, folded),
     )
@@ -144,6 +142,20 @@ def _bodies(block: bytes, folded: bytes, name: bytes, limit: int) -> tuple[list[
             found = _whole_name(name).search(folded, colon)
             start = found.start() if found is not None else -1
     return bodies, False
+
+
+def _first_body(block: bytes, folded: bytes, name: bytes) -> bytes | None:
+    """The body of the first field of this name, None where there is none. Old programs put blanks
+    before the colon (RFC 5322 4.5), and whoever reads the message takes that for the field."""
+    if name not in folded:
+        return None
+    found = _old_form(name).search(folded)
+    return None if found is None else block[found.end() : _end_of_field(block, found.end())]
+
+
+@lru_cache(16)
+def _old_form(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(re.escape(name) + rb"[ \t]*+:")
 
 
 @lru_cache(16)

@@ -180,6 +180,31 @@ def test_empty_message_id_is_left_alone() -> None:
     assert header_id == ""
 
 
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t "])
+def test_fields_with_blanks_before_the_colon_are_not_added_again(blanks: bytes) -> None:
+    """RFC 5322 4.5.2 and 4.5.4: older standards let blanks stand there, and programs take it."""
+    content = b"Date%b: x\r\nMessage-ID%b:\r\n <1@b>\r\n\r\n" % (blanks, blanks)
+
+    prefix, header_id = compose_prefix(scan_header(content), addition())
+
+    message = email.message_from_bytes(prefix + b"Subject: x\r\n\r\n")
+    assert (message["Date"], message["Message-ID"]) == (None, None)
+    assert header_id == "<1@b>"
+
+
+@pytest.mark.parametrize("name", [b"Date", b"Message-ID"])
+@pytest.mark.parametrize(
+    "behind", [b"-X: <1@b>", b"\r\n : <1@b>", b"\x00: <1@b>", b" x: <1@b>", b""]
+)
+def test_what_programs_do_not_read_as_the_field_is_none(name: bytes, behind: bytes) -> None:
+    """Then the field is missing, and is added."""
+    prefix, _ = compose_prefix(
+        scan_header(b"Subject: x\r\n" + name + behind + b"\r\n\r\n"), addition()
+    )
+
+    assert b"\r\n" + name + b": " in prefix
+
+
 def test_author_beyond_ascii_is_utf8() -> None:
     """RFC 6532: an address of SMTPUTF8 stands in the header as UTF-8."""
     added = Addition(RECEIVED, 1, 0, "mx.test", "ü@t1.test")
@@ -250,7 +275,7 @@ def test_no_content_raises(content: bytes) -> None:
 @pytest.mark.parametrize(
     "piece",
     [b"From:", b"From\r\n", b"Fromx:\r\n", b"Resent-From: x\r\n", b"\r\n ", b"Received:\r\n",
-     b"x", b"x: y\r\n", b"Sender \r\n", b"Message-ID:\r\n\t"],
+     b"x", b"x: y\r\n", b"Sender \r\n", b"Message-ID:\r\n\t", b"Message-ID ", b"\r\nDate   "],
 )  # fmt: skip
 def test_header_made_to_be_slow_is_not(piece: bytes) -> None:
     """A quarter of a megabyte of any of these takes well below the 50 ms of a loop's patience."""

@@ -170,8 +170,7 @@ class Connection(asyncio.Protocol):
         elif core is None or self._is_closing or self._is_shaking:
             self.abort()
         elif not (self._is_busy() and self._deadline.is_put_off()):
-            core.note(Refusal.TIMEOUT)
-            core.abort(Refusal.TIMEOUT.reply(self._story.text_id))
+            core.time_out()
             self.proceed()
 
     def stop(self) -> None:
@@ -390,6 +389,7 @@ class Connection(asyncio.Protocol):
             self._dialogue.over()
         self._registry.remove(self)
         if core is not None:
+            core.lose()
             story.helo, story.login, story.tls = core.helo, core.login, core.tls
             story.refusals = [*core.refusals, *story.refusals]
         if cause:

@@ -133,6 +133,25 @@ class ServerProtocol(Session):
             self.say(farewell.encode())
         self.close()
 
+    def time_out(self) -> None:
+        """The client took too long. One that ended its content with bare line ends waits for the
+        reply to it: it reads what is wrong with them, and that to come again is of no use."""
+        self.lose()
+        is_bare = Refusal.BARE_LINE_END is self._content_fault()
+        refusal = Refusal.BARE_LINE_END if is_bare else Refusal.TIMEOUT
+        self.note(Refusal.TIMEOUT)
+        self.abort(refusal.reply(self.session_id))
+
+    def lose(self) -> None:
+        """The client goes, and will not read why its content is void: remember it."""
+        fault = self._content_fault()
+        if fault is not None:
+            self.note(fault)
+
+    def _content_fault(self) -> Refusal | None:
+        reader = self.reader
+        return reader.fault if isinstance(reader, DataReader | BdatReader) else None
+
     def receive(self, octets: bytes) -> bool:
         """Take octets of the peer. What comes of them shows in `next_event()`. False: there is an
         answer to give first, so stop reading (as `wants_input`)."""

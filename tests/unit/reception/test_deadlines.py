@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.support.reception import MESSAGE, Client, Site
 from tests.unit.reception.conftest import Connect
 
@@ -88,6 +89,43 @@ async def test_slow_content_does_not_put_off_the_end(site: Site, logged_in: Clie
     assert (await logged_in.reply()).startswith("421 4.4.2 ")
     assert await logged_in.is_closed()
     assert site.services.budget.in_use == 0
+
+
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n"])
+async def test_client_that_ends_its_content_with_bare_line_ends_reads_so(
+    site: Site, logged_in: Client, end: bytes
+) -> None:
+    """It waits for the reply to an end that is none: a 421 would let it come again for ever."""
+    await _send_part(site, logged_in, b"Subject: x\r\n\r\nx" + end)
+
+    site.time.ahead += site.services.limits.data_timeout_seconds + 1
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("550 5.5.2 ")
+    assert await logged_in.is_closed()
+    assert (await site.failed_session()).refusals == "BARE_LINE_END TIMEOUT"
+    assert site.accepted == []
+
+
+async def test_client_that_hangs_up_behind_bare_line_ends_is_in_the_record(
+    site: Site, logged_in: Client
+) -> None:
+    """Devices do not wait for minutes: the record says why their message was not taken."""
+    await _send_part(site, logged_in, b"Subject: x\n\nx\n.\n")
+
+    await logged_in.close()
+
+    assert (await site.failed_session()).refusals == "BARE_LINE_END"
+
+
+async def _send_part(site: Site, client: Client, octets: bytes) -> None:
+    """Send a part of the content of a message, and wait until it has been read."""
+    for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
+        await client.command(command)
+    [connection] = site.reception._registry._members
+    core = connection._core  # type: ignore[attr-defined]  # a Connection
+    client.send(octets)
+    await _until(lambda: core.reader.fault is not None)
 
 
 async def test_short_messages_in_a_row_are_not_one_slow_content(

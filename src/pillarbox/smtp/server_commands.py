@@ -348,5 +348,9 @@ _HEADER_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]*:(?: |$)")
 def speaks_another_protocol(line: str) -> bool:
     """Whether a line that is no command is one of HTTP: a browser can be led to send mail by a
     request whose body holds SMTP commands, so such a session ends at once."""
-    verb = line.partition(" ")[0].upper()
-    return verb in _OTHER_PROTOCOLS or _HEADER_FIELD.match(line) is not None
+    return line.partition(" ")[0].upper() in _OTHER_PROTOCOLS or is_header_field(line)
+
+
+def is_header_field(line: str) -> bool:
+    """Whether a line that is no command is a field of a header, be it of HTTP or of a message."""
+    return _HEADER_FIELD.match(line) is not None

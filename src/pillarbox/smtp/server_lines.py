@@ -12,6 +12,7 @@ from pillarbox.smtp.grammar import CommandError
 from pillarbox.smtp.server_commands import (
     COMMANDS,
     Command,
+    is_header_field,
     speaks_another_protocol,
     take_response,
 )
@@ -26,6 +27,12 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _USUAL = frozenset({b"EHLO ", b"MAIL ", b"RCPT ", b"DATA\r", b"RSET\r", b"QUIT\r"})
 _REMEMBERED = 1024
 """Lines that begin so are said again and again, and none of them holds a secret."""
+
+_CONTENT_UNASKED = (
+    "MAIL, RCPT, then DATA or BDAT; content came though DATA was refused: the reply before that"
+    " says why"
+)
+"""The order, for who sends a message without reading replies: it may show its user the last one."""
 
 _SASL = State.SASL
 
@@ -136,7 +143,9 @@ def _read_command(session: Session, line: bytes) -> tuple[Command, str] | None:
     command = COMMANDS.get(verb) or COMMANDS.get(verb.upper() if verb.isascii() else "")
     if command is not None:
         return command, argument
-    if speaks_another_protocol(text):
+    if is_header_field(text) and Refusal.BAD_SEQUENCE in session.refusals:
+        session.hang_up(Refusal.BAD_SEQUENCE, order=_CONTENT_UNASKED)
+    elif speaks_another_protocol(text):
         session.hang_up(Refusal.WRONG_PROTOCOL)
     else:
         session.refuse_command(Refusal.UNKNOWN_COMMAND)

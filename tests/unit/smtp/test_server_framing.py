@@ -123,6 +123,24 @@ def test_http_ends_the_session(sessions: Sessions, request_line: bytes) -> None:
         assert session.protocol.closing
 
 
+@pytest.mark.parametrize("refused", [b"DATA", b"MAIL FROM:<a@b> FOO\r\nRCPT TO:<a@b>\r\nDATA"])
+def test_content_behind_a_refused_data_is_not_taken_for_http(
+    sessions: Sessions, refused: bytes
+) -> None:
+    """Programs that do not read replies send it, and show the last one: it must not lead astray.
+    The session ends all the same."""
+    session = sessions.ready()
+    assert session.codes(refused + b"\r\n")[-1] == 503
+
+    answer = session.send(b"Subject: secret\r\n\r\nRSET\r\n.\r\n")
+
+    assert answer.startswith(b"503 5.5.1 ")
+    assert b"the reply before that says why" in answer
+    assert answer.count(b"\r\n") == 1
+    assert session.protocol.closing
+    assert Refusal.WRONG_PROTOCOL not in session.protocol.refusals
+
+
 @pytest.mark.parametrize("line", [b"MAILFROM:<a@b>", b"a:b", b"<script>alert(1)</script>"])
 def test_other_nonsense_is_an_unknown_command_and_not_echoed(
     sessions: Sessions, line: bytes

@@ -315,13 +315,13 @@ class Refusal(Enum):
     )
     SYNTAX_ADDRESS = _t(
         "501 5.1.3",
-        "That is no valid address: the form is <name@domain>, correct it in the client",
-        "The address has blanks, controls, no domain or more than 64 octets before the @.",
+        "That is no valid address ({fault}): the form is <name@domain>, correct it in the client",
+        "Blanks, controls, no domain, a dot at an end, or more than 64 octets before the @.",
     )
     SYNTAX_SENDER = _t(
         "501 5.1.7",
-        "That is no valid sender address: set the sender in the client to <name@domain>",
-        "The address has blanks, controls, no domain or more than 64 octets before the @.",
+        "That is no valid sender address ({fault}): set the sender in the client to <name@domain>",
+        "Blanks, controls, no domain, a dot at an end, or more than 64 octets before the @.",
     )
     CONTROL_CHARACTER = _t(
         "501 5.5.2",

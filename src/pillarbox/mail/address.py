@@ -100,13 +100,23 @@ def parse_mailbox(text: str, *, smtputf8: bool = True) -> Mailbox:
     pattern = _quoted_string(text) if text.startswith('"') else _dot_string(text)
     match = pattern.match(text)
     if match is None or match.end() == len(text) or text[match.end()] != "@":
-        raise AddressError("the address has no valid local part before an @")
+        raise AddressError(_local_fault(text))
     local_part = match.group()
     if len(local_part) > MAX_LOCAL_PART_OCTETS or not local_part.isascii():
         _check_local_part(local_part)
     domain = text[match.end() + 1 :]
     domain_key(domain)
     return Mailbox(local_part, domain)
+
+
+def _local_fault(text: str) -> str:
+    local_part, at, _ = text.partition("@")
+    if not at:
+        return "the @ and the domain are missing"
+    if "" in local_part.split(".") and local_part and not local_part.startswith('"'):
+        # As some Japanese mailboxes have it.
+        return "the part before the @ has a dot at an end, or two in a row: it needs double quotes"
+    return "the part before the @ is not valid"
 
 
 def _dot_string(text: str) -> re.Pattern[str]:
@@ -157,7 +167,8 @@ def domain_key(domain: str) -> str:
     if not domain.isascii():
         domain = _to_ascii(domain)
     if len(domain) > MAX_DOMAIN_OCTETS or _HOST_NAME.fullmatch(domain) is None:
-        raise AddressError("the domain is not valid")
+        dot = domain.endswith(".")
+        raise AddressError("the domain ends with a dot" if dot else "the domain is not valid")
     return domain.lower()
 
 

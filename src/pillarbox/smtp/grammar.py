@@ -43,6 +43,8 @@ _CACHED = 1024
 _MAIL_FORM = "MAIL FROM:<name@domain>"
 _RCPT_FORM = "RCPT TO:<name@domain>"
 
+_NOT_ONE = "there has to be one address alone, without blanks in it"
+
 _MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "REQUIRETLS"})
 _WITH_AUTH = _MAIL_KEYWORDS | {"AUTH"}
 _RCPT_KEYWORDS = frozenset({"NOTIFY", "ORCPT"})
@@ -137,7 +139,7 @@ def decode_xtext(text: str) -> str | None:
 def _path_error(argument: str, label: str, refusal: Refusal, form: str) -> CommandError:
     """What to say of an argument that is no path: a bad address, or no path at all."""
     if argument.lstrip(" ")[: len(label)].upper() == label:
-        return CommandError(refusal)
+        return CommandError(refusal, fault=_NOT_ONE)
     return CommandError(Refusal.SYNTAX, form=form)
 
 
@@ -148,7 +150,7 @@ def _mailbox(address: str, refusal: Refusal, *, smtputf8: bool = False) -> Mailb
     try:
         return parse_mailbox(address)
     except AddressError as exc:
-        raise CommandError(refusal) from exc
+        raise CommandError(refusal, fault=str(exc)) from exc
 
 
 def _is_number(text: str) -> bool:

@@ -17,6 +17,7 @@ FACTS: dict[str, Fact] = {
     "order": NO_RECIPIENT,
     "form": "MAIL FROM:<name@domain>",
     "parameter": "SMTPUTF8",
+    "fault": "the part before the @ has a dot at an end, or two in a row: it needs double quotes",
 }
 
 AS_EVERY_SERVER = {

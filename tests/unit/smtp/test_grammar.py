@@ -196,6 +196,36 @@ def test_refused_forward_paths(argument: str, refusal: Refusal) -> None:
     assert _refused_rcpt(argument) is refusal
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("<bob>", "the domain are missing"),
+        ("<>", "the domain are missing"),
+        ("<bob@example.net.>", "the domain ends with a dot"),
+        ("<bob.@example.net>", "double quotes"),
+        ("<.bob@example.net>", "double quotes"),
+        ("<b..b@example.net>", "double quotes"),
+        ("<b,b@example.net>", "part before the @ is not valid"),
+        ("<" + "b" * 65 + "@example.net>", "longer than 64 octets"),
+        ("<'bob@example.net'>", "the domain is not valid"),
+        ("<bob@[127.0.0.256]>", "address literal"),
+        ("<bob@example.net>, <ann@example.net>", "one address alone"),
+        ('"Bob B." <bob@example.net>', "one address alone"),
+        ("<bob@exam ple.net>", "one address alone"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(address: str, words: str) -> None:
+    """Who reads the reply sees the address, but not always the dot behind it."""
+    with pytest.raises(CommandError) as recipient:
+        parse_rcpt(f"TO:{address}", Envelope(None), number=0, host_name="mx.test")
+
+    assert words in recipient.value.refusal.reply("ID", **recipient.value.facts).text
+    if address != "<>":
+        with pytest.raises(CommandError) as sender:
+            parse_mail(f"FROM:{address}")
+        assert words in sender.value.refusal.reply("ID", **sender.value.facts).text
+
+
 @pytest.mark.parametrize("name", ["postmaster", "Postmaster", "POSTMASTER"])
 def test_postmaster_needs_no_domain(name: str) -> None:
     """RFC 5321 4.5.1: it is the postmaster of this server."""

@@ -73,7 +73,7 @@ class Slot:
         """Run workers until `stopping`; the result is the exit code for the service."""
         while not stopping.is_set():
             started = time.monotonic()
-            code, was_ready = await self._run_one()
+            code, was_ready = await self._run_one(stopping)
             if stopping.is_set():
                 return exits.OK if code in (0, -signal.SIGTERM) else exits.SOFTWARE
             self.dead_tokens.append(self.token)
@@ -110,7 +110,7 @@ class Slot:
         """The tokens under which lanes may be owned."""
         return [*self.dead_tokens, self.token]
 
-    async def _run_one(self) -> tuple[int, bool]:
+    async def _run_one(self, stopping: asyncio.Event) -> tuple[int, bool]:
         """Run one worker to its end: exit code and whether it was ever ready."""
         self.token = uuid.uuid4().hex
         self.on_tokens()
@@ -122,6 +122,9 @@ class Slot:
             return exits.UNAVAILABLE, False
         self.line = line = SupervisorEnd(ours, partial(self.on_wake, self))
         log.info("worker.started", number=self.number, pid=self.process.pid)
+        if stopping.is_set():
+            # It was not there yet when all were told to end.
+            self.send(signal.SIGTERM)
         was_ready = await _read_status(status_reader)
         if was_ready:
             # It has given back what the dead ones owned.

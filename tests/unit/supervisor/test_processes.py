@@ -164,6 +164,22 @@ async def test_a_worker_that_does_not_end_is_killed(
     assert running.result() == exits.SOFTWARE
 
 
+async def test_a_worker_that_starts_while_the_service_ends_is_ended(
+    slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there yet when the others were told, and would go on for ever."""
+    _program(tmp_path / "program", "ready()\ntime.sleep(600)", monkeypatch)
+    stopping = asyncio.Event()
+    slot.on_tokens = stopping.set
+
+    async with asyncio.timeout(20):
+        code = await slot.keep_running(stopping)
+
+    assert code == exits.OK
+    assert slot.process is not None
+    assert slot.process.returncode == -signal.SIGTERM
+
+
 def test_pauses_grow_and_a_good_run_ends_them(slot: Slot) -> None:
     """At once, then longer and longer up to the limit; after a good run at once again."""
     pauses = [slot.pause_after(1.0) for _ in range(12)]

@@ -9,7 +9,7 @@ reaches a field before `_plain` made one line of printable text of it.
 """
 
 import re
-from binascii import b2a_base64, b2a_qp
+from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,6 +19,7 @@ from pillarbox.mail.dsn_words import plain_text as _plain
 from pillarbox.mail.envelope import Body, Envelope, Ret, Timestamp, TlsWish
 from pillarbox.mail.identifier import format_id
 from pillarbox.mail.reply import Reply, ReplyClass
+from pillarbox.mail.seven_bit import base64_lines, to_seven_bit
 
 MAX_FULL_OCTETS = 100 * 1024
 """RET=FULL gives back the whole message up to this size, beyond it the header fields only: a
@@ -93,28 +94,28 @@ def compose(report: Report) -> Composed:
     if to is None:
         raise ValueError("nobody is told of a message with a null reverse-path (RFC 5321 6.1)")
     is_global = _is_global(report)
-    returned = _returned_part(report, is_global=is_global)
     kind = "global-delivery-status" if is_global else "delivery-status"
     parts = [
         _words_part(explain_report(report.host_name, report.queue_id, report.recipients)),
         _encoded_part(f"message/{kind}", _status_fields(report, is_global=is_global)),
-        returned,
+        _returned_part(report, is_global=is_global),
     ]
     encoded = [part.encode() for part in parts]
     boundary = _boundary(report.dsn_id, encoded)
-    smtputf8 = not to.is_ascii
-    is_eight_bit = smtputf8 or returned.encoding == "8bit"
+    smtputf8 = not to.local_part.isascii()
+    # The next hop may be without SMTPUTF8, and a domain has a form for that.
+    to_text = to.address if smtputf8 or to.is_ascii else f"{to.local_part}@{to.domain_key}"
     header_id = f"<{format_id(report.dsn_id)}@{report.host_name}>"
     header = [
         f"From: Mail Delivery System <mailer-daemon@{report.host_name}>",
-        f"To: <{to.address}>",
+        f"To: <{to_text}>",
         f"Subject: {subject_line(report.recipients)}",
         f"Date: {_date(report.now)}",
         f"Message-ID: {header_id}",
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type={kind};\r\n boundary="{boundary}"',
-        f"Content-Transfer-Encoding: {'8bit' if returned.encoding == '8bit' else '7bit'}",
+        "Content-Transfer-Encoding: 7bit",
         "",
         "This is a delivery report in MIME format.",
         "",
@@ -122,16 +123,16 @@ def compose(report: Report) -> Composed:
     line = f"\r\n--{boundary}".encode("ascii")
     body = b"".join(line + b"\r\n" + part for part in encoded)
     return Composed(
-        _envelope_for(report.envelope, smtputf8=smtputf8, is_eight_bit=is_eight_bit),
+        _envelope_for(report.envelope, smtputf8=smtputf8),
         "\r\n".join(header).encode() + body + line + b"--\r\n",
         header_id,
     )
 
 
-def _envelope_for(envelope: Envelope, *, smtputf8: bool, is_eight_bit: bool) -> Envelope:
+def _envelope_for(envelope: Envelope, *, smtputf8: bool) -> Envelope:
     """The envelope of a report on a message with this one. RFC 8689 section 5: those on messages
     with REQUIRETLS "MUST also specify the REQUIRETLS SMTP option"."""
-    body = Body.EIGHT_BIT if is_eight_bit else Body.SEVEN_BIT
+    body = Body.EIGHT_BIT if smtputf8 else Body.SEVEN_BIT
     wish = TlsWish.REQUIRED if envelope.tls_wish is TlsWish.REQUIRED else TlsWish.NONE
     return Envelope(None, body, smtputf8, tls_wish=wish)
 
@@ -231,15 +232,22 @@ def _returned_part(report: Report, *, is_global: bool) -> _Part:
     octets = _header_block(report.original)
     if octets.isascii() and _is_clean(octets):
         return _Part(media_type, "7bit", octets)
-    return _Part(media_type, "base64", _base64_lines(octets))
+    return _Part(media_type, "base64", base64_lines(octets))
 
 
 def _whole_part(original: bytes, *, is_global: bool) -> _Part | None:
-    """The whole message; None where no plain transfer encoding can carry it."""
+    """The whole message in 7 bits: nobody knows whether the way to the sender takes more, and a
+    report has no second chance. None where that can not be."""
     if not _is_clean(original):
         return None
     media_type = "message/global" if is_global else "message/rfc822"
-    return _Part(media_type, "7bit" if original.isascii() else "8bit", original)
+    if original.isascii():
+        return _Part(media_type, "7bit", original)
+    if is_global:
+        # RFC 6532 section 3.7: any encoding is allowed, other than for message/rfc822.
+        return _Part(media_type, "base64", base64_lines(original))
+    recoded = to_seven_bit(original)
+    return None if recoded is None else _Part(media_type, "7bit", recoded)
 
 
 def _header_block(original: bytes) -> bytes:
@@ -259,11 +267,6 @@ def _is_clean(octets: bytes) -> bool:
         and b"\0" not in octets
         and _LONG_LINE.search(octets) is None
     )
-
-
-def _base64_lines(octets: bytes) -> bytes:
-    lines = [b2a_base64(octets[at : at + 57], newline=False) for at in range(0, len(octets), 57)]
-    return b"\r\n".join([*lines, b""])
 
 
 def _boundary(dsn_id: int, parts: list[bytes]) -> str:

@@ -20,7 +20,10 @@ from tests.unit.delivery.conftest import CourierMaker
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.mail.address import parse_mailbox
-from pillarbox.mail.envelope import Body, Recipient
+from pillarbox.mail.dsn import Report, compose
+from pillarbox.mail.dsn_words import Action, ReportedRecipient
+from pillarbox.mail.envelope import Body, Envelope, Recipient, Ret
+from pillarbox.mail.reply import reply
 from pillarbox.mail.spooled import SpooledRecipient
 
 
@@ -301,6 +304,35 @@ async def test_ascii_marked_as_more_is_sent_as_what_it_is(courier_to: CourierMak
 
     assert [states(result) for result in results] == [{0: DELIVERED}] * 2
     assert server.commands.count("MAIL FROM:<u1@t1.test>") == 2
+
+
+@pytest.mark.parametrize("sender", ["ann@here.test", "ann@b\u00fccher.test"])
+async def test_report_that_gives_8_bit_content_back_reaches_its_sender(
+    courier_to: CourierMaker, sender: str
+) -> None:
+    """Such a hop has just refused the message for its 8 bits: its sender has no other way."""
+    bob = Recipient(0, parse_mailbox("bob@far.test"))
+    refused = reply(554, "5.6.3", "Only 7-bit mail")
+    asked = Envelope(parse_mailbox(sender), Body.EIGHT_BIT, smtputf8=not sender.isascii())
+    composed = compose(
+        Report(
+            *("relay.test", 1, 2, 0, 0, replace(asked, ret=Ret.FULL)),
+            (ReportedRecipient(bob, Action.FAILED, refused),),
+            b"Subject: x\r\nMIME-Version: 1.0\r\n\r\n\xc3\xa4\r\n",
+            is_complete=True,
+        )
+    )
+    report = replace(message(composed.content), envelope=composed.envelope)
+    report.recipients = [SpooledRecipient(Recipient(0, parse_mailbox(sender)), 1, 0)]
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+
+    async with serve(script) as server:
+        result = await attempt(courier_to(server.port), report)
+
+    assert states(result) == {0: DELIVERED}
 
 
 async def test_an_international_recipient_fails_alone(courier_to: CourierMaker) -> None:

@@ -18,7 +18,7 @@ from pillarbox.mail.dsn_words import Action, ReportedRecipient, explain_report, 
 from pillarbox.mail.dsn_words import plain_text as _plain
 from pillarbox.mail.envelope import Body, Envelope, Ret, Timestamp, TlsWish
 from pillarbox.mail.identifier import format_id
-from pillarbox.mail.reply import Reply, ReplyClass
+from pillarbox.mail.reply import ReplyClass
 from pillarbox.mail.seven_bit import base64_lines, to_seven_bit
 
 MAX_FULL_OCTETS = 100 * 1024
@@ -192,7 +192,7 @@ def _recipient_fields(entry: ReportedRecipient, *, is_global: bool) -> list[str]
     ]
     if entry.remote_host:
         fields.append(f"Remote-MTA: dns; {_plain(entry.remote_host)}")
-    fields.append(_diagnostic(entry.reply, is_remote=bool(entry.remote_host)))
+    fields.append(_diagnostic(entry))
     if entry.attempted_at is not None:
         fields.append(f"Last-Attempt-Date: {_date(entry.attempted_at)}")
     if entry.retry_until is not None:
@@ -214,9 +214,11 @@ def _status(entry: ReportedRecipient) -> str:
             return enhanced if enhanced[:2] == "2." else "2.0.0"
 
 
-def _diagnostic(answer: Reply, *, is_remote: bool) -> str:
+def _diagnostic(entry: ReportedRecipient) -> str:
     """The reply as a folded field: type "smtp" only for what an SMTP server really said."""
-    kind = "smtp" if is_remote and answer.category is not ReplyClass.INTERMEDIATE else "x-pillarbox"
+    answer = entry.reply
+    is_said = bool(entry.remote_host) and entry.speaks_smtp
+    kind = "smtp" if is_said and answer.category is not ReplyClass.INTERMEDIATE else "x-pillarbox"
     return _fold(f"Diagnostic-Code: {kind}; {_plain(str(answer))}")
 
 

@@ -36,6 +36,7 @@ class ReportedRecipient:
     `remote_host` is the host that gave `reply`, "" where the reply stands for something on our
     side. `is_expired`: it failed because the time was over. `retry_until` is for a delay. `cause`
     and `fix` explain the reply where more is known of it than it says, the fix to administrators.
+    `speaks_smtp`: that host said the reply just so; else it is ours, made of an answer by HTTP.
     `was_taken`: the next server had taken the message before this was reported.
     """
 
@@ -49,6 +50,7 @@ class ReportedRecipient:
     cause: str = ""
     fix: str = ""
     was_taken: bool = False
+    speaks_smtp: bool = True
 
 
 _CHECK_ADDRESS = (

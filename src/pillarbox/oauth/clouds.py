@@ -120,3 +120,8 @@ CLOUDS: Final[dict[Cloud, CloudFacts]] = {
         tenant="consumers",
     ),
 }
+
+GRAPH_HOSTS: Final = frozenset(
+    facts.graph_root.removeprefix("https://") for facts in CLOUDS.values()
+)
+"""Their answers are HTTP: what is made of them is no reply of SMTP."""

@@ -19,6 +19,7 @@ from pillarbox.mail.envelope import (
 )
 from pillarbox.mail.reply import Reply
 from pillarbox.mail.spooled import SpooledMessage, SpooledRecipient
+from pillarbox.oauth.clouds import GRAPH_HOSTS
 from pillarbox.retry import delay_notice_at, give_up_at, next_attempt
 from pillarbox.store.records import RecipientRecord, Settlement, Tenant
 
@@ -233,6 +234,7 @@ def _reported(
         is_expired=record.state is RecipientState.EXPIRED,
         cause=cause,
         fix=fix,
+        speaks_smtp=record.remote_host not in GRAPH_HOSTS,
     )
 
 

@@ -19,14 +19,20 @@ HOME = SmartHost("home.here.example", 25, TlsMode.NONE)
 
 
 def report(
-    tenant: Tenant, *, message: SpooledMessage | None = None, original: bytes = CONTENT
+    tenant: Tenant,
+    *,
+    message: SpooledMessage | None = None,
+    original: bytes = CONTENT,
+    remote_host: str = "",
 ) -> SpooledMessage:
     """The DSN of a failure."""
     message = message or make_message()
     tried = Tried(
         message=message,
         recipients=message.recipients,
-        outcomes=[RecipientOutcome(0, RecipientState.FAILED, reply(550, "5.1.1", "No"))],
+        outcomes=[
+            RecipientOutcome(0, RecipientState.FAILED, reply(550, "5.1.1", "No"), remote_host)
+        ],
         tenant=tenant,
         lane_id=LANE,
         owner="me",
@@ -54,6 +60,23 @@ def test_report_is_a_message_of_the_same_tenant_with_null_reverse_path() -> None
     assert dsn.content is not None
     assert dsn.size_octets == len(dsn.content)
     assert message_from_bytes(dsn.content).get_content_type() == "multipart/report"
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("graph.microsoft.com", "x-pillarbox"),
+        ("dod-graph.microsoft.us", "x-pillarbox"),
+        ("smtp.office365.com", "smtp"),
+    ],
+)
+def test_what_graph_answered_is_no_smtp_diagnosis(host: str, kind: str) -> None:
+    """RFC 3464 section 2.3.6: the type says how the text is to be read, and Graph speaks HTTPS."""
+    dsn = report(make_tenant(), remote_host=host)
+
+    assert dsn.content is not None
+    assert f"Remote-MTA: dns; {host}\r\n".encode() in dsn.content
+    assert f"Diagnostic-Code: {kind}; 550 5.1.1 No\r\n".encode() in dsn.content
 
 
 def test_report_takes_the_tenants_route_to_the_sender() -> None:

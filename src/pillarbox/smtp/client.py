@@ -18,12 +18,7 @@ from pillarbox.errors import LocalProtocolError, RemoteProtocolError
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import Body, Envelope, Recipient
 from pillarbox.mail.reply import Reply
-from pillarbox.smtp.client_fit import (
-    Capabilities,
-    mail_command,
-    rcpt_command,
-    read_capabilities,
-)
+from pillarbox.smtp.client_fit import Capabilities, mail_command, rcpt_command, read_capabilities
 from pillarbox.smtp.client_login import LoginDialogue, choose_login, refusal_kind, secrets_of
 from pillarbox.smtp.client_opening import OPENING_FAILURES, ClientSettings
 from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, STANDING, Phase
@@ -100,7 +95,7 @@ class ClientProtocol(TransactionResults):
 
     def receive(self, octets: bytes) -> None:
         """Take what was read. Never raises for what the server sends."""
-        parser = self._parser
+        parser, unsent = self._parser, len(self._out)
         if self.phase is _MAIL and parser.is_empty and self._take_usual(octets):
             return
         try:
@@ -109,7 +104,9 @@ class ClientProtocol(TransactionResults):
                 self.replies += 1
                 if self._watch is not None:
                     self._watch(raw)
-                self._take(raw)
+                # What one reply makes us say has not left yet, so the next one can not be about it.
+                take = self._take if len(self._out) == unsent else self._take_unasked
+                take(raw)
             if self.phase is _CONTENT and self._content:
                 # Behind the loop: no reply that is here already can be one to the content.
                 self._send_whole()

@@ -192,8 +192,8 @@ def test_a_reply_behind_the_last_one_leaves_all_of_a_batch_in_doubt(
     more: list[bytes], is_believed: bool
 ) -> None:
     """Row 65: one too many came in front of it, and each 250 may be that of another command."""
-    greeting = GREETING.replace(b"250 PIPE", b"250-CHUNKING\r\n250 PIPE")
-    wire = Wire([greeting, b"250 ok\r\n" * 7, *more], last=[])
+    greeting, hello = GREETING.replace(b"250 PIPE", b"250-CHUNKING\r\n250 PIPE").split(b"\r\n", 1)
+    wire = Wire([greeting + b"\r\n", hello, b"250 ok\r\n" * 7, *more], last=[])
     made = session()
     wire.run(made.open())
     one = prepare(MESSAGE, sender="a@x.test", recipients=["bob@x.test"])

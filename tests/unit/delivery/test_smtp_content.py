@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.outgoing import (
+    DEFERRED,
     DELIVERED,
     FAILED,
     PREFIX,
@@ -251,6 +252,27 @@ async def test_binary_content_goes_by_bdat(courier_to: CourierMaker) -> None:
 
     assert states(result) == {0: DELIVERED}
     assert server.peers[0].contents == [PREFIX + b"".join(chunks)]
+
+
+async def test_one_reply_too_many_delivers_to_nobody(courier_to: CourierMaker) -> None:
+    """The second 250 to the first recipient is none to the second one, who was not named yet."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet("CHUNKING", "BINARYMIME")
+        await peer.expect("MAIL")
+        peer.send("250 ok")
+        await peer.expect("RCPT TO:<r0@far.test>")
+        peer.send("250 ok", "250 ok")
+        if (await peer.line()).startswith("BDAT"):
+            peer.send("250 taken for r0 alone")
+
+    made, source = stored(b"\0\r\n")
+    made.envelope = replace(made.envelope, body=Body.BINARY)
+    made.recipients = message(recipients=2).recipients
+    async with serve(script) as server:
+        result = await courier_to(server.port).attempt(made, made.recipients, source)
+
+    assert states(result) == {0: DEFERRED, 1: DEFERRED}
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,29 @@ def test_a_message_is_taken_by_one_reply_where_nothing_went_wrong(
     core.receive(end)
 
     assert (core.taken and str(core.taken)) == taken
+
+
+@pytest.mark.parametrize(
+    ("group", "failure"),
+    [
+        (b"250 ok\r\n250 ok\r\n", FailureKind.PROTOCOL_BROKEN),
+        (b"250 ok\r\n550 no\r\n", FailureKind.PROTOCOL_BROKEN),
+        (b"250 ok\r\n421 bye\r\n", FailureKind.SHUT_DOWN),
+    ],
+)
+def test_row_65_a_reply_to_a_command_that_has_not_left_decides_nothing(
+    group: bytes, failure: FailureKind
+) -> None:
+    """Without PIPELINING the second RCPT leaves behind the reply to the first: what came with that
+    reply is not about it (row 65)."""
+    core = ClientProtocol(ClientSettings("me.test"))
+    for said in (b"220 hi\r\n", b"250 mx.test\r\n"):
+        say(core, said)
+    core.begin(ENVELOPE, [RECIPIENT, OTHER], size=10, chunked=True)
+    core.data_to_send()
+    say(core, b"250 ok\r\n")
+
+    assert say(core, group) == b""
+    assert core.failure is not None
+    assert core.failure.kind is failure
+    assert core.verdicts() == [None, None]

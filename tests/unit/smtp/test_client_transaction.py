@@ -89,8 +89,8 @@ def test_without_pipelining_nothing_follows_a_refusal() -> None:
     assert codes(core) == [550]
 
     core = begun(2, BARE)
-    core.receive(b"250 ok\r\n550 no\r\n")
-    core.data_to_send()
+    say(core, b"250 ok\r\n")
+    say(core, b"550 no\r\n")
     assert say(core, b"450 no\r\n") == b""
     assert codes(core) == [550, 450]
     assert core.is_ready

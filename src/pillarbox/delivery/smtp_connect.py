@@ -37,7 +37,11 @@ _NEXT_ADDRESS = frozenset(
         FailureKind.CONNECTION_TIMED_OUT,
         FailureKind.UNREACHABLE,
         FailureKind.GREETING_REFUSED,
+        FailureKind.HELLO_REFUSED,
+        FailureKind.TLS_REFUSED,
+        FailureKind.SHUT_DOWN,
         FailureKind.CONNECTION_LOST,
+        FailureKind.REPLY_TIMED_OUT,
         FailureKind.PROTOCOL_BROKEN,
         FailureKind.HANDSHAKE_FAILED,
     }
@@ -111,17 +115,19 @@ async def _open(
     found = await _look_up(hop, settings)
     if isinstance(found, Failure):
         return found
-    outcome: SmtpConnection | Failure = Failure(FailureKind.NAME_NOT_FOUND)
+    failure: Failure | None = None
     while found:
         dialed = await dial(found, hop.port, settings.timeouts)
         if isinstance(dialed, Failure):
-            return dialed
+            # What a server said tells more than an address without one.
+            return failure or dialed
         found = dialed.left
         core = ClientProtocol(_core_settings(hop, settings, token))
-        outcome = await greet(hop, dialed.connection, core, context=context)
-        if isinstance(outcome, SmtpConnection) or outcome.kind not in _NEXT_ADDRESS:
-            break
-    return outcome
+        opened = await greet(hop, dialed.connection, core, context=context)
+        if isinstance(opened, SmtpConnection) or opened.kind not in _NEXT_ADDRESS:
+            return opened
+        failure = opened
+    return failure or Failure(FailureKind.NAME_NOT_FOUND)
 
 
 def _core_settings(

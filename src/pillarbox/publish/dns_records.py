@@ -1,7 +1,7 @@
 """DNS records: as they are written into a zone file (RFC 1035 section 5), and what DNS says of
 them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 _STRING_OCTETS = 255
@@ -15,6 +15,7 @@ class InDns(StrEnum):
     MISSING = "missing"
     OTHER = "another key"
     REVOKED = "revoked"
+    UNUSABLE = "k=, h= or s= is wrong"
     SEVERAL = "several records"
     UNKNOWN = "no answer"
 
@@ -42,16 +43,32 @@ def is_proved(texts: Sequence[str], token: str) -> bool:
 
 def compare_dkim(texts: Sequence[str], record: str) -> InDns:
     """How the record of a DKIM key stands in DNS; `texts` are the TXT records at its name."""
-    found = [_key(text) for text in texts if is_dkim(text)]
+    found = [text for text in texts if is_dkim(text)]
     if not found:
         return InDns.MISSING
     if len(found) > 1:
         # RFC 6376 3.6.2.2: "the results are undefined".
         return InDns.SEVERAL
-    if not found[0]:
+    if not _key(found[0]):
         # RFC 6376 3.6.1: "An empty value means that this public key has been revoked."
         return InDns.REVOKED
-    return InDns.RIGHT if found[0] == _key(record) else InDns.OTHER
+    if _key(found[0]) != _key(record):
+        return InDns.OTHER
+    is_usable = _verifies(tags(found[0]), tags(record)["k"])
+    return InDns.RIGHT if is_usable else InDns.UNUSABLE
+
+
+def _verifies(found: Mapping[str, str], kind: str) -> bool:
+    """Whether receivers verify mail with a record that has the right key, of this kind. RFC 6376
+    section 3.6.1: k= is "rsa" where it is missing, and h= and s= may allow other hashes and other
+    services than mail alone."""
+    hashes = found.get("h", "sha256").lower().split(":")
+    services = found.get("s", "*").lower().split(":")
+    return (
+        found.get("k", "rsa").lower() == kind
+        and "sha256" in map(str.strip, hashes)
+        and not {"*", "email"}.isdisjoint(map(str.strip, services))
+    )
 
 
 def is_dkim(text: str) -> bool:

@@ -69,6 +69,7 @@ _DKIM_FAULTS = {
     InDns.OTHER: "another key stands there",
     InDns.REVOKED: "p= is empty, which revokes the key",
     InDns.SEVERAL: "several keys stand there: leave one",
+    InDns.UNUSABLE: "k=, h= or s= keeps receivers from using the key: publish it as it is here",
 }
 
 

@@ -124,6 +124,7 @@ async def test_what_is_published_as_it_is_told_is_right(zone: Zone) -> None:
         (f"_dmarc.{DOMAIN}", '"v=dmarc1; p=none"', "dmarc", "must begin with v=DMARC1"),
         (SELECTOR, '"v=DKIM1; p=AAAA"', "dkim", "another key"),
         (SELECTOR, '"v=DKIM1; p="', "dkim", "revokes"),
+        (SELECTOR, f'"{KEY}; s=tlsrpt"', "dkim", "s= keeps receivers"),
         (f"_pillarbox-challenge.{DOMAIN}", '"token=2e"', "ownership", "another claim"),
         (f"_mta-sts.{DOMAIN}", '"v=STSv1; id=2026-11-26"', "mta-sts", "the form is"),
         (f"_smtp._tls.{DOMAIN}", '"v=TLSRPTv1; rua=tls@example.org"', "tls-rpt", "the form is"),

@@ -83,6 +83,17 @@ async def test_a_key_signs_once_its_record_is_there(office: Office) -> None:
     assert office.states() == {"one": "retired", "two": "active"}
 
 
+async def test_a_key_waits_while_nobody_can_verify_with_its_record(office: Office) -> None:
+    """Without its kind it counts as one of RSA (RFC 6376 3.6.1): the one before it signs on."""
+    first, second = office.add("one"), office.add("two")
+    office.zone.records[first.name] = [first.record]
+    office.zone.records[second.name] = [second.record.replace("k=ed25519; ", "")]
+
+    await office.watch.look()
+
+    assert office.states() == {"one": "active", "two": "new"}
+
+
 async def test_without_an_answer_nothing_changes(office: Office) -> None:
     """A DNS that is away is no reason to sign, nor to stop."""
     office.add("one")

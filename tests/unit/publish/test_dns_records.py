@@ -33,12 +33,22 @@ def test_a_zone_file_with_the_line_has_the_text(text: str) -> None:
         (["v=spf1 -all"], InDns.MISSING),
         (["v=DKIM1; p="], InDns.REVOKED),
         (["v=DKIM1; p=AAAA"], InDns.OTHER),
+        (["v=DKIM1; k=rsa; h=sha1:sha256; s=tlsrpt : email; p=MIIBIj+/Q=="], InDns.RIGHT),
+        (["v=DKIM1; h=sha1; p=MIIBIj+/Q=="], InDns.UNUSABLE),
+        (["v=DKIM1; s=tlsrpt; p=MIIBIj+/Q=="], InDns.UNUSABLE),
+        (["v=DKIM1; k=ed25519; p=MIIBIj+/Q=="], InDns.UNUSABLE),
         ([RECORD, "v=DKIM1; p=AAAA"], InDns.SEVERAL),
     ],
 )
 def test_what_dns_says_of_a_key(texts: list[str], verdict: InDns) -> None:
-    """RFC 6376 3.6: order, blanks and further tags do not count."""
+    """RFC 6376 3.6: order, blanks and further tags do not count; what the key is for does."""
     assert compare_dkim(texts, RECORD) is verdict
+
+
+def test_a_record_without_the_kind_of_its_key_is_one_of_rsa() -> None:
+    """RFC 6376 3.6.1: that is the default, so nobody verifies with a key of Ed25519 then."""
+    record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+    assert compare_dkim([record.replace("k=ed25519; ", "")], record) is InDns.UNUSABLE
 
 
 @pytest.mark.parametrize(

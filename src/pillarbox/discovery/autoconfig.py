@@ -101,7 +101,10 @@ def _refuse_doctype(name: str, system_id: str | None, public_id: str | None, ins
 
 def _offer(server: _Server, address: str) -> Offer | None:
     texts = server.texts
-    host = host_name(texts.get("hostname", ""))
+    # Thunderbird fills it in here as well as in user names; documents of its database have it for
+    # providers with several domains (virginmedia.com, for one).
+    domain = address.rpartition("@")[2]
+    host = host_name(texts.get("hostname", "").replace("%EMAILDOMAIN%", domain))
     encryption = _ENCRYPTION.get(texts.get("socketType", ""))
     port = texts.get("port", "")
     if host is None or encryption is None or not _PORT.fullmatch(port):

@@ -67,6 +67,20 @@ def test_user_name_is_filled_in(form: str, username: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (ADDRESS, "smtp.corp.com"),
+        ("ann@MÜNCHEN.example", "smtp.xn--mnchen-3ya.example"),
+    ],
+)
+def test_host_is_filled_in(address: str, host: str) -> None:
+    """As Thunderbird does; documents of its database for providers with several domains need it."""
+    text = document({"host": "smtp.%EMAILDOMAIN%"})
+
+    assert [offer.host for offer in read_autoconfig(text, address=address)] == [host]
+
+
+@pytest.mark.parametrize(
     "server",
     [
         {"socket": "plain"},
@@ -81,6 +95,7 @@ def test_user_name_is_filled_in(form: str, username: str) -> None:
         {"host": "127.0.0.1"},
         {"host": "localhost"},
         {"host": "smtp.corp.com/x"},
+        {"host": "smtp.%REALNAME%.com"},
         {"login": "NTLM"},
         {"login": "none"},
     ],

@@ -46,7 +46,7 @@ class Letter:
                 f"Date: {format_date(seconds)}",
                 f"Message-ID: {self.header_id}",
                 "Auto-Submitted: auto-generated",
-                # RFC 8460 section 5.3: such mail goes "despite any TLS-related failures", at the
+                # RFC 8460 section 3: such mail goes "despite any TLS-related failures", at the
                 # hops behind this one, too (RFC 8689 section 3).
                 "TLS-Required: No",
                 f"TLS-Report-Domain: {report.domain}",

@@ -144,6 +144,9 @@ class MxOpener:
         what = failure.detail if is_dane else _words(failure)
         if self._way.wish is TlsWish.REQUIRED and failure.kind in _LASTING_TLS:
             kind = FailureKind.REQUIRETLS_NOT_VERIFIED
+        elif demand.level is Level.VERIFIED and not self._way.is_enforced:
+            # It is the sender who demands, and it may pass.
+            return Unopened(failure, target.host)
         elif demand.level is Level.VERIFIED:
             kind = FailureKind.MTA_STS_FAILED
         else:

@@ -172,6 +172,25 @@ async def test_what_may_pass_is_tried_again(world: World) -> None:
     assert result.hop_failure is None
 
 
+async def test_a_handshake_that_fails_is_not_blamed_on_a_policy(world: World) -> None:
+    """The domain has none: it is tried again, and the queue says what went wrong."""
+
+    async def hang_up(peer: Peer) -> None:
+        await peer.greet("STARTTLS")
+        await peer.line()
+        peer.send("220 go ahead")
+
+    await world.mx.host(FIRST, hang_up, address="127.0.0.11")
+    world.mx.dns.records["far.example", "MX"] = [f"10 {FIRST}."]
+
+    result = await world.send()
+
+    assert states(result) == {0: DEFERRED}
+    assert FIRST in _said(result)
+    assert "handshake" in _said(result)
+    assert "MTA-STS" not in _said(result)
+
+
 async def test_a_session_that_came_as_it_is_does_not_serve(world: World) -> None:
     """One courier, both kinds of messages: the open session is of a host that nobody verified."""
     host = await world.host(FIRST, "REQUIRETLS", certificate="other.example")

@@ -7,7 +7,7 @@ counted with the wrong passwords (policy.login_limits).
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from pillarbox.errors import SpoolUnavailable
 from pillarbox.explain.refusals import Refusal
@@ -17,9 +17,19 @@ from pillarbox.policy.authenticate import Grant, Verdict, grant_of
 from pillarbox.policy.clock import Clock
 from pillarbox.policy.denial import Denial
 from pillarbox.policy.issuer_keys import IssuerAway, IssuerKeys
-from pillarbox.policy.tokens import Claims, TokenError, judge, origin_of, subject_of, verify
+from pillarbox.policy.tokens import (
+    Claims,
+    Origin,
+    TokenError,
+    judge,
+    origin_of,
+    subject_of,
+    verify,
+)
 from pillarbox.smtp.events import BearerToken
 from pillarbox.store.records import Issuer, LoginRecord, SubjectCredential
+
+_Outcome: TypeAlias = Claims | IssuerAway | TokenError
 
 
 class Issuers(Protocol):
@@ -83,25 +93,45 @@ class TokenLogins:
     async def _grant(self, presented: BearerToken) -> Grant:
         generation = self._directory.generation
         issuers = await self._directory.issuers()
-        claims = await self._verified(presented.token, issuers)
+        origin = origin_of(presented.token)
+        by_roots = await self._verified(presented.token, origin, issuers)
         record = await self._directory.login(presented.username)
         if record is None:
             raise TokenError("no such account, or it is switched off")
         issuer = issuers.get(record.account.tenant.tenant_id)
-        if issuer is None or issuer.url != claims["iss"]:
+        if issuer is None or issuer.url != origin.issuer:
             raise TokenError("it is of the issuer of another tenant")
+        claims = by_roots[issuer.ca_file]
+        if isinstance(claims, IssuerAway | TokenError):
+            raise claims
         judge(claims, issuer)
         now = self._clock.timestamp()
         credential = _credential(record, claims, now)
         self._directory.touch(credential.credential_id, now)
         return grant_of(record, credential, generation)
 
-    async def _verified(self, token: str, issuers: Mapping[int, Issuer]) -> Claims:
-        """The claims of a token that one of the issuers signed."""
-        origin = origin_of(token)
-        issuer = next((each for each in issuers.values() if each.url == origin.issuer), None)
-        if issuer is None:
+    async def _verified(
+        self, token: str, origin: Origin, issuers: Mapping[int, Issuer]
+    ) -> Mapping[str, _Outcome]:
+        """The claims of a token that one of the issuers signed, by the roots (`ca_file`) that the
+        keys came with: tenants may trust the same issuer by different ones. Raises where it can
+        not be verified with any."""
+        named = {each.ca_file: each for each in issuers.values() if each.url == origin.issuer}
+        if not named:
             raise TokenError("no tenant has this issuer (iss)")
+        found: dict[str, _Outcome] = {}
+        for ca_file, issuer in named.items():
+            try:
+                found[ca_file] = await self._claims(token, origin, issuer)
+            except (IssuerAway, TokenError) as error:
+                found[ca_file] = error
+        failures = [each for each in found.values() if isinstance(each, IssuerAway | TokenError)]
+        if len(failures) == len(found):
+            # Where somebody has the keys the token is bad, and that is counted.
+            raise next((each for each in failures if isinstance(each, TokenError)), failures[0])
+        return found
+
+    async def _claims(self, token: str, origin: Origin, issuer: Issuer) -> Claims:
         key = await self._keys.find(issuer, origin.kid)
         if key is None:
             raise TokenError("the issuer has no key of this id (kid)")

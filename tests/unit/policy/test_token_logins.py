@@ -278,6 +278,23 @@ async def test_the_issuer_of_one_tenant_is_none_for_another(desk: Desk) -> None:
         assert "another tenant" in await desk.cause(desk.issuer.token())
 
 
+@pytest.mark.parametrize("first", ["own", "other"])
+async def test_each_tenant_trusts_its_issuer_by_its_own_roots(desk: Desk, first: str) -> None:
+    """Two tenants have one issuer: who named no roots for it keeps nobody of the other out, and is
+    not let in by those that the other named."""
+    right, without = desk.issuer.settings, replace(desk.issuer.settings, ca_file="")
+    known = {"own": {1: right, 2: without}, "other": {2: without, 1: right}}
+    desk.directory.known = known[first]
+    assert isinstance(await desk.login(desk.issuer.token()), Grant)
+    assert "signature" in await desk.cause(desk.issuer.token()[:-20] + "A" * 20)
+
+    desk.directory.known = {tenant % 2 + 1: each for tenant, each in known[first].items()}
+    verdict = await desk.login(desk.issuer.token())
+    assert isinstance(verdict, Denial)
+    assert verdict.refusal is Refusal.LOGIN_UNAVAILABLE
+    assert "--ca-file" in verdict.cause
+
+
 @pytest.mark.parametrize(
     ("claims", "gets_in"),
     [

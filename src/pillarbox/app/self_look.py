@@ -49,7 +49,7 @@ ADDRESS_SECONDS = 20.0
 _PORT_TRIES = 8
 """A port that a session has just used can not be used again for a minute."""
 
-_LOOPBACK = "127.0.0.1"
+_LOOPBACK, _LOOPBACK_6 = "127.0.0.1", "::1"
 _ELSEWHERE = ("192.0.2.1", 9)
 """Nobody's (RFC 5737): no packet is sent to find out by which address it would leave."""
 
@@ -112,7 +112,7 @@ class SelfLooker:
         file = self.database.file
         is_small = file is None or file.stat().st_size <= self.most_octets
         return ServiceFacts(
-            listeners=tuple(self._doors()),
+            listeners=tuple(dict.fromkeys(port for _, port in self._doors())),
             damage=await read(damage) if is_small else (),
             oldest_seconds=(moment - oldest.oldest_at) / 1000 if oldest else 0.0,
             oldest_hop=oldest.hop if oldest else "",
@@ -192,26 +192,28 @@ class SelfLooker:
 
     # -- the listeners ---------------------------------------------------------------------------
 
-    def _doors(self) -> dict[int, str]:
-        """Port and address of each listener with TLS."""
+    def _doors(self) -> list[tuple[str, int]]:
+        """Address and port of each listener with TLS."""
         listeners = [one for one in self.settings.listeners if not one.takes_returns]
-        return {one.port: one.address for one in listeners if one.tls != "none"}
+        doors = [(_met_at(one.address), one.port) for one in listeners if one.tls != "none"]
+        return sorted(dict.fromkeys(doors), key=lambda door: door[1])
 
     async def _listeners(self) -> Facts:
         """What they show to a client on this machine, under the name of the host."""
-        doors = self._doors()
-
-        async def lookup(_: str) -> list[str]:
-            return [_LOOPBACK]
-
-        async def connect(_: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            return await _connect(_LOOPBACK if doors[port] == "*" else doors[port], port)
-
         ca_file = own_ca(self.settings)
         trust = client_context(verify=True, ca_file=str(ca_file) if ca_file else "")
-        usual = Tools(trust, progress=self.progress)
-        tools = replace(usual, connect=connect, lookup=lookup, ports=tuple(doors))
+        tools = Tools(trust, connect=_connect, progress=self.progress, doors=tuple(self._doors()))
         return await examine(Target("this service", self.settings.host_name), tools)
+
+
+def _met_at(address: str) -> str:
+    """Where a listener at this address is met from this machine."""
+    if address == "*":
+        return _LOOPBACK
+    found = ip_address(address)
+    if not found.is_unspecified:
+        return address
+    return _LOOPBACK if found.version == 4 else _LOOPBACK_6
 
 
 async def _connect(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

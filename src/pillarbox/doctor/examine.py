@@ -61,7 +61,8 @@ async def ask_system(host: str) -> list[str]:
 class Tools:
     """With what it is looked; other tools are for tests. `session_seconds` bounds one session: a
     server that lets people wait for its greeting waits less than that. With `ciphers` all suites
-    and groups are listed; `times` is how often the stages of what works are measured."""
+    and groups are listed; `times` is how often the stages of what works are measured. `doors`, each
+    an address and a port, are tried in place of all ports of all addresses of the host."""
 
     trust: ssl.SSLContext
     connect: Connect = asyncio.open_connection
@@ -72,6 +73,7 @@ class Tools:
     stores: Stores = NO_STORES
     ciphers: bool = False
     times: int = 1
+    doors: tuple[tuple[str, int], ...] | None = None
 
 
 NOBODY = Account()
@@ -88,18 +90,19 @@ async def examine(target: Target, tools: Tools, account: Account = NOBODY) -> Fa
     if token and token.malformed:
         # The finding says what is wrong with it; the server would only refuse.
         account = Account(account.username)
-    found = await tools.progress.watch("addresses", _addresses(target.host, tools))
-    if isinstance(found, Failure):
-        return Facts(target, lookup_failure=found, now=now, token=token)
-    ports = sorted({*tools.ports, *([target.port] if target.port else [])})
+    doors: tuple[tuple[str, int], ...] | Failure | None = tools.doors
+    if doors is None:
+        doors = await tools.progress.watch("addresses", _doors(target, tools))
+    if isinstance(doors, Failure):
+        return Facts(target, lookup_failure=doors, now=now, token=token)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_both_ways(target.host, address, port, tools))
-            for port in ports
-            for address in found
+            for address, port in doors
         ]
     attempts = tuple(one for task in tasks for one in task.result())
-    facts = Facts(target, tuple(found), attempts, now=now, username=account.username, token=token)
+    found = tuple(dict.fromkeys(address for address, _ in doors))
+    facts = Facts(target, found, attempts, now=now, username=account.username, token=token)
     left = max(LEAST_SECONDS, deadline - asyncio.get_running_loop().time())
     means = Means(tools.trust, tools.connect, min(tools.session_seconds, left), tools.stores)
     facts = await _further(facts, means, account, tools.progress)
@@ -187,6 +190,15 @@ async def _admission(places: list[Place], means: Means, account: Account) -> Adm
         return Admission()
     best = next((place for place in places if place.port != RELAY_PORT), places[0])
     return await admission(best, means, account)
+
+
+async def _doors(target: Target, tools: Tools) -> tuple[tuple[str, int], ...] | Failure:
+    """Address and port of all that is tried."""
+    found = await _addresses(target.host, tools)
+    if isinstance(found, Failure):
+        return found
+    ports = sorted({*tools.ports, *([target.port] if target.port else [])})
+    return tuple((address, port) for port in ports for address in found)
 
 
 async def _addresses(host: str, tools: Tools) -> list[str] | Failure:

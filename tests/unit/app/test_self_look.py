@@ -103,3 +103,46 @@ async def test_look_by_ipv6_is_known_to_the_listeners(tmp_path: Path) -> None:
         await database.close()
 
     assert seen == {OWN_LOOK_ADDRESS}
+
+
+async def test_each_listener_is_looked_at_where_it_listens(tmp_path: Path) -> None:
+    """Also two that share a port, and is shown by that address; no other one is tried."""
+    reached: set[tuple[str, int]] = set()
+
+    def closing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.add(writer.get_extra_info("sockname")[:2])
+        writer.close()
+
+    both = await asyncio.start_server(closing, "127.0.0.1", 0)
+    shared = both.sockets[0].getsockname()[1]
+    other = await asyncio.start_server(closing, "::1", shared)
+    alone = await asyncio.start_server(closing, "::1", 0)
+    lone = alone.sockets[0].getsockname()[1]
+    doors = {("127.0.0.1", shared), ("::1", shared), ("::1", lone)}
+    listeners = [f'{{ address = "{at}", port = {port} }}' for at, port in sorted(doors)]
+    file = tmp_path / "pillarbox.toml"
+    # A host may be called by one of its addresses.
+    file.write_text(f'host_name = "192.0.2.7"\nlisteners = [{", ".join(listeners)}]\n')
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    try:
+        async with both, other, alone:
+            facts = await SelfLooker(load(file), database, Progress())._listeners()
+    finally:
+        await database.close()
+
+    assert {(one.address, one.port) for one in facts.attempts} == doors
+    assert reached == doors
+
+
+async def test_no_port_is_tried_where_no_listener_has_tls(tmp_path: Path) -> None:
+    """The name of the host may lead to another machine."""
+    file = tmp_path / "pillarbox.toml"
+    listener = '{ address = "127.0.0.1", port = 1, tls = "none", network_login = true }'
+    file.write_text(f'host_name = "localhost"\nlisteners = [{listener}]\n')
+    database = open_database(f"sqlite:///{tmp_path / 'pillarbox.sqlite3'}")
+    try:
+        facts = await SelfLooker(load(file), database, Progress())._listeners()
+    finally:
+        await database.close()
+
+    assert facts.attempts == ()

@@ -2,7 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
@@ -17,6 +25,7 @@ from pillarbox.client.links import (
     failure_to_open,
     other_loop_error,
     pool_error,
+    warn_of_the_left,
 )
 from pillarbox.client.looping import AsyncWire, connect
 from pillarbox.client.options import Dsn
@@ -37,7 +46,8 @@ class AsyncClient:
     """Sends messages by one server. Made by `pillarbox.connect_async`; the first message connects.
 
     Any number of tasks of one event loop may use it at the same time, and tasks of another one when
-    that is closed. `async with` closes it.
+    that is closed. `async with` closes it; where a program does not, its connections end with the
+    event loop, as asyncio.run() ends one (loop.shutdown_asyncgens()).
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -63,8 +73,14 @@ class AsyncClient:
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise other_loop_error()
+            if self._book.empty()[0]:
+                warn_of_the_left()
             self._begin()
         self._loop = loop
+        self._keeper = _keep_until_the_end(self._book)
+        # It is begun without waiting: so the event loop knows it and ends it.
+        with suppress(StopIteration):
+            self._keeper.__anext__().__await__().send(None)
 
     async def send(
         self,
@@ -334,6 +350,16 @@ class AsyncClient:
             return Link(wire, session)
         wire.close()
         raise error_of(failure_to_open(session), server)
+
+
+async def _keep_until_the_end(book: Book[_Link]) -> AsyncGenerator[None, None]:
+    """Say good-bye on all connections that nobody uses when the event loop ends, or nobody has the
+    client any more. No await: neither waits for a server."""
+    try:
+        yield
+    finally:
+        for link in book.empty()[0]:
+            link.wire.leave(link.session)
 
 
 async def _each(messages: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:

@@ -1,6 +1,7 @@
 """A connection with its session, and how long it is worth keeping."""
 
 import time
+import warnings
 from typing import Generic, TypeVar
 
 from pillarbox.client.errors import ArgumentError, ClientClosed, PoolTimeout
@@ -62,6 +63,16 @@ def other_loop_error() -> ArgumentError:
     return ArgumentError(
         "the client belongs to another event loop",
         fix="Make one in each event loop, or call it there: asyncio.run_coroutine_threadsafe()",
+    )
+
+
+def warn_of_the_left() -> None:
+    """Its connections belong to a loop that was closed by hand: nobody can close them any more."""
+    warnings.warn(
+        "an event loop was closed and left connections of the client open (fix: run client.close() "
+        "or loop.shutdown_asyncgens() before loop.close(), or use asyncio.run())",
+        ResourceWarning,
+        stacklevel=2,
     )
 
 

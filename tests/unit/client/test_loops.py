@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import warnings
 from collections.abc import Iterator
 from email.message import EmailMessage
 from io import BytesIO
@@ -10,18 +11,16 @@ from typing import Any
 
 import pytest
 from tests.support.sending import letter
+from tests.support.smtp_peer import Peer, serve
 
 from pillarbox.client import ArgumentError, AsyncClient, Mail, Message, Pool, connect_async
 from pillarbox.client.batch import takes_time
 from pillarbox.testing import SmtpServer
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
 
 @pytest.fixture(autouse=True)
 def collect() -> Iterator[None]:
-    """Connections that a loop leaves behind are closed by the garbage collector alone: now, and not
-    in another test."""
+    """What a loop leaves behind is told by the garbage collector: now, and not in another test."""
     yield
     gc.collect()
 
@@ -100,6 +99,67 @@ def test_client_outlives_the_loop_that_it_was_used_in(smtp_server: SmtpServer) -
     assert [asyncio.run(send()) for _ in range(3)] == [True, True, True]
     asyncio.run(client.close())
     assert smtp_server.connections == 3
+
+
+class Listening:
+    """A server that takes one message for each connection and keeps what is said last."""
+
+    def __init__(self) -> None:
+        self._last: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __call__(self, peer: Peer) -> None:
+        """Serve one connection."""
+        await peer.greet("PIPELINING")
+        await peer.take_message()
+        self._last.put_nowait(await peer.line())
+
+    async def last_words(self) -> str:
+        """Those of the next connection; "" where it ended without any."""
+        async with asyncio.timeout(20):
+            return await self._last.get()
+
+
+async def test_connections_end_with_the_loop() -> None:
+    """Nobody closed the client: the garbage collector finds none, and the server is told."""
+    listening = Listening()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        async with serve(listening) as server:
+            client = connect_async(f"smtp://127.0.0.1:{server.port}", tls="opportunistic")
+            for _ in range(2):
+                await asyncio.to_thread(lambda: asyncio.run(client.send(letter())))
+                gc.collect()
+                assert await listening.last_words() == "QUIT"
+
+    assert [str(one.message) for one in told] == []
+
+
+async def test_connections_end_with_the_client() -> None:
+    """Where the loop goes on, and nobody has the client any more."""
+    listening = Listening()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        async with serve(listening) as server:
+            client = connect_async(f"smtp://127.0.0.1:{server.port}", tls="opportunistic")
+            await client.send(letter())
+            del client
+            gc.collect()
+            assert await listening.last_words() == "QUIT"
+
+    assert [str(one.message) for one in told] == []
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_loop_that_was_closed_by_hand_is_told_of(smtp_server: SmtpServer) -> None:
+    """Its connections can not be closed any more: what to do is said where the client is used
+    again."""
+    client = client_of(smtp_server)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.send(letter()))
+    loop.close()
+
+    with pytest.warns(ResourceWarning, match=r"left connections.*fix:.*shutdown_asyncgens"):
+        assert asyncio.run(client.send(letter())).is_complete
 
 
 def test_client_of_a_loop_that_runs_is_for_that_loop_alone(smtp_server: SmtpServer) -> None:

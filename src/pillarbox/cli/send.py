@@ -226,7 +226,7 @@ def _message(letter: Letter, profile: Profile) -> "Message":
             headers=dict(map(_header, letter.header)),
         )
         for path in letter.attach:
-            message.attach(path)
+            message.attach(path.read_bytes(), name=path.name)
     except ArgumentError as error:
         raise Failure(ExitCode.DATA, _advice(str(error), profile)) from error
     return message

@@ -16,6 +16,7 @@ from email.utils import format_datetime, localtime, make_msgid, parseaddr
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
+from pillarbox.client.content import check_is_readable
 from pillarbox.client.errors import ArgumentError
 from pillarbox.client.server import check_controls, check_encodable, check_is_text, check_text
 from pillarbox.errors import AddressError
@@ -41,6 +42,9 @@ _CONTENT_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _LINE_CHARACTERS, _MAX_LINE_CHARACTERS = 78, 998
 """RFC 5322 section 2.1.1: what a line should have at most, and what it may have."""
+
+_SHOWN_CHARACTERS = 100
+_SOURCE_FIX = "give the path of a file, its octets (text.encode()) with name=, or open(…, 'rb')"
 
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ADDRESS_FIX = "Write name@example.org, or Name <name@example.org>"
@@ -95,6 +99,8 @@ class Message:
         self._subject = subject
         self._text = None if text is None else _body("text", text)
         self._html = None if html is None else _body("html", html)
+        if not isinstance(headers or {}, Mapping):
+            raise ArgumentError("headers= names no fields", fix='write {"X-Order": "4711"}')
         self._headers = [_header(name, value) for name, value in (headers or {}).items()]
         self._alternatives: list[_Form] = []
         self._inline: list[_Part] = []
@@ -120,7 +126,7 @@ class Message:
 
     def calendar(self, calendar: str, *, method: str = "REQUEST") -> Self:
         """An invitation in iCalendar (RFC 5545), as mail programs know it (RFC 6047)."""
-        if not method.isascii() or not method.isalpha():
+        if not isinstance(method, str) or not method.isascii() or not method.isalpha():
             raise ArgumentError(f"method={method!r}", fix='write "REQUEST", "CANCEL", "REPLY" …')
         text = "\n".join(_body("calendar", calendar).splitlines()) + "\n"
         self._alternatives.append(_Form(text, "calendar", {"method": method.upper()}))
@@ -192,13 +198,23 @@ def _part(source: Source, name: str, content_type: str, *, cid: str = "") -> _Pa
 
 
 def _read(source: Source) -> tuple[bytes, str]:
-    """The octets, and the name of the file. Raises OSError."""
+    """The octets, and the name of the file. Raises ArgumentError, and what reading raises."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), ""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        check_controls("the path", str(path))
-        return path.read_bytes(), path.name
+        try:
+            check_controls("the path", str(path))
+            return path.read_bytes(), path.name
+        except ArgumentError as exc:
+            # Most often it is the text of the attachment itself.
+            raise ArgumentError(str(exc.args[0]), fix=_SOURCE_FIX) from exc
+        except OSError as exc:
+            what = f"{str(path)[:_SHOWN_CHARACTERS]!r} can not be read: {exc.strerror}"
+            raise ArgumentError(what, fix=_SOURCE_FIX) from exc
+    if not hasattr(source, "read"):
+        raise ArgumentError(f"{type(source).__name__} is no file", fix=_SOURCE_FIX)
+    check_is_readable("a file", source)
     octets = source.read()
     if not isinstance(octets, bytes):
         raise ArgumentError("a file must be opened in binary mode", fix="open(…, 'rb')")

@@ -14,6 +14,7 @@ from pillarbox.client.auth import AccessToken, OAuth2
 from pillarbox.client.errors import ArgumentError
 from pillarbox.client.issuers import issuer_error, missing_extra, read_token
 from pillarbox.client.requests import Requests
+from pillarbox.client.server import check_given
 from pillarbox.explain.failures import Failure, FailureKind
 
 HOST = "smtp.gmail.com"
@@ -23,6 +24,7 @@ SCOPE = "https://mail.google.com/"
 _ASSERTION_SECONDS = 3600
 """The longest life that Google takes."""
 
+_KEY_FIX = "take the JSON file that Google gave when the key was made"
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -36,6 +38,9 @@ def refresh_token(
     ca_file: str = "",
 ) -> OAuth2:
     """Log in to a mailbox as a person who consented once."""
+    check_given("client_id", client_id)
+    check_given("the client secret", client_secret)
+    check_given("the refresh token", refresh_token)
     form = {
         "grant_type": "refresh_token",
         "client_id": client_id,
@@ -49,15 +54,15 @@ def service_account(
     mailbox: str, key_file: str, *, token_url: str = "", ca_file: str = ""
 ) -> OAuth2:
     """Log in to a mailbox as a service account with domain-wide delegation; `key_file` is the JSON
-    that Google gives. Raises ArgumentError, OSError."""
+    that Google gives. Raises ArgumentError."""
     try:
         key = json.loads(Path(key_file).read_text(encoding="utf-8"))
         issuer, pem = str(key["client_email"]), str(key["private_key"])
+    except OSError as exc:
+        raise ArgumentError(f"{key_file} can not be read: {exc.strerror}", fix=_KEY_FIX) from exc
     except (ValueError, KeyError, TypeError) as exc:
-        raise ArgumentError(
-            f"{key_file} is no key of a service account",
-            fix="take the JSON file that Google gave when the key was made",
-        ) from exc
+        what = f"{key_file} is no key of a service account"
+        raise ArgumentError(what, fix=_KEY_FIX) from exc
     url = token_url or str(key.get("token_uri") or TOKEN_URL)
 
     def provide() -> AccessToken:

@@ -19,6 +19,7 @@ from pillarbox.client.auth import AccessToken, OAuth2
 from pillarbox.client.errors import ArgumentError, TokenError
 from pillarbox.client.issuers import issuer_error, missing_extra, read_token
 from pillarbox.client.requests import Requests
+from pillarbox.client.server import check_given, check_is_text
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.oauth.clouds import CLOUDS, Cloud, CloudFacts
 
@@ -50,6 +51,10 @@ class _Registration:
     authority: str
     ca_file: str
     credential: str | dict[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_given("tenant_id", self.tenant_id)
+        check_given("client_id", self.client_id)
 
     @property
     def facts(self) -> CloudFacts:
@@ -115,9 +120,9 @@ def client_secret(
     ca_file: str = "",
 ) -> OAuth2:
     """Log in to a mailbox as an application, with its client secret. Raises ArgumentError."""
-    credential = secret
+    check_given("the client secret", secret)
     return _as_application(
-        mailbox, _Registration(tenant_id, client_id, cloud, authority, ca_file, credential)
+        mailbox, _Registration(tenant_id, client_id, cloud, authority, ca_file, secret)
     )
 
 
@@ -144,6 +149,7 @@ def certificate(
 
 
 def _pem_block(text: str, kind: str) -> str:
+    check_is_text(f"the {kind.lower()}", text)
     found = re.search(rf"-----BEGIN ([A-Z ]*{kind})-----.*?-----END \1-----", text, re.DOTALL)
     if found is None:
         raise ArgumentError(f"there is no {kind.lower()} in PEM form", fix="give the text of both")

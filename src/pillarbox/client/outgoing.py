@@ -76,6 +76,8 @@ def prepare(
 ) -> Outgoing:
     """Make envelope and content; what is not given is taken from the header fields. Raises
     ArgumentError."""
+    if not isinstance(require_tls, bool):
+        raise ArgumentError(f"require_tls={require_tls!r}", fix="write True or False")
     made = _prepare(message, sender, recipients, dsn)
     if not require_tls:
         return made
@@ -107,8 +109,9 @@ def _prepare(
         except ArgumentError:
             content.discard()
             raise
-    made = message.build() if hasattr(message, "build") else message
-    if not hasattr(made, "raw_items"):
+    is_made = not isinstance(message, type)
+    made = message.build() if is_made and hasattr(message, "build") else message
+    if not is_made or not hasattr(made, "raw_items"):
         raise ArgumentError(
             f"{type(made).__name__} is no message",
             fix='give a Message, an EmailMessage, bytes (text.encode()) or a file, open(…, "rb")',
@@ -233,7 +236,10 @@ def _ret(dsn: Dsn) -> Ret | None:
 
 def _notify(dsn: Dsn) -> Notify:
     notify = Notify.DEFAULT
-    for word in (dsn.notify,) if isinstance(dsn.notify, str) else dsn.notify:
+    words = (dsn.notify,) if isinstance(dsn.notify, str) else dsn.notify
+    if not isinstance(words, Iterable):
+        raise ArgumentError(f"notify={words!r}", fix='write ["failure"] and such')
+    for word in words:
         try:
             notify |= Notify[word.upper()]
         except (KeyError, AttributeError) as exc:
@@ -250,6 +256,7 @@ def _orcpt(path: Mailbox) -> str:
 
 
 def _envid(text: str) -> str:
+    check_is_text("envelope_id", text)
     if not text.isascii() or not text.isprintable() or len(text) > MAX_ENVID:
         raise ArgumentError(f"envelope_id is printable ASCII of at most {MAX_ENVID} characters")
     return xtext(text)

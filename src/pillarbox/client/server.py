@@ -61,6 +61,14 @@ def check_controls(what: str, text: str) -> None:
         raise ArgumentError(f"{what} has a control character", fix="leave out CR, LF and NUL")
 
 
+def check_given(what: str, text: str) -> None:
+    """Raises ArgumentError for what check_text() refuses, and for nothing, as a variable of the
+    environment has it that is not set."""
+    check_text(what, text)
+    if not text:
+        raise ArgumentError(f"{what} is empty", fix="give what the registration says")
+
+
 def check_is_text(what: str, given: object) -> None:
     """Raises ArgumentError for what is no str, such as a variable that is not set."""
     if not isinstance(given, str):

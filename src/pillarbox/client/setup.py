@@ -66,6 +66,8 @@ class Setup:
         check_text("helo_name", helo_name)
         if " " in helo_name or not helo_name.isascii():
             raise ArgumentError("helo_name is no host name", fix="write the name of this machine")
+        if not isinstance(ca_file or "", str | os.PathLike):
+            raise ArgumentError("ca_file= names no file", fix="give the path of a file in PEM form")
         limits = Limits.of(timeout)
         pool = checked(pool)
         if transcript is not None and not (isinstance(transcript, list) or callable(transcript)):

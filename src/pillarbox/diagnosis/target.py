@@ -40,8 +40,9 @@ def read_target(text: str) -> Target:
     """Read `host`, `host:port`, `[IPv6]:port`, or a URL with smtp, smtps, submission or
     submissions. Raises AddressError."""
     parts = _SERVER.fullmatch(text)
-    if parts is None or int(parts["port"] or 0) > _MAX_PORT:
-        raise AddressError(f"{text} names no server: write HOST, HOST:PORT or smtp://HOST:PORT")
+    if parts is None or not 0 < int(parts["port"] or 1) <= _MAX_PORT:
+        name = text or "an empty text"
+        raise AddressError(f"{name} names no server: write HOST, HOST:PORT or smtp://HOST:PORT")
     scheme, port = parts["scheme"], None if parts["port"] is None else int(parts["port"])
     if scheme is not None and scheme.lower() not in _SCHEMES:
         raise AddressError(f"{scheme} is no scheme of mail submission: smtp, smtps, submission")

@@ -11,6 +11,8 @@ from pillarbox.delivery.smtp_connect import SessionSettings, open_session
 from pillarbox.delivery.smtp_connection import SmtpConnection
 from pillarbox.errors import LocalProtocolError
 from pillarbox.explain.failures import Failure, FailureKind, explain
+from pillarbox.explain.remedies import Stage
+from pillarbox.explain.replies import ReplyContext, explain_reply
 from pillarbox.mail.address import parse_mailbox
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.reply import Reply
@@ -20,6 +22,10 @@ from pillarbox.oauth.claims import judge, judge_person, read_claims
 from pillarbox.oauth.clouds import CLOUDS, Cloud
 from pillarbox.oauth.sign_in import Access
 from pillarbox.route import Microsoft365
+
+_MICROSOFT = "microsoft365"
+_VAGUE_ROWS = frozenset({"m365-11", "m365-login"})
+"""Of the table of replies: a refusal without a reason, which has many."""
 
 
 async def check_sender(hop: Microsoft365, settings: SessionSettings) -> list[Step]:
@@ -86,10 +92,11 @@ def _inspect(hop: Microsoft365, token: str, *, graph: bool) -> list[Step]:
 
 def _connection_failed(hop: Microsoft365, failure: Failure, name: str) -> list[Step]:
     if failure.kind is FailureKind.TOKEN_REFUSED:
+        fixes = _fixes_of(failure.said, hop) or _login_fixes(hop)
         said = str(failure.said)
         return [
             Step("Connection", True, name),
-            Step("Login", False, f"{hop.mailbox} was refused: {said}", _login_fixes(hop)),
+            Step("Login", False, f"{hop.mailbox} was refused: {said}", fixes),
         ]
     if failure.kind is FailureKind.LOGIN_UNAVAILABLE:
         fixes = (
@@ -102,6 +109,15 @@ def _connection_failed(hop: Microsoft365, failure: Failure, name: str) -> list[S
             Step("Login", False, f"{hop.mailbox}: {said}", fixes),
         ]
     return [_failed("Connection", failure, name)]
+
+
+def _fixes_of(said: Reply | None, hop: Microsoft365) -> tuple[str, ...]:
+    """What helps against a refusal that says itself what is wrong; nothing for any other."""
+    context = ReplyContext(stage=Stage.AUTH, host=hop.smtp_host)
+    found = explain_reply(said, context) if said is not None else None
+    if found is None or found.provider != _MICROSOFT or found.id in _VAGUE_ROWS:
+        return ()
+    return (f"{found.cause} {found.fix.replace('MAILBOX', powershell.quote(hop.mailbox))}",)
 
 
 def _login_fixes(hop: Microsoft365) -> tuple[str, ...]:

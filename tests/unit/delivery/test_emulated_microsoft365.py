@@ -26,6 +26,9 @@ from pillarbox.route import Microsoft365
 LETTER = f"From: {SAMPLE_MAILBOX}\r\nSubject: Toner\r\n\r\nIt is empty.\r\n".encode()
 
 
+MAILBOX_AUTH = f"Set-CASMailbox '{SAMPLE_MAILBOX}' -SmtpClientAuthenticationDisabled $false"
+
+
 @asynccontextmanager
 async def _settings() -> AsyncIterator[SessionSettings]:
     tokens = TokenSource(
@@ -111,3 +114,18 @@ async def test_check_finds_what_is_missing(
     assert all(word in text for word in words), text
     assert states(result) == {0: DEFERRED}
     assert result.hop_failure is not None
+
+
+@pytest.mark.parametrize(
+    ("switch", "fix"),
+    [("smtp_auth", "Set-TransportConfig"), ("mailbox_smtp_auth", MAILBOX_AUTH)],
+)
+async def test_check_believes_a_refusal_that_says_why(switch: str, fix: str) -> None:
+    """It guesses nothing then: what it would say of the application is not what is wrong."""
+    async with emulating(switches={switch: "off"}) as emulator, _settings() as settings:
+        steps = await check_sender(hop_at(emulator), settings)
+
+    [login] = [step for step in steps if not step.is_ok]
+    [said] = login.fixes
+    assert fix in said
+    assert MAILBOX_AUTH in said

@@ -15,6 +15,7 @@ from pillarbox.sendmail.notice import tell_sender
 from pillarbox.sendmail.options import Options
 from pillarbox.sendmail.spool import SpoolError
 from pillarbox.sendmail.taking import Refusal, Taken, hand_over
+from pillarbox.smtp.data import DataReader
 from pillarbox.smtp.events import (
     Content,
     ContentAbort,
@@ -37,6 +38,8 @@ _ENHANCED = {
     codes.NO_PERMISSION: "5.7.1",
     codes.TRY_LATER: "4.4.1",
 }
+
+_LAST_LINE = b"\n.\r\n"
 
 
 def converse(options: Options, profile: Profile) -> int:
@@ -75,10 +78,19 @@ class _Dialogue:
         self.core.trust()
 
     def take(self, octets: bytes) -> None:
-        """Take what the caller said."""
-        self.core.receive(octets)
-        while (event := self.core.next_event()) is not None:
-            self._act(event)
+        """Take what the caller said, line by line: one that writes all of it at once has said
+        nothing too early, as on a network."""
+        begin = 0
+        while begin < len(octets):
+            # Many lines of content go at once, but the first may end what was read before.
+            is_content = begin > 0 and isinstance(self.core.reader, DataReader)
+            found = octets.find(_LAST_LINE, begin - 1) if is_content else octets.find(b"\n", begin)
+            length = len(_LAST_LINE) if is_content else 1
+            end = len(octets) if found < 0 else found + length
+            self.core.receive(octets[begin:end])
+            while (event := self.core.next_event()) is not None:
+                self._act(event)
+            begin = end
 
     def _act(self, event: ServerEvent) -> None:
         match event:

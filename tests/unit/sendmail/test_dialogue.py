@@ -105,3 +105,30 @@ def test_the_id_of_an_envelope_goes_on_as_it_is(smtp_server: SmtpServer) -> None
     [message] = smtp_server.wait_for_count(1)
     assert message.envelope is not None
     assert message.envelope.envid == "a+2Bb+3Dc"
+
+
+@pytest.mark.usefixtures("profiles")
+def test_caller_may_say_all_at_once(smtp_server: SmtpServer, tmp_path: Path) -> None:
+    """A script in a file or a pipe waits for no answer, not to EHLO and DATA either: nobody else
+    can have slipped in what stands behind them."""
+    mail = "MAIL FROM:<a@example.com>\r\nRCPT TO:<{}@example.org>\r\nDATA\r\n" + LETTER + ".\r\n"
+    large = "x" * 70 + "\r\n"
+    script = tmp_path / "script"
+    empty, third = mail.replace(LETTER, ""), mail.replace(LETTER, LETTER + large * 3000)
+    script.write_text(
+        f"EHLO me\r\n{empty.format('empty')}{mail.format('b')}RSET\r\nHELO me\r\n"
+        f"{third.format('c')}QUIT\r\n",
+        newline="",
+    )
+    program = Path(sys.executable).with_name("pillarbox-sendmail")
+    with script.open("rb") as lines:
+        said = subprocess.run(
+            [program, "-bs"], stdin=lines, capture_output=True, text=True, check=True
+        ).stdout
+
+    codes = [line[:3] for line in said.splitlines() if line[3:4] == " "]
+    taken = ["250", "250", "354", "250"]
+    assert codes == ["220", "250", *taken, *taken, "250", "250", *taken, "221"]
+    letters = smtp_server.wait_for_count(3)
+    assert [one.recipients[0][:1] for one in letters] == ["e", "b", "c"]
+    assert len(letters[2].text) > len(large) * 2900

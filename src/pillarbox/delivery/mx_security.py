@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 
+from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.TLSA import TLSA
 
 from pillarbox.delivery.dane import readable, vouches
@@ -107,7 +108,7 @@ class MxSecurity:
         is_enforced = way.is_enforced
         if policy is not None and is_enforced and not policy.allows(target.host):
             return Failure(FailureKind.MTA_STS_FAILED, f"{target.host} is not in the policy")
-        if mx.is_secure and target.is_secure:
+        if mx.is_secure:
             found = await self._by_dane(way.hop, target)
             is_weaker = isinstance(found, Demand) and found.level is Level.ENCRYPTED
             if found is not None and not (is_enforced and is_weaker):
@@ -117,12 +118,15 @@ class MxSecurity:
     async def _by_dane(self, hop: MxHosts, target: Target) -> Demand | Failure | None:
         """RFC 7672 section 2.2.2: where the host is an alias the records of the name behind it
         count, and where it has none those of the host itself."""
-        for base in dict.fromkeys((target.name, target.host)):
+        bases = await self._bases(target)
+        if isinstance(bases, Failure):
+            return bases
+        for base in bases:
             try:
                 answer = await self.dns.resolver.look_up(f"_{hop.port}._tcp.{base}", TLSA)
             except DnsFailure as exc:
                 # Section 2.1: somebody may hide them; without an answer there is no delivery.
-                return Failure(FailureKind.DANE_LOOKUP_FAILED, f"{base}: {exc}")
+                return _no_answer(base, exc)
             if not answer.records or not answer.is_secure:
                 continue
             records = readable(usable([tlsa_record(each) for each in answer.records]))
@@ -132,6 +136,26 @@ class MxSecurity:
             names = tuple(dict.fromkeys((base, target.host)))
             return Demand(Level.DANE, base, records, names)
         return None
+
+    async def _bases(self, target: Target) -> tuple[str, ...] | Failure:
+        """The names whose TLSA records count; none where the zone of the host is not signed: its
+        servers may not even answer such a question. An alias that is signed itself may lead out
+        of the signed zones (as Postfix sees it, too): its own records say whose certificate it is.
+        """
+        host = target.host
+        if target.is_secure:
+            return tuple(dict.fromkeys((target.name, host)))
+        if target.name == host:
+            return ()
+        try:
+            alias = await self.dns.resolver.look_up(host, CNAME)
+        except DnsFailure as exc:
+            return _no_answer(host, exc)
+        return (host,) if alias.is_secure else ()
+
+
+def _no_answer(name: str, error: DnsFailure) -> Failure:
+    return Failure(FailureKind.DANE_LOOKUP_FAILED, f"{name}: {error}")
 
 
 def _raised(way: MxWay, target: Target, demand: Demand) -> Demand | Failure:

@@ -184,11 +184,32 @@ async def test_records_of_an_alias_and_of_what_is_behind_it(world: DaneWorld, ow
     assert (await world.refused()).startswith("451 4.7.5")
 
 
-async def test_alias_into_an_unsigned_zone_is_insecure(world: DaneWorld) -> None:
-    """The chain is as strong as its weakest part."""
+async def test_alias_into_an_unsigned_zone_has_the_records_of_its_own_name(
+    world: DaneWorld,
+) -> None:
+    """The certificate counts, wherever the addresses come from: those behind it can be forged."""
     world.dns.dns(HOST, "CNAME", f"{OTHER}.")
     await world.host(ANOTHER, OTHER)
     world.tlsa(SELF_SIGNED.tlsa(3))
+    assert (await world.refused()).startswith("451 4.7.5")
+
+
+async def test_alias_into_an_unsigned_zone_that_is_vouched_for(world: DaneWorld) -> None:
+    """The records of the alias name its certificate; those behind it nobody has signed."""
+    world.dns.dns(HOST, "CNAME", f"{OTHER}.")
+    await world.host(SELF_SIGNED, OTHER)
+    world.tlsa(SELF_SIGNED.tlsa(3))
+    world.tlsa(ANOTHER.tlsa(3), host=OTHER, is_signed=False)
+
+    assert await world.is_delivered()
+
+
+async def test_alias_that_is_not_signed_itself_is_insecure(world: DaneWorld) -> None:
+    """Who can forge it leads to a host of his own."""
+    world.dns.dns(HOST, "CNAME", f"{OTHER}.")
+    await world.host(ANOTHER, OTHER)
+    world.tlsa(SELF_SIGNED.tlsa(3))
+    world.dns.validated.discard(HOST)
 
     assert await world.is_delivered()
 

@@ -47,6 +47,7 @@ _OPTIONS = (
         help="Only recipients in this state.",
     ),
 )
+_BESIDE_HOP = ("queue_ids", "tenant", "sender", "domain", "state")
 
 
 def _selecting(function: Command) -> Command:
@@ -165,6 +166,10 @@ def retry(ctx: click.Context, /, **_: object) -> None:
         return database.write_now(lambda c: queue.retry(c, selection, now=moment))
 
     _change(ctx, "will be tried now", try_now)
+    is_of_a_hop = ctx.params["hop"] and not any(ctx.params[name] for name in _BESIDE_HOP)
+    if is_of_a_hop and not ctx.obj.as_json:
+        # What was due already was not changed, and is not counted.
+        click.echo("Unless it is paused, the next hop is given all that is due at once.")
 
 
 @command.command("hold")

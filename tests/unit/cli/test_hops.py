@@ -119,6 +119,10 @@ async def test_retry_of_a_hop_ends_its_back_off(service: Service) -> None:
 
     service.do("queue", "retry", "--domain", "far.example")
     assert not service.database.read_now(list_orders)
-    service.do("queue", "retry", "--hop", HOP)
+    told = service.do("queue", "retry", "--hop", HOP)
+    of_some = service.do("queue", "retry", "--hop", HOP, "--domain", "far.example")
 
+    assert told.startswith("0 recipients will be tried now.\n")
+    assert "the next hop is given all that is due at once" in told
+    assert "at once" not in of_some
     assert service.database.read_now(list_orders)[HOP].tried_at

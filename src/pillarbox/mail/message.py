@@ -25,6 +25,8 @@ MAX_HEADER_ID = 998
 
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _NAME = re.compile(rb"[!-9;-~]")
+# RFC 5322 2.1.1: no line, and so no name, is longer.
+_MAY_BECOME_HEADER = re.compile(rb"(?:[!-9;-~]{1,998}+[ \t]{0,998}+|\r)?+")
 _END_OF_FIELD = re.compile(rb"\r\n(?![ \t])")
 _HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -59,10 +61,16 @@ _NO_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0)
 _EMPTY_HEADER = HeaderBlock(0, False, (), (), False, False, None, 0)
 
 
+def is_open(content: bytes) -> bool:
+    """Whether more octets behind this beginning decide whether it begins a header block."""
+    return _MAY_BECOME_HEADER.fullmatch(content) is not None
+
+
 def find_header_end(content: bytes | bytearray, start: int = 0) -> int:
     """The size of the header block in octets; -1 where its end is not in `content`.
 
-    `start` is where to begin to look: an end that lies before it must have been looked for.
+    `start` is where to begin to look: an end that lies before it must have been looked for. With 0
+    the content must not be `is_open`, unless it is all that there is.
     """
     if start == 0 and (content.startswith(b"\r\n") or _FIELD_START.match(content) is None):
         return 0

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.dkim_body import ContentHash
-from pillarbox.mail.message import find_header_end
+from pillarbox.mail.message import find_header_end, is_open
 from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.observe.log import log
 
@@ -271,7 +271,8 @@ class IncomingContent:
 
     def _grow_head(self, before: bytes, chunk: bytes) -> bytes | None:
         head = before + chunk
-        end = find_header_end(head, len(before))
+        # Where memory is short, a chunk may be the first letters of a name.
+        end = -1 if is_open(head) else find_header_end(head, 0 if is_open(before) else len(before))
         if end >= 0:
             self._head_is_whole = True
             # With the empty line behind it, which says that the block is complete.

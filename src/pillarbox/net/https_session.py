@@ -19,6 +19,7 @@ _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PIECE_SECONDS = 60.0
 """For one piece to be sent or to come."""
 
+_SUCCESS = 2
 _BEGUN = "http11.send_request_headers.started"
 """What httpcore2 calls the moment when the connection stands and the request goes out."""
 
@@ -51,7 +52,7 @@ class HttpsSession:
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes = b""
     ) -> Answer | Failure:
         """Make one request. A failure is CONFIRMATION_LOST where the server may have acted on it;
-        all others are from before it was sent."""
+        all others are from before it was sent. A success whose body can not be read has none."""
         made = await self._exchange(method, url, headers=headers, content=content)
         self._is_open = (
             isinstance(made, Answer) and made.headers.get("connection", "").lower() != "close"
@@ -72,22 +73,26 @@ class HttpsSession:
             content=content,
             extensions={"trace": self._note},
         )
+        begun: Answer | None = None
         try:
             async with asyncio.timeout(self._total_seconds), asked as got:
+                begun = Answer(got.status_code, dict(got.headers) | {"connection": "close"}, "")
                 octets = await read_body(got.aiter_bytes(), MAX_ANSWER_OCTETS)
-                if octets is None:
-                    return Failure(FailureKind.CONFIRMATION_LOST, "the answer has no end")
+                if octets is not None:
+                    text = octets.decode("utf-8", "replace")
+                    return Answer(got.status_code, dict(got.headers), text)
+                failure = Failure(FailureKind.CONFIRMATION_LOST, "the answer has no end")
         except _NOT_SENT as exc:
-            return _not_connected(exc)
+            failure = _not_connected(exc)
         except httpx2.InvalidURL:
-            return Failure(FailureKind.NAME_NOT_FOUND)
+            failure = Failure(FailureKind.NAME_NOT_FOUND)
         except (TimeoutError, httpx2.TimeoutException):
-            return Failure(FailureKind.CONFIRMATION_LOST, "it did not answer in time")
+            failure = Failure(FailureKind.CONFIRMATION_LOST, "it did not answer in time")
         except (httpx2.HTTPError, OSError) as exc:
             # The texts of httpx2 can hold what was sent; names of kinds can not.
-            return Failure(FailureKind.CONFIRMATION_LOST, type(exc).__name__)
-        text = octets.decode("utf-8", "replace")
-        return Answer(got.status_code, dict(got.headers), text)
+            failure = Failure(FailureKind.CONFIRMATION_LOST, type(exc).__name__)
+        # That it was done says the status alone; why it was not, the body.
+        return begun if begun is not None and begun.status // 100 == _SUCCESS else failure
 
     async def close(self) -> None:
         """Close the connection."""

@@ -126,9 +126,18 @@ def load_profile(name: str = "", *, file: str = "") -> Profile:
     tables = values.get("profiles", {})
     if not isinstance(tables, dict) or not tables:
         raise ConfigError([Problem(file, "there is no profile", "begin one with [profiles.NAME]")])
+    if problems := [
+        Problem(f"{file}: {key}", "is no setting", "beside [profiles.NAME] there is `default`")
+        for key in values
+        if key not in (DEFAULT_NAME, "profiles")
+    ]:
+        raise ConfigError(problems)
     if not name:
         only = next(iter(tables)) if len(tables) == 1 else DEFAULT_NAME
-        name = str(values.get("default", only))
+        name = values.get(DEFAULT_NAME, only)
+        if not isinstance(name, str):
+            hint = f'write default = "{next(iter(tables))}"'
+            raise ConfigError([Problem(f"{file}: default", "is the name of a profile", hint)])
     if name not in tables:
         hint = f"there are: {', '.join(tables)}"
         raise ConfigError([Problem(file, f"there is no profile {name!r}", hint)])

@@ -23,6 +23,15 @@ def write(folder: Path, text: str) -> str:
     [
         ("", "begin one with [profiles.NAME]"),
         ("[profiles.a", "is no TOML"),
+        (
+            f"defalt = 'a'\n[profiles.a]\n{SERVER}",
+            "defalt: is no setting (hint: ",
+        ),
+        (
+            f"timeout = 5\n[profiles.a]\n{SERVER}",
+            "timeout: is no setting (hint: ",
+        ),
+        (f"default = 5\n[profiles.a]\n{SERVER}", "default: is the name of a profile"),
         ("[profiles.a]\n", "a.server: is missing"),
         (f"[profiles.a]\n{SERVER}user = 'x'\n", "a.user: is no setting (hint: there are: server"),
         ("[profiles.a]\nserver = 5\n", "a.server: has a value of the wrong kind"),

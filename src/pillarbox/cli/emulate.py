@@ -1,14 +1,17 @@
 """`pillarbox emulate`: play a mail service on the loopback, for tests."""
 
 import asyncio
+import errno
 import signal
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from pillarbox.cli.context import Cli
+from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.output import Json, print_json
 
 if TYPE_CHECKING:
@@ -101,7 +104,14 @@ async def _serve(emulator: "Emulator", *, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with emulator:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(emulator)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            hint = f"choose another port ({', '.join(f'--{name}-port' for name in _PORTS)})"
+            raise Failure(ExitCode.UNAVAILABLE, f"{error.strerror}: {hint}") from error
         if as_json:
             print_json(cast("Json", describe(emulator.facts, emulator.config)))
         else:

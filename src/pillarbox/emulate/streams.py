@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -95,9 +96,14 @@ class TcpServer:
     async def start(self, port: int, context: ssl.SSLContext | None = None) -> None:
         """Listen on 127.0.0.1, with TLS from the first octet where there is a context; 0 takes a
         free port. Raises OSError."""
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", port, ssl=context, limit=BUFFER_OCTETS
-        )
+        try:
+            self._server = await asyncio.start_server(
+                self._accept, "127.0.0.1", port, ssl=context, limit=BUFFER_OCTETS
+            )
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise
+            raise OSError(exc.errno, f"127.0.0.1:{port} is in use") from exc
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

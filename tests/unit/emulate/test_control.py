@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -289,6 +290,17 @@ def test_a_wrong_option_is_told(option: list[str], code: int, text: str) -> None
 
     assert result.exit_code == code
     assert text in result.output
+
+
+def test_port_that_another_program_has_is_told() -> None:
+    """With the option that names another one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(root, ["emulate", "m365", "--graph-port", str(port)])
+
+    assert result.exit_code == 69
+    assert f"127.0.0.1:{port} is in use" in result.output
+    assert "--graph-port" in result.output
 
 
 def test_the_card_can_be_had_as_json() -> None:

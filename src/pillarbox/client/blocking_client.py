@@ -9,7 +9,7 @@ from typing import Self, TypeAlias, TypeVar
 from pillarbox.client.batch import AHEAD_MESSAGES, Batch, Item, check_messages
 from pillarbox.client.blocking import BlockingWire, connect
 from pillarbox.client.blocking_secrets import BlockingSecrets
-from pillarbox.client.errors import ClientError, LoginError
+from pillarbox.client.errors import ArgumentError, ClientError, LoginError
 from pillarbox.client.forking import renew_after_fork
 from pillarbox.client.links import (
     TOKEN_REFUSED,
@@ -121,6 +121,11 @@ class Client:
         ClientClosed.
         """
         check_messages(messages)
+        if not isinstance(messages, Iterable):
+            raise ArgumentError(
+                "send_all() of this client takes no asynchronous iterable",
+                fix="use connect_async(), or collect the messages in a list before",
+            )
         return self._send_all(messages, Batch(ahead))
 
     def _send_all(self, messages: Iterable[Item], batch: Batch) -> Iterator[SendResult]:

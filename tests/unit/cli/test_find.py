@@ -109,6 +109,11 @@ def test_what_is_no_address_is_65() -> None:
     assert result.exit_code == EX_DATA
     assert "neither an address nor a domain" in result.stderr
 
+    result = find("ann b@corp.example")
+
+    assert result.exit_code == EX_DATA
+    assert "'ann b@corp.example' is no address: " in result.stderr
+
 
 def test_extra_client_is_enough() -> None:
     """`pip install "pillarbox[client]"` has click and nothing of the service."""

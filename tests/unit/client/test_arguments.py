@@ -2,6 +2,7 @@
 told in words, and no message that goes with others keeps those back."""
 
 import ssl
+from collections.abc import AsyncIterator
 from email.headerregistry import Address
 from email.message import EmailMessage
 from io import BytesIO
@@ -182,6 +183,19 @@ def test_one_message_where_many_belong_is_told_in_words(given: Any) -> None:
     with pytest.raises(ArgumentError, match=r"ahead=.*fix:"):
         client.send_all([], ahead=None)  # type: ignore[arg-type] # on purpose
     client.close()
+
+
+async def test_blocking_client_says_that_it_can_not_wait_for_messages() -> None:
+    """An asynchronous iterable belongs to the other client."""
+
+    async def letters() -> AsyncIterator[bytes]:
+        yield b""
+
+    with (
+        connect(SERVER) as client,
+        pytest.raises(ArgumentError, match=r"fix: .*connect_async"),
+    ):
+        client.send_all(letters())  # type: ignore[arg-type] # on purpose
 
 
 async def test_what_is_no_message_keeps_no_others_back(face: Face) -> None:

@@ -110,7 +110,10 @@ async def discover_async(
 def _asking(target: str) -> tuple[Asking, bool]:
     """Who asks, and whether the target is an address."""
     is_address = "@" in target
-    domain = host_name(parse_mailbox(target).domain_key if is_address else target)
+    try:
+        domain = host_name(parse_mailbox(target).domain_key if is_address else target)
+    except AddressError as exc:
+        raise AddressError(f"{target!r} is no address: {exc}") from exc
     if domain is None:
         raise AddressError(f"{target} is neither an address nor a domain")
     address = target if is_address else f"you@{domain}"

@@ -212,8 +212,10 @@ class FailureKind(Enum):
         "451 4.7.8",
         "There is no access token for the next hop {hop}: the sign-in server does not take the"
         " client secret ({detail})",
-        "The secret is another one. With Microsoft often its id was copied instead of its value.",
-        "Give the route the right secret: pillarbox route change ID --client-secret-file FILE",
+        "The secret is another one, or it was deleted at the registration of the application. With"
+        " Microsoft often its id was copied instead of its value.",
+        "Give the route the right secret; where that was deleted, make a new one at the"
+        " registration: pillarbox route change ID --client-secret-file FILE",
     )
     SIGN_IN_SECRET_EXPIRED = _t(
         "451 4.7.8",

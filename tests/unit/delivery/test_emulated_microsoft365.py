@@ -93,7 +93,12 @@ def _failed(steps: list[Step]) -> tuple[str, str]:
     ("switch", "position", "step", "words"),
     [
         ("secret", "expired", "Token", ["AADSTS7000222", "--client-secret-file"]),
-        ("secret", "replaced", "Token", ["AADSTS7000215", "--client-secret-file"]),
+        (
+            "secret",
+            "replaced",
+            "Token",
+            ["AADSTS7000215", "make a new one", "--client-secret-file"],
+        ),
         ("app", "missing", "Token", ["AADSTS700016", "client id"]),
         ("tenant", "missing", "Token", ["AADSTS90002", "tenant id"]),
         ("object_id", "wrong", "Login", ["New-ServicePrincipal", "Enterprise application"]),

@@ -1,16 +1,19 @@
 """Messages of one program that go together: those that can leave at once do. No I/O."""
 
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pillarbox.client.errors import ArgumentError, ClientError
-from pillarbox.client.outgoing import Mail, Sendable, octets_at_least, prepare
+from pillarbox.client.outgoing import Mail, Sendable, prepare
 from pillarbox.client.results import SendResult
 from pillarbox.client.sending import Offer, Sending, is_spent
 from pillarbox.client.server import Server
 from pillarbox.client.session import Session
 from pillarbox.client.steps import Steps
 from pillarbox.smtp.client_ahead import AheadProtocol, Parcel
+
+if TYPE_CHECKING:
+    from email.message import Message as EmailMessage
 
 AHEAD_MESSAGES = 20
 """So many messages are on their way before their answers, and in doubt where they are cut off."""
@@ -29,7 +32,22 @@ def takes_time(item: Item) -> bool:
     """Whether making ready what is sent would hold up an event loop: a file has to be read, and a
     large message of the email package takes a second for ten megabytes."""
     message = item.message if isinstance(item, Mail) else item
-    return hasattr(message, "read") or octets_at_least(message) > AT_ONCE_OCTETS
+    is_file = hasattr(message, "read") and not isinstance(message, type)
+    return is_file or _octets_at_least(message) > AT_ONCE_OCTETS
+
+
+def _octets_at_least(message: object) -> int:
+    """How large about a message in memory is, told in no time; 0 for what is none."""
+    if isinstance(message, bytes | bytearray | memoryview):
+        return len(message)
+    if isinstance(message, type):
+        return 0
+    if hasattr(message, "source_octets"):
+        return int(message.source_octets)
+    if not hasattr(message, "raw_items"):
+        return 0
+    payloads = [part.get_payload() for part in cast("EmailMessage[str, str]", message).walk()]
+    return sum(len(payload) for payload in payloads if isinstance(payload, str))
 
 
 def check_messages(messages: object) -> None:

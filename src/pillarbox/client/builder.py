@@ -16,7 +16,6 @@ from email.utils import format_datetime, localtime, make_msgid, parseaddr
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
-from pillarbox.client.content import check_is_readable
 from pillarbox.client.errors import ArgumentError
 from pillarbox.client.server import check_controls, check_encodable, check_is_text, check_text
 from pillarbox.errors import AddressError
@@ -212,9 +211,11 @@ def _read(source: Source) -> tuple[bytes, str]:
         except OSError as exc:
             what = f"{str(path)[:_SHOWN_CHARACTERS]!r} can not be read: {exc.strerror}"
             raise ArgumentError(what, fix=_SOURCE_FIX) from exc
-    if not hasattr(source, "read"):
+    if isinstance(source, type) or not hasattr(source, "read"):
         raise ArgumentError(f"{type(source).__name__} is no file", fix=_SOURCE_FIX)
-    check_is_readable("a file", source)
+    if getattr(source, "closed", False) or not getattr(source, "readable", lambda: True)():
+        what = "a file has been closed, or is open for writing alone"
+        raise ArgumentError(what, fix="attach it inside of with open(…, 'rb')")
     octets = source.read()
     if not isinstance(octets, bytes):
         raise ArgumentError("a file must be opened in binary mode", fix="open(…, 'rb')")

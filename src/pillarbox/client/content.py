@@ -84,20 +84,9 @@ def of_octets(octets: bytes) -> Content:
     return Content(content, len(content), content.isascii(), header)
 
 
-def check_is_readable(what: str, file: IO[bytes]) -> None:
-    """Raises ArgumentError for a file that was closed, or is open for writing alone."""
-    if isinstance(file, type):
-        raise ArgumentError(f"{what} is a class, {file.__name__}", fix="open(…, 'rb')")
-    if getattr(file, "closed", False):
-        raise ArgumentError(f"{what} has been closed", fix="use it inside of with open(…, 'rb')")
-    if not getattr(file, "readable", lambda: True)():
-        raise ArgumentError(f"{what} is open for writing alone", fix="open(…, 'rb')")
-
-
 def of_file(file: IO[bytes]) -> Content:
     """The content of a message in a binary file, from where it stands. One that can not be read
     twice is copied to a temporary file. Raises ArgumentError, OSError."""
-    check_is_readable("a message file", file)
     is_ours = not file.seekable()
     if is_ours:
         file = _copied(file)

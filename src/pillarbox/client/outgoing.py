@@ -100,6 +100,8 @@ def _prepare(
         content = of_octets(octets)
         senders, addresses = _named_in_octets(octets, sender, given)
         return _outgoing(content, senders, addresses, dsn)
+    if isinstance(message, type):
+        raise _no_message(message.__name__)
     if hasattr(message, "read"):
         if sender is None or given is None:
             raise ArgumentError("a message file needs sender= and recipients=")
@@ -109,26 +111,15 @@ def _prepare(
         except ArgumentError:
             content.discard()
             raise
-    is_made = not isinstance(message, type)
-    made = message.build() if is_made and hasattr(message, "build") else message
-    if not is_made or not hasattr(made, "raw_items"):
-        raise ArgumentError(
-            f"{type(made).__name__} is no message",
-            fix='give a Message, an EmailMessage, bytes (text.encode()) or a file, open(…, "rb")',
-        )
+    made = message.build() if hasattr(message, "build") else message
+    if not hasattr(made, "raw_items"):
+        raise _no_message(type(made).__name__)
     return _of_email(cast("EmailMessage[str, str]", made), sender, given, dsn)
 
 
-def octets_at_least(message: object) -> int:
-    """How large about a message in memory is, told in no time; 0 for what is none."""
-    if isinstance(message, _OCTETS):
-        return len(message)
-    if hasattr(message, "source_octets"):
-        return int(message.source_octets)
-    if not hasattr(message, "raw_items"):
-        return 0
-    payloads = [part.get_payload() for part in cast("EmailMessage[str, str]", message).walk()]
-    return sum(len(payload) for payload in payloads if isinstance(payload, str))
+def _no_message(name: str) -> ArgumentError:
+    fix = 'give a Message, an EmailMessage, bytes (text.encode()) or a file, open(…, "rb")'
+    return ArgumentError(f"{name} is no message", fix=fix)
 
 
 def _of_file(file: IO[bytes]) -> Content:

@@ -1,7 +1,6 @@
 """What programs give by mistake, such as a variable of the environment that is not set: they are
 told in words, and no message that goes with others keeps those back."""
 
-import ssl
 from collections.abc import AsyncIterator
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -23,7 +22,7 @@ CONNECT: list[dict[str, Any]] = [
     *({"server": None}, {"server": b"smtp://mx.test"}, {"helo_name": None}, {"pool": None}),
     *({"auth": ("app", None)}, {"auth": (None, "x")}, {"auth": ("app",)}, {"auth": ["app", "x"]}),
     *({"auth": ("a", "b", "PLAIN", "d")}, {"transcript": "lines"}),
-    *({"ca_file": ssl.create_default_context()}, {"ca_file": b"ca.pem"}, {"ca_file": 5}),
+    *({"ca_file": ["ca.pem"]}, {"ca_file": b"ca.pem"}, {"ca_file": 5}),
     *({"server": ""}, {"server": "smtp://mx.test:0"}),
 ]
 SEND: list[dict[str, Any]] = [
@@ -100,7 +99,7 @@ def test_what_can_not_be_attached_is_told_in_words(source: Any) -> None:
         assert len(str(raised.value)) < 400
 
 
-def test_file_that_can_not_be_read_any_more_is_told_in_words(tmp_path: Path) -> None:
+def test_file_that_can_not_be_attached_any_more_is_told_in_words(tmp_path: Path) -> None:
     """It was closed, as behind a `with`, or is open for writing alone."""
     path = tmp_path / "letter.eml"
     path.write_bytes(b"Subject: x\n\nHi\n")
@@ -108,8 +107,6 @@ def test_file_that_can_not_be_read_any_more_is_told_in_words(tmp_path: Path) -> 
         pass
     with path.open("ab") as writing:
         for file in (closed, writing):
-            with pytest.raises(ArgumentError, match=r"fix: .*'rb'"):
-                prepare(file, sender="a@x.test", recipients=["b@x.test"])
             with pytest.raises(ArgumentError, match=r"fix: .*'rb'"):
                 Message(sender="app@x.test").attach(file)
 

@@ -80,6 +80,8 @@ def test_a_large_message_is_made_ready_beside_the_loop(
         (Message(sender="a@t1.test", text="x", html="y"), False),
         (Mail(BytesIO(b"x")), True),
         (None, False),
+        (Message, False),
+        (EmailMessage, False),
     ],
 )
 def test_what_would_hold_up_the_loop_is_known(message: Any, is_slow: bool) -> None:

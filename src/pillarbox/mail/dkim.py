@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 _CLOSED = (
     *("From", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version"),
@@ -65,11 +66,11 @@ def signature_fields(
     `seconds` the time since 1970.
     """
     names, signed = _choose(header)
-    body = b64encode(body_hash).decode()
+    body = b64encode(body_hash)
     return b"".join(_signature(key, names, signed, body, seconds) for key in keys)
 
 
-def _choose(header: bytes) -> tuple[list[str], bytes]:
+def _choose(header: bytes) -> tuple[tuple[str, ...], bytes]:
     """The names for the tag h=, and the signed fields in canonical form."""
     found: dict[bytes, list[bytes]] = {}
     for name, body in _FIELDS.findall(header):
@@ -77,12 +78,16 @@ def _choose(header: bytes) -> tuple[list[str], bytes]:
     names: list[str] = []
     signed: list[bytes] = []
     for key, name in _NAMES.items():
-        bodies = found.get(key, ())
-        names += [name] * (len(bodies) + (name in _CLOSED))
+        if name in _CLOSED:
+            names.append(name)
+        bodies = found.get(key)
+        if bodies is None:
+            continue
+        names += [name] * len(bodies)
         # RFC 6376 5.4.2: "Signers wishing to sign an existing multiple-instance header field MUST
         # sign the physically last instance of that field".
         signed += [_relaxed_field(key, body) for body in reversed(bodies)]
-    return names, b"".join(signed)
+    return tuple(names), b"".join(signed)
 
 
 def _relaxed_field(name: bytes, body: bytes) -> bytes:
@@ -90,21 +95,33 @@ def _relaxed_field(name: bytes, body: bytes) -> bytes:
     return b"%b:%b\r\n" % (name, _BLANKS.sub(b" ", body).strip(b" "))
 
 
-def _signature(key: SigningKey, names: list[str], signed: bytes, body: str, seconds: int) -> bytes:
-    tags = (
-        f" v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n\td={key.domain};\r\n"
-        f"\ts={key.selector}; t={seconds};\r\n\th={_fold(names)};\r\n\tbh={body};\r\n\tb="
-    )
-    unsigned = tags.encode()
+def _signature(
+    key: SigningKey, names: tuple[str, ...], signed: bytes, body: bytes, seconds: int
+) -> bytes:
+    tags, relaxed_tags = _lasting_tags(key.algorithm, key.domain, key.selector, names)
     # RFC 6376 3.7: the field itself comes last, "with the value of the "b=" tag ... deleted", and
     # "without a trailing CRLF".
-    signature = key.sign(signed + _relaxed_field(b"dkim-signature", unsigned)[:-2])
-    text = b64encode(signature).decode()
+    signature = key.sign(b"%b%b t=%d; bh=%b; b=" % (signed, relaxed_tags, seconds, body))
+    text = b64encode(signature)
     lines = [text[at : at + _LINE_OCTETS] for at in range(0, len(text), _LINE_OCTETS)]
-    return b"DKIM-Signature:%b%b\r\n" % (unsigned, "\r\n\t".join(lines).encode())
+    value = b"\r\n\t".join(lines)
+    return b"DKIM-Signature:%b\r\n\tt=%d; bh=%b;\r\n\tb=%b\r\n" % (tags, seconds, body, value)
 
 
-def _fold(names: list[str]) -> str:
+@lru_cache(maxsize=64)
+def _lasting_tags(
+    algorithm: Algorithm, domain: str, selector: str, names: tuple[str, ...]
+) -> tuple[bytes, bytes]:
+    """The tags that are the same in each message with these fields; again as the signature covers
+    them, with the name of the field."""
+    tags = (
+        f" v=1; a={algorithm}; c=relaxed/relaxed;\r\n\td={domain};\r\n"
+        f"\ts={selector};\r\n\th={_fold(names)};"
+    ).encode()
+    return tags, _relaxed_field(b"dkim-signature", tags)[:-2]
+
+
+def _fold(names: Sequence[str]) -> str:
     lines = [""]
     for name in names:
         if len(lines[-1]) + len(name) > _LINE_OCTETS:

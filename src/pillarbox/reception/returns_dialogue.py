@@ -184,7 +184,8 @@ class ReturnsDialogue:
             # The connection was gone before this began.
             return None
         try:
-            return await self._take_back(bytes(content))
+            # A session whose time is up has no transaction any more, and reads no answer.
+            return None if self._core.closing else await self._take_back(bytes(content))
         finally:
             self._room.taken -= 1
 

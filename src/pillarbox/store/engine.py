@@ -105,6 +105,8 @@ def _postgresql_engines(url: URL) -> Engines:
         "connect_args": {k: v for k, v in _POSTGRESQL_CONNECT.items() if k not in url.query},
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
+        # Errors end in the log; sealed secrets, verifiers of passwords and content are parameters.
+        "hide_parameters": True,
         "paramstyle": "format",
     }
     writer = create_engine(url, poolclass=NullPool, **arguments)
@@ -152,6 +154,8 @@ def _sqlite_engines(url: URL) -> Engines:
         },
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
+        # Errors end in the log; sealed secrets, verifiers of passwords and content are parameters.
+        "hide_parameters": True,
     }
     writer = create_engine(url, poolclass=NullPool, **arguments)
     event.listen(writer, "connect", _set_up_sqlite_writer)

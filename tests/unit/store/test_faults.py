@@ -1,9 +1,14 @@
 """store.faults: what the errors of the drivers mean."""
 
+import traceback
+
 import psycopg
 import pytest
 from psycopg import errors
 from pysqlite3 import dbapi2 as sqlite
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from tests.support.storing import open_database
 
 from pillarbox.errors import SpoolTrouble
 from pillarbox.store.faults import Fault, fault_of, unavailable
@@ -86,3 +91,18 @@ def test_a_file_that_is_no_database_is_lost(error: Exception, is_lost: bool) -> 
 
     assert told is not None
     assert told.is_lost is is_lost
+
+
+def test_what_a_statement_was_given_is_not_in_its_error(database_url: str) -> None:
+    """Errors that nobody expected end in the log with their traceback; sealed secrets, verifiers of
+    passwords and content are parameters."""
+    database, verifier = open_database(database_url), "$argon2id$x"
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO nowhere VALUES (:hash)"), {"hash": verifier})
+
+    with pytest.raises(DBAPIError, match="nowhere") as caught:
+        database.write_now(fail)
+    database.close_now()
+
+    assert "argon2id" not in "".join(traceback.format_exception(caught.value))

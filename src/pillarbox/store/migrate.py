@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from pillarbox.errors import ConfigError, Problem
+from pillarbox.observe.log import log
 from pillarbox.store.engine import transaction
 from pillarbox.store.faults import Fault, fault_of
 
@@ -50,7 +51,13 @@ def _upgrade(connection: Connection) -> None:
         current = _current(connection)
         if current is not None:
             _check_known(current)
-        command.upgrade(_config(connection), "head")
+        try:
+            command.upgrade(_config(connection), "head")
+        except DBAPIError as error:
+            if current is None or fault_of(error) is not Fault.WORK:
+                raise
+            log.exception("database.migration_failed", revision=current)
+            raise _not_migrated(current, error) from error
 
 
 def check(connection: Connection) -> None:
@@ -78,8 +85,22 @@ def _told() -> Iterator[None]:
     except DBAPIError as error:
         if fault_of(error) is not Fault.WORK:
             raise
-        cause = str(error.orig).partition("\n")[0]
+        cause = _cause(error)
         raise _no_database_of_ours(f"its tables can not be made or read: {cause}") from error
+
+
+def _cause(error: DBAPIError) -> str:
+    return str(error.orig).partition("\n")[0]
+
+
+def _not_migrated(revision: str, error: DBAPIError) -> ConfigError:
+    """Tables that are ours: the fault is that of a migration, or of who may change them."""
+    return _problem(
+        f"its tables can not be brought from revision {revision} to {NEWEST_REVISION}: "
+        f"{_cause(error)}",
+        "nothing was changed; its user must own the tables. Else start the version of Pillarbox "
+        "that served it last, and report the traceback in the log",
+    )
 
 
 def _no_database_of_ours(text: str) -> ConfigError:

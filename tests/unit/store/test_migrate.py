@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -17,6 +18,7 @@ from tests.support.storing import open_database
 from pillarbox.errors import ConfigError
 from pillarbox.store import migrate
 from pillarbox.store.database import Database
+from pillarbox.store.engine import transaction
 from pillarbox.store.schema_base import metadata
 
 
@@ -162,6 +164,33 @@ def test_a_role_that_may_make_no_tables_is_told(postgresql_url: str) -> None:
     database.close_now()
     owner.write_now(partial(Connection.exec_driver_sql, statement=f"DROP ROLE {role}"))
     owner.close_now()
+
+
+def test_a_migration_that_fails_is_told_with_its_traceback(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another database would not help: this one is whole, and the version before serves it."""
+    database = Database.open(database_url, reserve_octets=0)
+
+    def make_an_older_one(connection: Connection) -> None:
+        with transaction(connection):
+            command.upgrade(migrate._config(connection), "0018")
+            connection.exec_driver_sql("CREATE TABLE self_look (mine TEXT)")
+
+    with database._engines.writer.connect() as connection:
+        make_an_older_one(connection)
+
+    with pytest.raises(ConfigError, match=r"from revision 0018.*self_look") as caught:
+        database.migrate()
+
+    hint = caught.value.problems[0].hint
+    assert "a database of its own" not in hint
+    assert "the version of Pillarbox that served it last" in hint
+    said = capsys.readouterr().err
+    assert "database.migration_failed" in said
+    assert "0019_self_looks.py" in said
+    assert database.read_now(migrate._current) == "0018"
+    database.close_now()
 
 
 def test_the_newest_revision_is_known() -> None:

@@ -276,6 +276,7 @@ class World:
         self, host: str, pages: dict[str, Page], port: int, context: ssl.SSLContext | None
     ) -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._stack.callback(writer.transport.abort)
             try:
                 line = (await reader.readline()).decode().strip()
                 fields: dict[str, str] = {}

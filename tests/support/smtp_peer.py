@@ -105,6 +105,10 @@ class Peer:
         """Close at once."""
         self._writer.close()
 
+    def abort(self) -> None:
+        """The same without the good-bye of TLS, for which the other side may never wait."""
+        self._writer.transport.abort()
+
     def pause(self) -> None:
         """Read nothing for the time being."""
         cast(asyncio.ReadTransport, self._writer.transport).pause_reading()
@@ -171,6 +175,8 @@ async def serve(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for peer in server.peers:
+            peer.abort()
         await listener.wait_closed()
     if failures:
         raise failures[0]

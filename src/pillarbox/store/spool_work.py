@@ -168,7 +168,7 @@ class SettleWork(Work[bool]):
         queue_id = settlement.queue_id
         if final:
             until = settlement.keep_content_until
-            row = (final, final, settlement.finished_at, until, queue_id)
+            row = (final, final, settlement.finished_at, until, until, queue_id)
             batch.rows[_UPDATE_MESSAGE].append(row)
             if until is None:
                 batch.rows[_DELETE_CONTENT].append((queue_id,))

@@ -61,7 +61,7 @@ class Do(IntEnum):
     INSERT_ATTEMPT = auto()
     """The columns of the table."""
     UPDATE_MESSAGE = auto()
-    """Recipients that became final, the same, finished_at, content_until; message_id."""
+    """Recipients that became final, the same, finished_at, content_until, the same; message_id."""
     DELETE_CONTENT = auto()
     """message_id: only if the message is finished and its content not kept."""
     DELETE_UPLOAD = auto()
@@ -209,14 +209,15 @@ def _update_message() -> _Compilable:
     table = schema.message.c
     is_last = table.open_recipients == bindparam("same")
     finished_at = bindparam("finished_at", type_=BigInteger)
-    until = bindparam("until", type_=BigInteger)
+    is_longer = table.content_until > bindparam("until", type_=BigInteger)
+    last = func.coalesce(bindparam("same_until", type_=BigInteger), table.content_until)
     statement = update(schema.message).ordered_values(
         (table.open_recipients, table.open_recipients - bindparam("final")),
         (table.finished_at, case((is_last, finished_at), else_=table.finished_at)),
-        # Another recipient may have been captured before: then it stays.
-        (table.content_until, func.coalesce(until, table.content_until)),
+        # Another recipient may have been captured before: then it stays as long as that says.
+        (table.content_until, case((is_longer, table.content_until), else_=last)),
     )
-    names = ["final", "same", "finished_at", "until", "b_id"]
+    names = ["final", "same", "finished_at", "until", "same_until", "b_id"]
     return statement.where(table.id == bindparam("b_id")), names
 
 

@@ -89,6 +89,19 @@ async def test_content_that_is_kept_stays_after_the_end(queue: Queue) -> None:
     assert await queue.database.read(_count(content)) == 1
 
 
+async def test_content_stays_until_the_last_moment_that_anybody_named(queue: Queue) -> None:
+    """Captured mail stays for a week, also where its tenant keeps what was delivered for a day."""
+    put = await queue.put("a@far.example", "b@far.example", "c@far.example")
+    kept = []
+
+    for number, until in ((0, 5_000), (1, 3_000), (2, 7_000)):
+        result = settlement(put, record(number, DELIVERED), keep_content_until=until)
+        await queue.spool.settle(result)
+        kept.append((await queue.database.read(_message))[2])
+
+    assert kept == [5_000, 5_000, 7_000]
+
+
 async def test_a_result_counts_once(queue: Queue) -> None:
     """The same settlement again, after a lost answer say, changes nothing."""
     put = await queue.put("a@far.example", "b@far.example")

@@ -30,6 +30,10 @@ from pillarbox.sources import ordered
 TURN_MESSAGES = 20
 """A domain whose session others wait for gives way after so many messages."""
 
+BOUNCE_TRIES = 5
+"""After so many attempts, a quarter of an hour as retries usually are, trouble counts as lasting
+for a bounce that needs REQUIRETLS."""
+
 
 @dataclass(frozen=True, slots=True)
 class MxMeans:
@@ -124,7 +128,9 @@ class MxCourier:
         result = await self._attempt(message, recipients, content, wish)
         if wish is TlsWish.REQUIRED and message.envelope.reverse_path is None and result.is_aside:
             # RFC 8689 section 5: a bounce is not discarded where it can not go so.
-            return await self._attempt(message, recipients, content, TlsWish.NONE)
+            is_lasting = any(one.state is RecipientState.FAILED for one in result.outcomes)
+            if is_lasting or recipients[0].attempts >= BOUNCE_TRIES:
+                return await self._attempt(message, recipients, content, TlsWish.NONE)
         return result
 
     async def _attempt(

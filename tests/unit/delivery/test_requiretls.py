@@ -14,6 +14,7 @@ from tests.support.smtp_peer import Peer, Server, serve
 from tests.unit.delivery.conftest import CourierMaker
 
 from pillarbox.delivery.courier import AttemptResult
+from pillarbox.delivery.mx_courier import BOUNCE_TRIES
 from pillarbox.mail.envelope import TlsWish
 from pillarbox.route import TlsMode
 
@@ -216,6 +217,32 @@ async def test_a_bounce_is_not_lost_for_want_of_it(world: World) -> None:
 
     assert (states(with_it), states(without)) == ({0: DELIVERED}, {0: DELIVERED})
     assert (_mails(second), _mails(first)) == (["MAIL FROM:<> REQUIRETLS"], ["MAIL FROM:<>"])
+
+
+async def test_a_bounce_waits_for_what_may_pass(world: World) -> None:
+    """RFC 8689 section 5: it "MUST be protected in the same manner as the original message", and
+    nobody discards it yet. What does not pass in a few attempts is no reason to lose it."""
+
+    async def break_tls(peer: Peer) -> None:
+        await peer.greet("STARTTLS")
+        if await peer.line() == "STARTTLS":
+            peer.send("220 go ahead")
+            return
+        peer.send("250 ok")
+        await peer.take_message()
+        await peer.until_closed()
+
+    host = await world.mx.host(FIRST, break_tls, address="127.0.0.11")
+    world.mx.dns.records["far.example", "MX"] = [f"10 {FIRST}."]
+    bounce = message(tls_wish=REQUIRED, reverse_path=None)
+
+    first = await attempt(world.mx.courier("far.example"), bounce)
+    mails = _mails(host)
+    bounce.recipients[0].attempts = BOUNCE_TRIES
+    last = await attempt(world.mx.courier("far.example"), bounce)
+
+    assert (states(first), mails) == ({0: DEFERRED}, [])
+    assert (states(last), _mails(host)) == ({0: DELIVERED}, ["MAIL FROM:<>"])
 
 
 async def test_tls_required_no_ignores_dane(world: World) -> None:

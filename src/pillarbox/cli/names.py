@@ -14,6 +14,9 @@ from pillarbox.store.database import Database
 SHOWN = 3
 """Names that an error suggests at most."""
 
+NAMED = 8
+"""Tenants that an error names of those that there are."""
+
 _ALIKE = 0.7
 """How similar a name must be, from 0 to 1: one letter wrong in a short one."""
 
@@ -61,7 +64,9 @@ def find_tenant(database: Database, name: str | None) -> TenantInfo:
         hint = "add one: pillarbox tenant add default"
         raise Failure(ExitCode.NO_SUCH, f"there is no tenant yet ({hint})")
     if len(tenants) > 1:
-        names = ", ".join(tenant.name for tenant in tenants)
+        names = ", ".join(tenant.name for tenant in tenants[:NAMED])
+        if len(tenants) > NAMED:
+            names += f" and {len(tenants) - NAMED} more (`pillarbox tenant list` shows all)"
         raise Failure(ExitCode.USAGE, f"there are several tenants, say --tenant NAME: {names}")
     return tenants[0]
 

@@ -65,6 +65,9 @@ ERRORS: Mapping[str, KnownError] = MappingProxyType(
             " can happen if the application has not been installed by the administrator of the"
             " tenant or consented to by any user in the tenant.",
         ),
+        "app-disabled": KnownError(
+            7000112, "unauthorized_client", 400, "Application '{app}'({app}) is disabled."
+        ),
         "tenant": KnownError(
             90002,
             _REQUEST,

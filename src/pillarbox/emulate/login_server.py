@@ -110,6 +110,9 @@ class LoginServer:
         for tenant in tenants:
             app = self._world.app(tenant, client_id)
             if app is not None:
+                targets = (client_id, tenant.id, *tenant.domains)
+                if self._world.switches.is_at("app", "disabled", targets):
+                    raise LoginError("app-disabled", app=client_id)
                 return self._tenant(tenant.id), app
         raise LoginError("app", app=client_id, tenant=name)
 

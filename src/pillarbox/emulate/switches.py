@@ -64,7 +64,9 @@ SWITCHES: Mapping[str, Switch] = MappingProxyType(
         ),
         # Apps and tokens.
         "tenant": _switch("present|missing", "Whether the authority knows the tenant"),
-        "app": _switch("present|missing", "Whether the app is in the tenant"),
+        "app": _switch(
+            "present|missing|disabled", "Whether the app is in the tenant, and may sign in"
+        ),
         "consent": _switch("given|missing", "Consent of the admin to the app's permissions"),
         "secret": _switch("valid|expired|replaced", "The client secret of the app"),
         "certificate": _switch("valid|removed", "The certificate of the app"),

@@ -239,6 +239,14 @@ class FailureKind(Enum):
         "The client id is wrong, the tenant is another one, or nobody consented there.",
         "Check client id and tenant id of the route; have an administrator of the tenant consent",
     )
+    SIGN_IN_APPLICATION_DISABLED = _t(
+        "451 4.7.8",
+        "There is no access token for the next hop {hop}: the application is disabled in its tenant"
+        " ({detail})",
+        "An administrator of the tenant or Microsoft has switched it off.",
+        "Have it enabled: Entra admin center > Enterprise applications > the application >"
+        " Properties > Enabled for users to sign-in",
+    )
     SIGN_IN_UNKNOWN_TENANT = _t(
         "451 4.7.8",
         "There is no access token for the next hop {hop}: the sign-in server does not know the"

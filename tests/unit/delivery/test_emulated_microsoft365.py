@@ -100,6 +100,7 @@ def _failed(steps: list[Step]) -> tuple[str, str]:
             ["AADSTS7000215", "make a new one", "--client-secret-file"],
         ),
         ("app", "missing", "Token", ["AADSTS700016", "client id"]),
+        ("app", "disabled", "Token", ["AADSTS7000112", "disabled", "Enabled for users to sign-in"]),
         ("tenant", "missing", "Token", ["AADSTS90002", "tenant id"]),
         ("object_id", "wrong", "Login", ["New-ServicePrincipal", "Enterprise application"]),
         ("full_access", "missing", "Login", ["Add-MailboxPermission"]),

@@ -164,6 +164,7 @@ async def test_a_certificate_buys_a_token() -> None:
         ({"secret": "replaced"}, "invalid_client", 7000215),
         ({f"{SAMPLE_APP}/secret": "expired"}, "invalid_client", 7000222),
         ({"app": "missing"}, "unauthorized_client", 700016),
+        ({"app": "disabled"}, "unauthorized_client", 7000112),
     ],
 )
 async def test_an_app_is_refused_with_its_aadsts_code(

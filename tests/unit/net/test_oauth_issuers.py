@@ -74,6 +74,7 @@ ANSWERS = [
     ("AADSTS700027", "invalid_client", FailureKind.SIGN_IN_CERTIFICATE_REFUSED),
     ("AADSTS700024", "invalid_client", FailureKind.SIGN_IN_CERTIFICATE_REFUSED),
     ("AADSTS700016", "unauthorized_client", FailureKind.SIGN_IN_UNKNOWN_APPLICATION),
+    ("AADSTS7000112", "unauthorized_client", FailureKind.SIGN_IN_APPLICATION_DISABLED),
     ("AADSTS65001", "invalid_grant", FailureKind.SIGN_IN_NO_CONSENT),
     ("AADSTS53003", "access_denied", FailureKind.SIGN_IN_BLOCKED),
     ("AADSTS50076", "interaction_required", FailureKind.SIGN_IN_AGAIN),

@@ -19,6 +19,11 @@ def advise(database: Database, session: SessionRecord, refusal: Refusal) -> str:
             return _about_login(database, session)
         case Refusal.SENDER_NOT_ALLOWED | Refusal.FROM_NOT_ALLOWED:
             return f"to allow that sender: pillarbox send-as add {login} SENDER"
+        case Refusal.MAILBOX_FROM_NOT_ALLOWED:
+            return (
+                "to allow that address: pillarbox route change ID --may-send-as ADDRESS, with all"
+                " that it is to be; pillarbox route list shows the ID"
+            )
         case Refusal.NULL_SENDER_NOT_ALLOWED:
             return f'to let it pass bounces on: pillarbox send-as add {login} "<>"'
         case Refusal.NO_ROUTE | Refusal.REJECTED_BY_ROUTE:

@@ -64,6 +64,10 @@ _FIXES = {
         "Send as the address of the login, in the envelope and in From, or have the administrator"
         " grant the other one"
     ),
+    "pillarbox-mailbox-sender": (
+        "Send as the mailbox that the reply names, in the envelope and in From, or have the"
+        " administrator allow the other address"
+    ),
     "pillarbox-null-sender": (
         "Send as the address of the login; for reports of a mail server have the administrator"
         " grant the empty sender"

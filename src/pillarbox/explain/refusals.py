@@ -11,6 +11,7 @@ from enum import Enum, unique
 from typing import TypeAlias
 
 from pillarbox.explain import return_refusals as returns
+from pillarbox.explain import route_refusals as routes
 from pillarbox.explain import unspoken_refusals as unspoken
 from pillarbox.explain.refusal_text import refusal_text as _t
 from pillarbox.mail.reply import Reply
@@ -155,16 +156,9 @@ class Refusal(Enum):
         "This login may not send mail any more: ask the administrator",
         "The account or its tenant was switched off while the session was open.",
     )
-    NO_ROUTE = _t(
-        "550 5.7.1",
-        "There is no route for that recipient's domain: ask the administrator to set one",
-        "The tenant has routes, and none of them matches this pair of domains.",
-    )
-    REJECTED_BY_ROUTE = _t(
-        "550 5.7.1",
-        "Mail to that recipient is refused by a rule: {text}",
-        "A route with the action reject matches.",
-    )
+    NO_ROUTE = routes.NO_ROUTE
+    REJECTED_BY_ROUTE = routes.REJECTED_BY_ROUTE
+    MAILBOX_FROM_NOT_ALLOWED = routes.MAILBOX_FROM_NOT_ALLOWED
     RECIPIENT_SUPPRESSED = _t(
         "550 5.7.1",
         "Mail to that recipient is not sent: it came back, the recipient complained, or the"

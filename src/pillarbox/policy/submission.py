@@ -21,6 +21,9 @@ from pillarbox.store.records import Account
 
 Routing: TypeAlias = Route | Denial
 
+_NAMED_OCTETS = 254
+"""A longer mailbox does not fit into a reply of 512 octets beside the text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -93,7 +96,7 @@ class Submission:
         for hop in hops:
             if isinstance(hop, Microsoft365) and not all(map(hop.may_send_as, authors)):
                 cause = f"{hop.mailbox} may not send as all of {[a.address for a in authors]}"
-                return Denial(Refusal.REJECTED_BY_ROUTE, cause, {"text": _other_from_text(hop)})
+                return Denial(Refusal.MAILBOX_FROM_NOT_ALLOWED, cause, {"mailbox": _named(hop)})
         return None
 
     def header_too_large(self) -> Denial:
@@ -102,10 +105,7 @@ class Submission:
         return Denial(Refusal.HEADER_TOO_LARGE, "", {"limit": limit})
 
 
-def _other_from_text(hop: Microsoft365) -> str:
-    mailbox = hop.mailbox if hop.mailbox.isascii() else "the mailbox of the route"
-    return (
-        f"This mail goes out by {mailbox}, which may not use that From address: set From and sender"
-        f" to {mailbox}, or ask the administrator to allow it (route change: --may-send-as, or"
-        " --other-from rewrite)"
-    )
+def _named(hop: Microsoft365) -> str:
+    """The mailbox, as far as a reply can take it."""
+    is_fit = hop.mailbox.isascii() and len(hop.mailbox) <= _NAMED_OCTETS
+    return hop.mailbox if is_fit else "the mailbox of the route"

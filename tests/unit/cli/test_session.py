@@ -89,6 +89,16 @@ async def test_failed_login_comes_with_the_command_that_helps(
     assert advice in office.json("session", SESSION_ID)["advice"][0]
 
 
+async def test_a_from_that_the_mailbox_may_not_use_comes_with_the_command_that_helps(
+    office: Service,
+) -> None:
+    """Which is about the route, not about the account."""
+    Sessions(office.database).record(replace(FAILED, refusals="MAILBOX_FROM_NOT_ALLOWED"))
+    await office.database.write(lambda _: None)
+
+    assert "pillarbox route change ID --may-send-as ADDRESS" in office.do("session", SESSION_ID)
+
+
 async def test_commands_can_be_pasted_whatever_the_account_is_called(office: Service) -> None:
     """An address may have blanks in quotes, and what a shell would run: it is one word of it."""
     address = '"a $(reboot)"@example.org'

@@ -14,6 +14,7 @@ FACTS: dict[str, Fact] = {
     "limit": 10**20,
     "minutes": 60,
     "text": "x" * 100,
+    "mailbox": "x" * 254,
     "order": NO_RECIPIENT,
     "form": "MAIL FROM:<name@domain>",
     "parameter": "SMTPUTF8",

@@ -159,5 +159,7 @@ def test_a_from_that_the_mailbox_may_not_use_is_refused_at_once(
 
     assert (denial is not None) is is_refused
     if denial is not None:
-        assert "alerts@contoso.example" in str(denial.facts)
-        assert "--other-from rewrite" in str(denial.facts)
+        text = denial.reply("ID").text
+        assert "set From and sender to alerts@contoso.example" in text
+        assert "--other-from rewrite" in text
+        assert "recipient" not in text

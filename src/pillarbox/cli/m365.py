@@ -27,6 +27,7 @@ from pillarbox.net.tls import ClientContexts
 from pillarbox.oauth import powershell
 from pillarbox.oauth.clouds import CLOUDS, NO_UPLOADS, Cloud
 from pillarbox.oauth.sign_in import Flow
+from pillarbox.observe.log import log
 from pillarbox.publish.literals import shell_literal
 from pillarbox.route import Microsoft365, Microsoft365Way, Route
 from pillarbox.store.admin.routes import list_routes, show_route
@@ -156,7 +157,7 @@ def check(cli: Cli, route_id: str | None) -> None:
     """
     settings = cli.settings()
     seal = Seal(settings.master_key)
-    with cli.database() as database:
+    with cli.database() as database, log.only_errors():
         routes = _routes(database, route_id, seal)
         found = asyncio.run(_check(routes, database, seal, settings.host_name))
     if cli.as_json:

@@ -17,7 +17,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -227,6 +228,15 @@ class Log:
     def exception(self, event: str, /, **fields: object) -> None:
         """What failed by the exception that is being handled."""
         self.error(event, exc_info=True, **fields)
+
+    @contextmanager
+    def only_errors(self) -> Iterator[None]:
+        """For a command that tells a person by itself what went well and what did not."""
+        before, self._level = self._level, max(self._level, logging.ERROR)
+        try:
+            yield
+        finally:
+            self._level = before
 
 
 log = Log()

@@ -1,5 +1,6 @@
 """`pillarbox m365`: what to do at Microsoft, and which step is missing."""
 
+import json
 import shlex
 import ssl
 from collections import deque
@@ -169,8 +170,10 @@ def ready(office: Service, office365: NextHop, issuer: Issuer, tmp_path: Path) -
 
 def test_check_says_what_is_in_order(ready: Service, office365: NextHop) -> None:
     """Each step alone, and nothing is sent."""
-    [found] = ready.json("m365", "check")
+    checked = ready.run("m365", "check", "--json")
+    [found] = json.loads(checked.stdout)
 
+    assert checked.stderr == ""
     assert [(step["step"], step["ok"]) for step in found["steps"]] == [
         ("Token", True),
         ("Token content", True),
@@ -243,7 +246,7 @@ def test_check_without_a_token(ready: Service, issuer: Issuer) -> None:
 
     result = ready.run("m365", "check")
 
-    assert result.exit_code == EX_UNAVAILABLE
+    assert (result.exit_code, result.stderr) == (EX_UNAVAILABLE, "")
     assert "FAIL  Token: " in result.stdout
     assert "--client-secret-file" in result.stdout
     assert "s3cret" not in result.stdout

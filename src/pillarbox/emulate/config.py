@@ -226,11 +226,9 @@ def sample_config() -> EmulatorConfig:
 
 
 def load_config(path: Path) -> EmulatorConfig:
-    """Read a TOML file. Raises ConfigError with everything that is wrong in it."""
+    """Read a TOML file. Raises ConfigError with everything that is wrong in it, OSError."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError([Problem(str(path), f"can not be read: {error.strerror}")]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), f"is no TOML: {error}")]) from error
     try:

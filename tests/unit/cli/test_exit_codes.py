@@ -35,6 +35,7 @@ NO_NAMES = (
     "route add --microsoft365 a@b.example --browser --may-send-as a..b",
 )
 FOLDERS = (
+    "emulate m365",
     "dkim create example.org --import",
     "credential add printer@example.org --label scan --password-file",
     "send --to a@example.org --server smtp://127.0.0.1:1 --eml",

@@ -281,7 +281,7 @@ def test_everything_wrong_in_a_file_is_told_at_once(tmp_path: Path) -> None:
         (["--switch", "smtp_auth"], 64, "is not NAME=POSITION"),
         (["--switch", "smtp_auth=maybe"], 65, "smtp_auth can be on, off"),
         (["--fault", "{"], 64, "Invalid JSON"),
-        (["nowhere.toml"], 78, "nowhere.toml: can not be read"),
+        (["nowhere.toml"], 66, "nowhere.toml: No such file"),
     ],
 )
 def test_a_wrong_option_is_told(option: list[str], code: int, text: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.programs import free_port
 from tests.e2e.service import Pillarbox
 from tests.e2e.waiting import wait_until
 
@@ -274,6 +275,37 @@ def test_root_is_given_up_before_mail_is_taken(open_folder: Path) -> None:
         _wait_captured(service, 1)
     finally:
         service.stop()
+
+
+BECOME_NOBODY = """
+import os, pwd, sys
+from pathlib import Path
+from pillarbox.supervisor.service import serve
+nobody = pwd.getpwnam("nobody")
+os.setresgid(*[nobody.pw_gid] * 3)
+os.setresuid(*[nobody.pw_uid] * 3)
+sys.exit(serve(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(("user", "is_said"), [("daemon", True), ("nobody", False), ("", False)])
+def test_a_user_that_can_not_be_taken_is_said(
+    open_folder: Path, *, user: str, is_said: bool
+) -> None:
+    """Only root becomes another user; who is it already needs no word. It ends soon, as the data
+    folder is not his."""
+    config = open_folder / "pillarbox.toml"
+    config.write_text(
+        f'user = "{user}"\ndata_directory = "."\nmetrics.address = ""\n'
+        f'[[listeners]]\naddress = "127.0.0.1"\nport = {free_port()}\n'
+    )
+
+    argv = [sys.executable, "-c", BECOME_NOBODY, str(config)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "service.can_not_start" in done.stderr
+    assert ("service.user_not_taken" in done.stderr) is is_said
 
 
 def _serve(config: Path) -> "subprocess.CompletedProcess[str]":

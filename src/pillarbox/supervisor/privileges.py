@@ -38,6 +38,14 @@ def find_user(user: str, group: str) -> tuple[pwd.struct_passwd, int]:
         raise exits.StartError(exits.CONFIG, f"group: there is no group {group}", hint) from error
 
 
+def is_user(user: str) -> bool:
+    """Whether this process runs as that user."""
+    try:
+        return pwd.getpwnam(user).pw_uid == os.geteuid()
+    except KeyError:
+        return False
+
+
 @contextmanager
 def as_user(user: str, group: str) -> Iterator[None]:
     """Look at things as the service will, where root does; then we are root again. Raises

@@ -28,6 +28,7 @@ from pillarbox.supervisor.privileges import (
     check_database_file,
     check_program,
     drop_root,
+    is_user,
 )
 from pillarbox.supervisor.processes import KILL_AFTER_SECONDS, Shared, Slot, end_workers
 from pillarbox.supervisor.sockets import open_sockets
@@ -47,11 +48,10 @@ def serve(config_file: Path | None) -> int:
     try:
         sockets = open_sockets(settings.ports, os.environ)
         drop_root(settings.user, settings.group)
+        _say_who_runs(settings.user)
         check_program()
         check_data_directory(settings.data_directory)
         check_database_file(settings.database_url)
-        if os.geteuid() == 0:
-            log.warning("service.runs_as_root", hint="set `user` in the configuration")
         lock = _lock_folder(settings)
         return asyncio.run(_Service(file, settings, sockets, lock).run())
     except exits.StartError as error:
@@ -59,6 +59,15 @@ def serve(config_file: Path | None) -> int:
         return error.code
     finally:
         logging.close()
+
+
+def _say_who_runs(user: str) -> None:
+    """Warn where that is root, or somebody else than the `user` of the configuration."""
+    if os.geteuid() == 0:
+        log.warning("service.runs_as_root", hint="set `user` in the configuration")
+    elif user and not is_user(user):
+        hint = f"only root can become another user: start the service as root or as {user}"
+        log.warning("service.user_not_taken", user=user, hint=hint)
 
 
 def _lock_folder(settings: Settings) -> FolderLock:

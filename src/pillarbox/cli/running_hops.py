@@ -2,15 +2,21 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Timer
 from typing import Any, TypeVar
 
-from pillarbox.app.service_socket import ask_service
+import click
+
+from pillarbox.app.service_socket import ANSWER_SECONDS, ask_service
 from pillarbox.delivery.hop_state import PAGE, ConnectionsState, LaneState, SiteState
 
 State = TypeVar("State", LaneState, SiteState)
+
+SAY_AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +34,27 @@ def read_running(folder: Path, hops: Collection[str] | None) -> RunningHops:
     """Ask the service of this data folder for some next hops; None: for all."""
     asked = _Asked(folder, None if hops is None else sorted(hops))
     try:
-        lanes = _together(asked.all("lanes", _lane), lambda lane: lane.hop, _add_lane)
-        sites = _together(asked.all("sites", _site), lambda site: site.hosts, _add_site)
+        with _said_if_slow():
+            lanes = _together(asked.all("lanes", _lane), lambda lane: lane.hop, _add_lane)
+            sites = _together(asked.all("sites", _site), lambda site: site.hosts, _add_site)
     except OSError as error:
         return RunningHops(trouble=error.strerror or str(error))
     if hops is not None:
         used = {lane.site for lane in lanes.values()}
         sites = {name: site for name, site in sites.items() if name in used}
     return RunningHops(lanes, sites, asked.silent)
+
+
+@contextmanager
+def _said_if_slow() -> Iterator[None]:
+    """A service that hangs must not look like a command that does."""
+    text = f"The service does not answer yet; it is waited for up to {ANSWER_SECONDS:.0f} seconds."
+    timer = Timer(SAY_AFTER_SECONDS, lambda: click.echo(text, err=True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Asked:

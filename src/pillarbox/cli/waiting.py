@@ -85,6 +85,9 @@ def hop_waits(
     if not hops or not database.read_now(count_living):
         return HopWaits(suspensions, orders, {})
     running = read_running(folder, hops if len(hops) <= _MOST_NAMED else None)
+    if running.trouble:
+        unknown = "whether a next hop is in back-off is not known"
+        click.echo(f"The service does not answer ({running.trouble}): {unknown}.", err=True)
     found = {hop: _back_off(running, hop) for hop in hops}
     back_offs = {hop: one for hop, one in found.items() if one is not None and one.until > now}
     return HopWaits(suspensions, orders, back_offs)

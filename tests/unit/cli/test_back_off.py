@@ -76,6 +76,22 @@ async def _why(service: Service) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("queue")
+async def test_a_service_that_does_not_answer_is_said(service: Service) -> None:
+    """What waits is shown all the same, without what only the service knows."""
+
+    async def cut_off(_: bytes) -> bytes:
+        return b""
+
+    served = ServiceSocket(service.config_file.parent, cut_off)
+    await served.start()
+    shown = await asyncio.to_thread(service.run, "queue", "list", "--json")
+    await served.close()
+
+    assert len(json.loads(shown.stdout)) == 2
+    assert "The service does not answer (its answer is not whole)" in shown.stderr
+
+
+@pytest.mark.usefixtures("queue")
 async def test_a_hop_that_can_not_be_reached_is_why_mail_waits(
     service: Service, answering: Answering
 ) -> None:

@@ -82,6 +82,34 @@ async def test_only_the_user_of_the_service_may_ask(stack: AsyncExitStack, tmp_p
     assert not running.sites
 
 
+async def test_a_service_that_hangs_is_waited_for_with_a_word(
+    stack: AsyncExitStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People would take the command for the one that hangs."""
+    ended = asyncio.Event()
+
+    async def hang(_: bytes) -> bytes:
+        await ended.wait()
+        return b""
+
+    served = ServiceSocket(tmp_path, hang)
+    await served.start()
+    stack.push_async_callback(served.close)
+
+    asking = asyncio.create_task(asyncio.to_thread(read_running, tmp_path, None))
+    said = ""
+    async with asyncio.timeout(9):
+        while not said:
+            await asyncio.sleep(0.05)
+            said = capsys.readouterr().err
+    is_over = asking.done()
+    ended.set()
+
+    assert "is waited for up to 10 seconds" in said
+    assert not is_over
+    assert (await asking).trouble == "its answer is not whole"
+
+
 def test_a_service_that_does_not_run_knows_nothing(tmp_path: Path) -> None:
     """Then the store has to do."""
     assert read_running(tmp_path, None).trouble == "No such file or directory"

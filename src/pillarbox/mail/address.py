@@ -39,10 +39,11 @@ _HOST_NAME = re.compile(
 
 # C0 and C1 controls, blanks and line separators, marks that reorder or hide text, surrogates; and
 # what Unicode calls default ignorable, since it does not show, but for joiners and variation
-# selectors, which words and emoji are written with.
+# selectors, which words and emoji are written with; and what is no character: no XML takes that.
 _DECEPTIVE = (
     r"[\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200b"
-    r"\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
+    r"\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff"
+    r"\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,14 @@ _NAMED = "--server"
 """The name of a profile that is none: the server was named in the command."""
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """Refuse a name that is empty, as a variable that is not set leaves it: the mail would go by
+    another server. Raises BadParameter."""
+    if value == "":
+        raise click.BadParameter(f"{param.opts[0]} names none", ctx, param)
+    return value or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,12 @@ class Way:
 @click.option(
     "--eml", metavar="FILE", help="Send this message as it stands (- for standard input)."
 )
-@click.option("--profile", default="", metavar="NAME", help="Of ~/.config/pillarbox/client.toml.")
-@click.option("--server", default="", metavar="URL", help="In place of a profile: smtp://host:587.")
+@click.option(
+    "--profile", callback=_named, metavar="NAME", help="Of ~/.config/pillarbox/client.toml."
+)
+@click.option(
+    "--server", callback=_named, metavar="URL", help="In place of a profile: smtp://host:587."
+)
 @click.option("--user", default="", help="With --server: the login.")
 @click.option("--password-file", default="", metavar="FILE", help="Its password, in a file.")
 @click.option("--password-env", default="", metavar="NAME", help="Its password, in a variable.")
@@ -112,6 +124,8 @@ def command(
     letter = Letter(**options)
     if eml is not None and (ignored := _beside_eml(letter)):
         raise Failure(ExitCode.USAGE, f"--eml sends a message as it stands: leave out {ignored}")
+    if letter.text is not None and letter.text_file is not None:
+        raise Failure(ExitCode.USAGE, "give --text or --text-file")
     profile = _profile(way)
     lines: list[str] | None = [] if transcript else None
     if check:
@@ -125,7 +139,9 @@ def command(
         click.echo(made, nl=False)
         return
     with _told(lines):
-        result = _send(profile, message, letter, lines, require_tls=require_tls)
+        result = _send(
+            profile, message, letter, lines, require_tls=require_tls, as_json=cli.as_json
+        )
     _show(result, profile, as_json=cli.as_json)
 
 
@@ -223,7 +239,7 @@ def _message(letter: Letter, profile: Profile) -> "Message":
             subject=letter.subject,
             text=_text(letter),
             html=_html(letter),
-            headers=dict(map(_header, letter.header)),
+            headers=_headers(letter.header),
         )
         for path in letter.attach:
             message.attach(path.read_bytes(), name=path.name)
@@ -251,11 +267,17 @@ def _html(letter: Letter) -> str | None:
         return letter.html.read_text(encoding="utf-8")
 
 
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise Failure(ExitCode.USAGE, f"{text!r} is not 'NAME: VALUE'")
-    return name.strip(), value.strip()
+def _headers(texts: Sequence[str]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        name = name.strip()
+        if not colon:
+            raise Failure(ExitCode.USAGE, f"{text!r} is not 'NAME: VALUE'")
+        if name.lower() in map(str.lower, fields):
+            raise Failure(ExitCode.USAGE, f"--header gives {name} twice: leave one out")
+        fields[name] = value.strip()
+    return fields
 
 
 def _send(
@@ -265,7 +287,9 @@ def _send(
     lines: list[str] | None,
     *,
     require_tls: bool,
+    as_json: bool,
 ) -> "SendResult":
+    """Raises Failure where nobody was reached; programs are told of each recipient then, too."""
     from pillarbox.client import ClientError
 
     named = (*letter.to, *letter.cc, *letter.bcc)
@@ -279,6 +303,8 @@ def _send(
                 require_tls=require_tls,
             )
     except ClientError as error:
+        if as_json and error.result is not None:
+            print_json(_shown(error.result, profile))
         raise _failure(error, profile) from error
 
 
@@ -297,13 +323,7 @@ def _failure(error: "ClientError", profile: Profile) -> Failure:
 def _show(result: "SendResult", profile: Profile, *, as_json: bool) -> None:
     """What became of it. Ends the command with an exit code where somebody has it not."""
     if as_json:
-        print_json(
-            {
-                "server": result.server,
-                "tls": result.tls or None,
-                "recipients": [_record(one, profile) for one in result.recipients],
-            }
-        )
+        print_json(_shown(result, profile))
     else:
         for one in result.recipients:
             fix = f" (fix: {_advice(one.fix, profile)})" if one.fix else ""
@@ -313,6 +333,14 @@ def _show(result: "SendResult", profile: Profile, *, as_json: bool) -> None:
         is_passing = all(one.is_transient for one in missing)
         code = ExitCode.TRY_LATER if is_passing else ExitCode.UNAVAILABLE
         raise click.exceptions.Exit(code)
+
+
+def _shown(result: "SendResult", profile: Profile) -> dict[str, Json]:
+    return {
+        "server": result.server,
+        "tls": result.tls or None,
+        "recipients": [_record(one, profile) for one in result.recipients],
+    }
 
 
 def _record(one: "RecipientResult", profile: Profile) -> dict[str, Json]:

@@ -1,9 +1,12 @@
 """`pillarbox send --server`: what the options lack is said by their names."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
 from pillarbox.cli.root import root
+from pillarbox.testing.smtp_server import SmtpServer
 
 EX_USAGE = 64
 EX_NO_INPUT = 66
@@ -34,3 +37,28 @@ def test_what_is_missing_is_named(words: tuple[str, ...], code: int, told: str) 
     result = CliRunner().invoke(root, [*LETTER, *words])
 
     assert (result.exit_code, told in result.stderr) == (code, True), result.stderr
+
+
+def test_json_tells_each_recipient_also_where_nobody_is_reached(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the exit code and the line that stand there without --json."""
+    smtp_server.fail("rcpt", "550 5.1.1 Unknown", times=4)
+    monkeypatch.setenv("MAIL_PASSWORD", smtp_server.password)
+    words = [
+        *("send", "--server", f"smtps://{smtp_server.host}:{smtp_server.tls_port}"),
+        *("--user", smtp_server.username, "--password-env", "MAIL_PASSWORD"),
+        *("--ca-file", str(smtp_server.ca_file), "--from", "app@example.com", "--text", "x"),
+        *("--to", "ann@example.net", "--to", "bob@example.net"),
+    ]
+
+    plain = CliRunner().invoke(root, words)
+    result = CliRunner().invoke(root, [*words, "--json"])
+
+    told = json.loads(result.stdout)
+    assert [(one["address"], one["state"], one["code"]) for one in told["recipients"]] == [
+        ("ann@example.net", "refused", 550),
+        ("bob@example.net", "refused", 550),
+    ]
+    assert plain.exit_code != 0
+    assert (result.exit_code, result.stderr) == (plain.exit_code, plain.stderr)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP, EmailPolicy
-from email.utils import format_datetime, localtime, make_msgid, parseaddr
+from email.utils import format_datetime, getaddresses, localtime, make_msgid
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
@@ -47,6 +47,7 @@ _SOURCE_FIX = "give the path of a file, its octets (text.encode()) with name=, o
 
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ADDRESS_FIX = "Write name@example.org, or Name <name@example.org>"
+_SEVERAL_FIX = "Give each by itself, not in one text; a name with a comma needs double quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,10 @@ def _is_pair(given: tuple[object, ...]) -> bool:
 def _address(what: str, given: "str | tuple[str, str]") -> Address:
     if isinstance(given, str):
         check_text(what, given)
-        name, address = parseaddr(given)
+        found = getaddresses([given])
+        if len(found) > 1:
+            raise ArgumentError(f"{what}: {given!r} is no address but several", fix=_SEVERAL_FIX)
+        name, address = found[0] if found else ("", "")
         if not address or (not name and address != given.strip().strip("<>")):
             raise ArgumentError(f"{what}: {given!r} is no address", fix=_ADDRESS_FIX)
     else:

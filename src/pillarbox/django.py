@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
@@ -33,6 +33,9 @@ tests change them often."""
 
 SETTING = "PILLARBOX_EMAIL"
 """Beside EMAIL_*: a dict of the options that those have no names for."""
+
+_OF_DJANGO = ("host", "port", "use_tls", "use_ssl")
+"""Options by which Django's own backend names a server."""
 
 _IMPLICIT_PORT, _STARTTLS_PORT = 465, 587
 
@@ -146,11 +149,17 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc] # Django has no type
         given = {name: value for name, value in options.items() if value is not None}
         alias = given.get("alias")
         if alias is None:
-            given = {**_settings(), **getattr(settings, SETTING, {}), **given}
+            given = {**_settings(), **_own_settings(), **given}
+        if given.get("ssl_keyfile") or given.get("ssl_certfile"):
+            raise ImproperlyConfigured(
+                "ssl_keyfile, ssl_certfile: a client certificate can not be used"
+            )
+        if given.get("tls", "required") not in ("required", "opportunistic"):
+            raise ImproperlyConfigured('tls: write "required" or "opportunistic"')
         way = {name: given.pop(name) for name in Way._fields if name in given}
         if "server" not in way and "profile" not in way:
             way["server"] = _server(given)
-        for name in ("host", "port", "use_tls", "use_ssl"):
+        for name in _OF_DJANGO:
             given.pop(name, None)
         super().__init__(**given)
         self.fail_silently = fail_silently
@@ -200,6 +209,17 @@ def _settings() -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _own_settings() -> dict[str, Any]:
+    """PILLARBOX_EMAIL. Raises ImproperlyConfigured for what there is not."""
+    own: dict[str, Any] = getattr(settings, SETTING, {})
+    known = (*Way._fields, *_OF_DJANGO)
+    if unknown := [name for name in own if name not in known]:
+        raise ImproperlyConfigured(
+            f"{SETTING}: there is no option {unknown[0]!r}; there are {', '.join(known)}"
+        )
+    return own
+
+
 def _server(given: dict[str, Any]) -> str:
     """The URL for Django's options. Raises ImproperlyConfigured."""
     host = given.get("host")
@@ -214,5 +234,7 @@ def _server(given: dict[str, Any]) -> str:
 
 
 def _address(text: str) -> str:
-    """The address of "Name <address>"; what has no form is left to the client to refuse."""
-    return parseaddr(text)[1] or text
+    """The address of "Name <address>"; what has no form, or is several, is left to the client to
+    refuse."""
+    found = getaddresses([text])
+    return found[0][1] or text if len(found) == 1 else text

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test.utils import override_settings
 from tests.e2e.waiting import wait_until
 
-from pillarbox.client import LoginError, MessageRefused
+from pillarbox.client import ArgumentError, LoginError, MessageRefused
 from pillarbox.django import EmailBackend, close_connections
 from pillarbox.testing import SmtpServer
 
@@ -172,6 +172,28 @@ def test_refusal_is_an_error_with_its_fix_unless_told_otherwise(project: SmtpSer
     with configured(usual(project, password="wrong")), pytest.raises(LoginError) as raised:
         send()
     assert raised.value.fix
+
+
+def test_two_addresses_in_one_text_are_refused(project: SmtpServer) -> None:
+    """Not sent to the first alone, while the header names both."""
+    for both in ("ann@example.net, bob@example.net", "Ann <ann@example.net>, Bob <b@example.net>"):
+        with pytest.raises(ArgumentError, match="is no address"):
+            mail.send_mail("Hello", "x", None, [both])
+
+    assert project.messages == []
+
+
+def test_setting_that_there_is_not_is_named() -> None:
+    """A typing error in it would look like a setting that holds."""
+    with (
+        override_settings(EMAIL_BACKEND=BACKEND, PILLARBOX_EMAIL={"ca_flie": "ca.pem"}),
+        pytest.raises(ImproperlyConfigured, match=r"'ca_flie'.*ca_file"),
+    ):
+        EmailBackend()
+    wrong: list[dict[str, Any]] = [{"tls": "none"}, {"ssl_keyfile": "key.pem"}]
+    for options in wrong:
+        with pytest.raises(ImproperlyConfigured, match=next(iter(options))):
+            EmailBackend(host="localhost", **options)
 
 
 @pytest.mark.parametrize("way", ["use_ssl", "server", "profile"])

@@ -58,6 +58,9 @@ def read_options(arguments: list[str], *, program: str = "") -> Options:
             break
         if word.startswith("--profile="):
             found["profile"] = word.partition("=")[2]
+            if not found["profile"]:
+                # As a variable that is not set leaves it: the usual profile may be another server.
+                raise UsageError("--profile= names none")
         elif word == "--help":
             return Options("help")
         elif word.startswith("--"):
@@ -75,6 +78,8 @@ def _read_word(letters: str, rest: list[str], found: dict[str, object]) -> None:
         letter, letters = letters[0], letters[1:]
         if letter in "qd":
             # The argument is part of the word, and may be missing.
+            if letters == "I" and letter == "q":
+                letters += rest.pop(0) if rest else ""
             _take(letter, letters, found)
             return
         if letter in WITH_ARGUMENT:
@@ -100,7 +105,7 @@ def _take(letter: str, value: str, found: dict[str, object]) -> None:
         case "N":
             found["notify"] = value
         case "R":
-            found["ret"] = value
+            found["ret"] = _ret(value)
         case "V":
             found["envelope_id"] = value
         case "b":
@@ -109,9 +114,22 @@ def _take(letter: str, value: str, found: dict[str, object]) -> None:
             found["mode"] = MODES[value]
         case "q":
             found["mode"] = "flush"
-            found["only"] = value[1:] if value.startswith("I") else ""
+            found["only"] = _only(value)
         case "o":
             _take_o(value, found)
+
+
+def _ret(value: str) -> str:
+    if value.lower() not in ("full", "hdrs"):
+        raise UsageError(f"-R {value}: write full or hdrs")
+    return value
+
+
+def _only(value: str) -> str:
+    """The id behind -qI. How often a daemon would look (-q30m) is ignored."""
+    if value == "I":
+        raise UsageError("-qI needs the id of a message, as -bp shows it")
+    return value[1:] if value.startswith("I") else ""
 
 
 def _take_o(value: str, found: dict[str, object]) -> None:

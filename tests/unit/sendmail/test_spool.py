@@ -128,6 +128,7 @@ def test_refusal_from_the_spool_is_kept_aside_and_told(
     assert sendmail("-q") == EX_OK
     assert sendmail("-bp") == EX_OK
     assert "refused for good" in capsys.readouterr().out
+    assert sendmail("-qI", "nowhere") == EX_NOUSER
     assert sendmail(f"-qI{aside.id}") == EX_OK
     assert [message.recipients for message in smtp_server.messages] == [
         ("a@example.org",),

@@ -183,9 +183,14 @@ def check(cli: Cli, route_id: str | None) -> None:
 
 def _routes(database: Database, text: str | None, seal: Seal) -> list[Route]:
     """The routes to try, with their secrets. Raises Failure, SecretError."""
-    wanted = None if text is None else read_id(text, "id of a route")
+    if text is not None:
+        wanted = _route(database, read_id(text, "id of a route"), seal)
+        if not isinstance(wanted.next_hop, Microsoft365):
+            hint = "pillarbox route list shows which are"
+            raise Failure(ExitCode.NO_SUCH, f"route {text} is none by Microsoft 365 ({hint})")
+        return [wanted]
     ids = [info.route.route_id for info in database.read_now(list_routes)]
-    routes = [_route(database, one, seal) for one in ids if wanted in (None, one)]
+    routes = [_route(database, one, seal) for one in ids]
     routes = [route for route in routes if isinstance(route.next_hop, Microsoft365)]
     if not routes:
         hint = "pillarbox m365 setup says how to add one"

@@ -260,3 +260,17 @@ def test_check_of_nothing_is_67(office: Service) -> None:
 
     assert result.exit_code == EX_NO_SUCH
     assert "pillarbox m365 setup" in result.stderr
+
+
+def test_check_of_a_route_that_is_no_mailbox_is_67(ready: Service) -> None:
+    """Not as if there were no route by Microsoft 365: it is said which ones there are."""
+    added = ready.json("route", "add", "--to", "x.example", "--capture")
+
+    result = ready.run("m365", "check", added["id"])
+
+    assert result.exit_code == EX_NO_SUCH
+    assert f"route {added['id']} is none by Microsoft 365" in result.stderr
+    assert "pillarbox route list" in result.stderr
+    missing = ready.run("m365", "check", "0000000000001")
+    assert missing.exit_code == EX_NO_SUCH
+    assert "there is no such route" in missing.stderr

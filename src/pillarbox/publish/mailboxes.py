@@ -49,12 +49,14 @@ class MailboxServer:
         try:
             parts = urlsplit(url if "://" in url else f"imaps://{url}")
             protocol, encryption = _SCHEMES[parts.scheme.lower()]
-            port = parts.port or _USUAL_PORTS[protocol, encryption]
+            port = _USUAL_PORTS[protocol, encryption] if parts.port is None else parts.port
             host = domain_key(parts.hostname or "")
         except (KeyError, ValueError, AddressError):
             raise AddressError(f"{url!r} is no server for reading mail: {form}") from None
         if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
             raise AddressError(f"{url!r} has more than a host and a port: {form}")
+        if not port:
+            raise AddressError(f"{url!r} has no port from 1 to 65535: {form}")
         if host.startswith("[") or host.replace(".", "").isdigit():
             raise AddressError(f"{url!r} names an address; clients check a certificate by a name")
         return cls(host, port, protocol, encryption)

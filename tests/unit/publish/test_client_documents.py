@@ -161,7 +161,7 @@ def test_servers_for_reading_are_read_from_a_url() -> None:
     [
         *("", "imaps://", "https://imap.corp.example", "imaps://a b.example", "imaps://x:99999"),
         *("imaps://user@imap.corp.example", "imaps://imap.corp.example/path", "imaps://[::1]"),
-        "imaps://192.0.2.1",
+        *("imaps://192.0.2.1", "imaps://imap.corp.example:0"),
     ],
 )
 def test_what_is_no_server_for_reading_is_refused(url: str) -> None:

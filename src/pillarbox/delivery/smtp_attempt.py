@@ -121,6 +121,9 @@ class SmtpAttempt:
             await send_content(connection, message, self._content)
         elif is_reused and core.failure is not None and core.was_stale:
             return None
+        if core.is_doubtful:
+            core.prove()
+            await connection.step()
         self._transactions += 1
         again = self._judge(core, batch) + rest
         if core.failure is None:

@@ -11,7 +11,7 @@ from pillarbox.smtp.client_phase import Phase
 class Timeouts:
     """Seconds. RFC 5321 section 4.5.3.2: "an SMTP client MUST provide a timeout mechanism", "per
     command"; the defaults are its minimums. `block` is for a piece of content to be taken, `end`
-    for the reply to the whole of it."""
+    for the reply to the whole of it, `quit` for replies without which all is decided, too."""
 
     connect: float = 30
     handshake: float = 30
@@ -31,5 +31,7 @@ class Timeouts:
             Phase.CONTENT: self.block,
             Phase.CONFIRMATION: self.end,
             Phase.ABANDON: self.end,
+            Phase.RESET: self.quit,
+            Phase.PROOF: self.quit,
             Phase.QUIT: self.quit,
         }

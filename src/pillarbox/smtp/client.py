@@ -17,17 +17,15 @@ from collections.abc import Sequence
 from pillarbox.errors import LocalProtocolError, RemoteProtocolError
 from pillarbox.explain.failures import Failure, FailureKind
 from pillarbox.mail.envelope import Body, Envelope, Recipient
-from pillarbox.mail.reply import Reply
 from pillarbox.smtp.client_fit import Capabilities, mail_command, rcpt_command, read_capabilities
 from pillarbox.smtp.client_login import LoginDialogue, choose_login, refusal_kind, secrets_of
 from pillarbox.smtp.client_opening import OPENING_FAILURES, ClientSettings
-from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, STANDING, Phase
+from pillarbox.smtp.client_phase import COMMAND_PHASES, DEAF, GOODBYE, STANDING, Phase
 from pillarbox.smtp.client_replies import (
     GROUP_OCTETS,
     RawReply,
     ReplyParser,
     read_usual_group,
-    to_reply,
 )
 from pillarbox.smtp.client_results import SHUTTING_DOWN, TransactionResults
 from pillarbox.smtp.client_transaction import Transaction, encode_commands
@@ -57,7 +55,7 @@ class ClientProtocol(TransactionResults):
         self._login = login = settings.login
         self._secrets = secrets_of(login) if login.username else None
         self._dialogue: LoginDialogue | None = None
-        self._said_helo = self._needs_reset = self._by_chunks = False
+        self._said_helo = self._needs_reset = self._by_chunks = self._has_left = False
         self._transaction = Transaction("", (), data=False, pipelining=False, reset=False)
         self._writer = DataWriter()
         self._content: Pieces = ()
@@ -150,6 +148,8 @@ class ClientProtocol(TransactionResults):
             case Phase.ABANDON:
                 self._end_transaction(is_clean=True)
                 self._heed_shutdown(raw)
+            case Phase.RESET | Phase.PROOF:
+                self._take_proof(raw)
             case Phase.QUIT:
                 self.phase = Phase.CLOSED
             case _:
@@ -157,6 +157,7 @@ class ClientProtocol(TransactionResults):
 
     def _take_unasked(self, raw: RawReply) -> None:
         if not self._heed_shutdown(raw):
+            self._transaction.lose_step(raw)
             raise RemoteProtocolError(f"the reply {raw.code} to no command")
 
     def _heed_shutdown(self, raw: RawReply) -> bool:
@@ -175,7 +176,7 @@ class ClientProtocol(TransactionResults):
 
     def _cut(self, kind: FailureKind, why: str) -> None:
         phase = self.phase
-        if phase in (Phase.READY, Phase.QUIT):
+        if phase in GOODBYE:
             self.phase = Phase.CLOSED
         elif phase is Phase.CONFIRMATION and self.content_ended:
             self._fail(Failure(FailureKind.CONFIRMATION_LOST, why))
@@ -196,9 +197,6 @@ class ClientProtocol(TransactionResults):
         MUST NOT intentionally close the transmission channel until it sends a QUIT"."""
         self._fail(failure)
         self._out.append(b"QUIT\r\n")
-
-    def _reply(self, raw: RawReply) -> Reply:
-        return to_reply(raw, self._secrets)
 
     # -- opening the session ------------------------------------------------------------------
 
@@ -338,7 +336,7 @@ class ClientProtocol(TransactionResults):
 
     def _begin_content(self) -> None:
         self._writer = DataWriter()
-        self.content_begun = True
+        self.content_begun, self._has_left = True, False
         self.phase = _CONTENT
 
     def _end_refused(self) -> None:
@@ -351,6 +349,7 @@ class ClientProtocol(TransactionResults):
 
     def content(self, block: bytes) -> bytes:
         """The octets to write for a block of content after DATA."""
+        self._has_left = True
         return self._writer.feed(block)
 
     def end_content(self) -> bytes:
@@ -362,7 +361,7 @@ class ClientProtocol(TransactionResults):
 
     def chunk(self, block: bytes, *, last: bool) -> list[bytes]:
         """The octets to write for a block of content as BDAT (RFC 3030); its reply is awaited."""
-        self.content_ended = last
+        self.content_ended, self._has_left = last, True
         self.phase = Phase.CONFIRMATION
         return [b"BDAT %d%b\r\n" % (len(block), b" LAST" if last else b""), block]
 
@@ -380,8 +379,10 @@ class ClientProtocol(TransactionResults):
             self._heed_shutdown(raw)
 
     def _take_early(self, raw: RawReply) -> None:
-        """A reply before the content is complete: a refusal can be believed, nothing else."""
-        if raw.code < 400:
+        """A reply before the content is complete: a refusal can be believed, nothing else, and
+        that only where it can be one of the content."""
+        if raw.code < 400 or not (self._has_left or raw.code == SHUTTING_DOWN):
+            self._transaction.lose_step(raw)
             raise RemoteProtocolError(f"the reply {raw.code} before the content was complete")
         self._transaction.final_reply = raw
         self._fail(Failure(FailureKind.SHUT_DOWN, said=self._reply(raw)))

@@ -18,6 +18,8 @@ class Phase(StrEnum):
     CONTENT = "it was sent the content"
     CONFIRMATION = "its confirmation was awaited"
     ABANDON = "a message without recipients was given up"
+    RESET = "a refused message was taken back"
+    PROOF = "its replies were counted"
     QUIT = "saying good-bye"
     CLOSED = "closed"
 
@@ -27,5 +29,8 @@ DEAF = frozenset({Phase.HANDSHAKE, Phase.CLOSED})
 
 STANDING = frozenset({Phase.HANDSHAKE, Phase.READY, Phase.CONTENT, Phase.CLOSED})
 """The next step is not the server's."""
+
+GOODBYE = frozenset({Phase.READY, Phase.RESET, Phase.PROOF, Phase.QUIT})
+"""All is decided: the server may go."""
 
 COMMAND_PHASES = (Phase.MAIL, Phase.RCPT, Phase.DATA)

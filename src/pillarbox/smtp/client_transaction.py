@@ -35,6 +35,7 @@ class Transaction:
         "_pipelining",
         "_recipients",
         "_sent",
+        "_surplus",
         "accepted",
         "data_reply",
         "final_reply",
@@ -59,6 +60,7 @@ class Transaction:
         self.data_reply: RawReply | None = None
         self.final_reply: RawReply | None = None
         self.accepted = 0
+        self._surplus: RawReply | None = None
 
     @property
     def is_unanswered(self) -> bool:
@@ -106,6 +108,7 @@ class Transaction:
         if (raw.code < 400 and positive is (index > self._recipients)) or (
             index < 0 and not positive and raw.code != _GOODBYE
         ):
+            self._surplus = raw
             raise RemoteProtocolError(f"the reply {raw.code} to {self._name(index)}")
         if index == 0:
             self.mail_reply = raw
@@ -147,6 +150,19 @@ class Transaction:
             self.data_reply is not None and self.data_reply.code < 400
         ) and not self.may_send_content
 
+    def lose_step(self, surplus: RawReply) -> None:
+        """There was a reply too many: nobody knows which of them it was."""
+        self._surplus = surplus
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether somebody fails for good though no 354 shows that each reply was in its place:
+        with one too many, what decides may be the reply to another command."""
+        data = self.data_reply
+        if data is None or data.code < 400:
+            return False
+        return any(raw is not None and raw.code >= 500 for raw in self.verdicts())
+
     def verdicts(self) -> list[RawReply | None]:
         """The reply that decides about each recipient, None where none came."""
         mail = self.mail_reply
@@ -160,6 +176,20 @@ class Transaction:
         verdicts = [raw if raw.code >= 400 else content for raw in self.rcpt_replies]
         verdicts += [None] * (self._recipients - len(verdicts))
         return verdicts
+
+    def certain_verdicts(self) -> list[RawReply | None]:
+        """The verdicts that stand although there was a reply too many. Behind a 354 in its place
+        all before it were in theirs; and where all said yes, it does not matter which was too many.
+        """
+        surplus, data, final = self._surplus, self.data_reply, self.final_reply
+        if surplus is None:
+            return self.verdicts()
+        if final is not None and (final.code >= 300 or surplus.code >= 300):
+            final = None
+        is_in_step = data is not None and data.code < 400
+        if not is_in_step and (final is None or not self.took_all):
+            return [None] * self._recipients
+        return [raw if raw.code >= 400 else final for raw in self.rcpt_replies]
 
     @property
     def took_all(self) -> bool:

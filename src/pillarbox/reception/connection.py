@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         if self._is_closing:
             return
         if core.reader is not None:
-            self._deadline.octets += len(data)
+            self._deadline.hear(len(data))
         if not core.receive(data):
             # It keeps these, but no more.
             self._pause()
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         core, deadline = self._core, self._deadline
         if core is not None and deadline.moved_at is not None:
             deadline.move(in_content=core.in_content)
-        return deadline.at
+        return deadline.due(seems_ended=core is not None and core.seems_ended)
 
     def expire(self) -> None:
         """The deadline has passed."""

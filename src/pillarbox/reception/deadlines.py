@@ -6,6 +6,7 @@
 - Content has to come at a least rate. Each octet buys the time that it would take at this rate,
   and silence uses it up; there is never more in hand than the time-out of the data. So a slow line
   and a line with gaps pass, and a client that only keeps its session busy does not.
+- Who falls silent where void content seems to have ended waits for the reply, and gets it soon.
 """
 
 import math
@@ -19,6 +20,10 @@ BLOCK_OCTETS = 1024
 PATIENCE = 2
 """So many deadlines may pass while the service itself is not done; RFC 5321 4.5.3.2.6: no client
 waits longer than ten minutes."""
+
+VOID_END_SECONDS = 5.0
+"""So long a client may be silent behind bare line ends with a dot between them. Nothing of its
+content will be taken, so nothing is lost where it had only paused."""
 
 CLOSE_SECONDS = 10.0
 """A client that does not read the last reply has this time for it."""
@@ -35,7 +40,7 @@ class Deadline:
 
     __slots__ = (
         *("_command_seconds", "_held_at", "_limits", "_patience"),
-        *("at", "in_content", "moved_at", "octets", "seconds"),
+        *("at", "heard_at", "in_content", "moved_at", "octets", "seconds"),
     )
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -45,6 +50,7 @@ class Deadline:
         self._held_at = math.inf
         self._patience = PATIENCE
         self.at = math.inf
+        self.heard_at = math.inf
         self.moved_at: float | None = None
         self.in_content = False
         self.octets = 0
@@ -77,6 +83,16 @@ class Deadline:
         self.moved_at = None
         self.octets = 0
         self._patience = PATIENCE
+
+    def hear(self, octets: int) -> None:
+        """Octets of content came."""
+        self.octets += octets
+        self.heard_at = self.seconds()
+
+    def due(self, *, seems_ended: bool) -> float:
+        """When the client has taken too long; it waits for a reply where its content, which is
+        void, `seems_ended`."""
+        return min(self.at, self.heard_at + VOID_END_SECONDS) if seems_ended else self.at
 
     def hold(self) -> None:
         """Nothing is read from now on: the time is not the client's."""

@@ -20,6 +20,9 @@ _END = b"\r\n.\r\n"
 _LINE_DOT = b"\r\n."
 _CRLF = b"\r\n"
 
+_BARE_ENDS = (b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\n", b"\r.\r\n")
+"""What clients with other line ends take for the end."""
+
 _BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 """What may grow into the end with the next octets, longest first."""
 
@@ -32,13 +35,14 @@ class DataReader:
     same, and a bare line end counts more than the size.
     """
 
-    __slots__ = ("_at_start", "_limit", "_tail", "ended", "fault", "rest", "size")
+    __slots__ = ("_at_start", "_last", "_limit", "_tail", "ended", "fault", "rest", "size")
 
     def __init__(self, limit_octets: int) -> None:
         self._limit = limit_octets
         # The line end of the DATA command: a dot at the very start is the first of its line.
         self._tail = _CRLF
         self._at_start = True
+        self._last = b""
         self.ended = False
         self.rest = b""
         self.size = 0
@@ -57,7 +61,19 @@ class DataReader:
             content = data[: end + 2]
         else:
             content = self._hold_back(data)
-        return self._keep(content, stuffed=0 <= dot < len(content) - 2)
+        if self.fault is _BARE_LINE_END:
+            self._last = (self._last + octets[-4:])[-4:]
+            return b""
+        kept = self._keep(content, stuffed=0 <= dot < len(content) - 2)
+        if self.fault is _BARE_LINE_END:
+            self._last = data[-4:]
+        return kept
+
+    @property
+    def seems_ended(self) -> bool:
+        """Whether the content is void for its bare line ends, and its last octets are a dot between
+        such: whoever sends nothing behind them waits for the reply."""
+        return not self.ended and self._last.endswith(_BARE_ENDS)
 
     def _hold_back(self, data: bytes) -> bytes:
         self._tail = b""
@@ -69,7 +85,7 @@ class DataReader:
         return data
 
     def _keep(self, content: bytes, *, stuffed: bool) -> bytes:
-        if self.fault is _BARE_LINE_END or not content:
+        if not content:
             return b""
         if has_bare_line_end(content):
             self.fault = _BARE_LINE_END

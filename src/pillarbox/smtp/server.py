@@ -91,6 +91,12 @@ class ServerProtocol(Session):
         other timeouts hold then (RFC 5321 4.5.3.2)."""
         return self.reader is not None
 
+    @property
+    def seems_ended(self) -> bool:
+        """Whether void content stands where its client, which writes bare line ends, may believe
+        that it has ended it."""
+        return isinstance(self.reader, DataReader) and self.reader.seems_ended
+
     # What the shell tells
 
     def greet(self) -> None:

@@ -9,7 +9,7 @@ from tests.support.reception import MESSAGE, Client, Site
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
-from pillarbox.reception.deadlines import PATIENCE
+from pillarbox.reception.deadlines import PATIENCE, VOID_END_SECONDS
 from pillarbox.smtp.events import ContentEnd
 
 
@@ -107,6 +107,42 @@ async def test_client_that_ends_its_content_with_bare_line_ends_reads_so(
     assert site.accepted == []
 
 
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n"])
+async def test_client_that_waits_behind_bare_line_ends_reads_so_soon(
+    site: Site, logged_in: Client, end: bytes
+) -> None:
+    """It believes that its content has ended, and does not wait for minutes. It comes in pieces, as
+    small ones as there are."""
+    await _send_part(site, logged_in, b"Subject: x\r\n\r\nx\nx")
+    for octet in end:
+        logged_in.send(bytes([octet]))
+    await _until(lambda: _core(site).seems_ended)
+
+    site.time.ahead += VOID_END_SECONDS + 1
+    site.reception.sweep()
+
+    assert (await logged_in.reply()).startswith("550 5.5.2 ")
+    assert await logged_in.is_closed()
+    assert site.accepted == []
+
+
+async def test_client_that_goes_on_behind_a_dot_between_bare_line_ends_is_heard_out(
+    site: Site, logged_in: Client
+) -> None:
+    """What looks like the end is none; its own end is answered, however long it takes."""
+    await _send_part(site, logged_in, b"Subject: x\r\n\r\nx\n.\n")
+    await _until(lambda: _core(site).seems_ended)
+    logged_in.send(b"more")
+    await _until(lambda: not _core(site).seems_ended)
+
+    site.time.ahead += VOID_END_SECONDS + 1
+    site.reception.sweep()
+    logged_in.send(b" and more\r\n.\r\n")
+
+    assert (await logged_in.reply()).startswith("550 5.5.2 ")
+    assert (await site.failed_session()).refusals == "BARE_LINE_END"
+
+
 async def test_client_that_hangs_up_behind_bare_line_ends_is_in_the_record(
     site: Site, logged_in: Client
 ) -> None:
@@ -122,10 +158,14 @@ async def _send_part(site: Site, client: Client, octets: bytes) -> None:
     """Send a part of the content of a message, and wait until it has been read."""
     for command in ("MAIL FROM:<u1@t1.test>", "RCPT TO:<a@b.test>", "DATA"):
         await client.command(command)
-    [connection] = site.reception._registry._members
-    core = connection._core  # type: ignore[attr-defined]  # a Connection
     client.send(octets)
-    await _until(lambda: core.reader.fault is not None)
+    await _until(lambda: _core(site).reader.fault is not None)
+
+
+def _core(site: Site) -> Any:
+    """The protocol core of the only session."""
+    [connection] = site.reception._registry._members
+    return connection._core  # type: ignore[attr-defined]  # a Connection
 
 
 async def test_short_messages_in_a_row_are_not_one_slow_content(

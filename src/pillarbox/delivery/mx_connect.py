@@ -7,6 +7,7 @@ hidden that it is offered.
 """
 
 import socket
+from collections.abc import AsyncIterator, Collection
 
 from pillarbox.delivery.dial import Address, Dialed, connect_to, dial
 from pillarbox.delivery.mx import MxDns, Target, worst
@@ -73,8 +74,10 @@ class MxOpener:
         security: MxSecurity,
         *,
         results: TlsResults | None = None,
+        last: Collection[str] = (),
     ) -> None:
-        """`results` counts how TLS went, where reports are made of that."""
+        """`results` counts how TLS went, where reports are made of that. The hosts `last` come
+        behind all others."""
         self._way = way
         self._hop = way.hop
         self._settings = settings
@@ -82,12 +85,13 @@ class MxOpener:
         self._dns = dns
         self._security = security
         self._results = results
+        self._last = last
         self._connections_left = MAX_CONNECTIONS
 
     async def open(self) -> MxSession | Unopened:
         """A session with the first host that takes one, or why there is none."""
         failures: list[Unopened] = []
-        async for target in self._dns.targets(self._hop.domain, self._way.mx):
+        async for target in self._targets():
             if not self._connections_left:
                 break
             opened = await self._open_target(target)
@@ -96,6 +100,16 @@ class MxOpener:
             failures.append(opened)
         kinds = [each.failure for each in failures]
         return failures[kinds.index(worst(kinds))]
+
+    async def _targets(self) -> AsyncIterator[Target | Failure]:
+        put_off: list[Target] = []
+        async for target in self._dns.targets(self._hop.domain, self._way.mx):
+            if isinstance(target, Target) and target.host in self._last:
+                put_off.append(target)
+            else:
+                yield target
+        for target in put_off:
+            yield target
 
     async def _open_target(self, target: Target | Failure) -> MxSession | Unopened:
         if isinstance(target, Failure):

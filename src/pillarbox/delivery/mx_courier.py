@@ -108,6 +108,8 @@ class MxCourier:
         self._last_site: Site | None = None
         self._made = 0
         """Messages that were sent to the last site in turn."""
+        self._refused_by: set[str] = set()
+        """Hosts that did not take the message that is under way."""
 
     @property
     def is_open(self) -> bool:
@@ -234,6 +236,7 @@ class MxCourier:
         self, site: Site, attempt: SmtpAttempt, pending: list[Recipient]
     ) -> AttemptResult:
         self._made += 1
+        self._refused_by.clear()
         while pending:
             left = await self._go_on(site, attempt, pending)
             if isinstance(left, Unopened):
@@ -251,23 +254,51 @@ class MxCourier:
         """One transaction, in a new session where that is needed; gives who is left."""
         session = self._session
         if session is not None and site.has_room(session):
-            attempt.speak_to(session.host)
-            left = await attempt.transact(session.connection, pending, is_reused=True)
+            left = await self._offer(site, attempt, session, pending, is_reused=True)
             if left is not None:
                 return left
-        if session is not None:
+        elif session is not None:
             await self._end_session(site, session)
         means = self._means
         opener = MxOpener(
-            self._way, self._settings, means.dns, means.security, results=means.results
+            self._way,
+            self._settings,
+            means.dns,
+            means.security,
+            results=means.results,
+            last=site.spares.passed.union(self._refused_by),
         )
         opened = await opener.open()
         if isinstance(opened, Unopened):
             return opened
         self._session = opened
         site.opened(opened)
-        attempt.speak_to(opened.host)
-        return await attempt.transact(opened.connection, pending, is_reused=False) or []
+        left = await self._offer(site, attempt, opened, pending, is_reused=False)
+        return pending if left is None else left
+
+    async def _offer(
+        self,
+        site: Site,
+        attempt: SmtpAttempt,
+        session: MxSession,
+        pending: list[Recipient],
+        *,
+        is_reused: bool,
+    ) -> list[Recipient] | None:
+        """One transaction; None where it decided nothing, and the session is over: it was so
+        before, or the host takes nothing now and another one is asked."""
+        host, connection, spares = session.host, session.connection, site.spares
+        blames = spares.blames if spares.has_other(host, self._refused_by) else None
+        attempt.speak_to(host)
+        left = await attempt.transact(connection, pending, is_reused=is_reused, blames_host=blames)
+        if attempt.host_trouble:
+            self._refused_by.add(host)
+            spares.refused(host, attempt.host_trouble)
+        elif connection.core.took_sender:
+            spares.took(host)
+        if left is None:
+            await self._end_session(site, session)
+        return left
 
     def _give_up(
         self, site: Site, attempt: SmtpAttempt, pending: list[Recipient], trouble: Unopened

@@ -16,6 +16,7 @@ from pillarbox.delivery.courier import HopBusy
 from pillarbox.delivery.hop_state import REPLY_LENGTH, ConnectionsState, SiteState, WallOf
 from pillarbox.delivery.mx_pace import MxPace
 from pillarbox.delivery.mx_site_tools import SiteName, SiteTools
+from pillarbox.delivery.mx_spares import Spares
 from pillarbox.delivery.pacing import Concurrency, Gate, GateState
 from pillarbox.delivery.receivers import Receiver, Receivers
 from pillarbox.delivery.smtp_connection import SmtpConnection
@@ -81,6 +82,7 @@ class Site:
         caps = receiver.on(caps)
         self.concurrency = Concurrency(caps.connections)
         self.gate = Gate()
+        self.spares = Spares(name.hosts, receiver, tools.monotonic)
         self.trouble: Unopened | None = None
         """Why the last session could not be opened."""
         self._tools = tools
@@ -199,7 +201,7 @@ class Site:
 
     def has_room(self, session: MxSession) -> bool:
         """Whether the session takes one more message."""
-        return session.has_room(self._most_messages)
+        return session.has_room(self._most_messages) and session.host not in self.spares.passed
 
     def give_back(self, session: MxSession | None) -> None:
         """What was borrowed is not needed now; None: there is no session any more."""

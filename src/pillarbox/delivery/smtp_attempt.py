@@ -1,6 +1,6 @@
 """One message on its way through one or more mail transactions, and what comes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pillarbox.delivery.courier import AttemptResult, ContentSource, HopReason
 from pillarbox.delivery.return_paths import ReturnPaths
@@ -17,7 +17,7 @@ from pillarbox.explain.replies import (
 from pillarbox.mail.envelope import Envelope, Recipient, RecipientOutcome, RecipientState
 from pillarbox.mail.reply import Reply, ReplyClass
 from pillarbox.mail.spooled import SpooledMessage
-from pillarbox.smtp.client import ClientProtocol
+from pillarbox.smtp.client import SHUTTING_DOWN, ClientProtocol
 from pillarbox.smtp.client_fit import fit, needs_look
 from pillarbox.smtp.client_phase import Phase
 
@@ -56,6 +56,8 @@ class SmtpAttempt:
         self._reason: HopReason | None = None
         self._throttled = False
         self._transactions = 0
+        self.host_trouble = ""
+        """Why the host decided nothing, where another one is to be asked."""
 
     @property
     def result(self) -> AttemptResult:
@@ -72,6 +74,7 @@ class SmtpAttempt:
         """What follows is said by another host of the same hop."""
         self._host = host
         self._hop = f"{host}:{self._port}"
+        self.host_trouble = ""
 
     def give_up(self, recipients: Sequence[Recipient], failure: Failure) -> None:
         """No session: these recipients wait."""
@@ -91,12 +94,18 @@ class SmtpAttempt:
         self._reason = HopReason(why, said, session_stands=stands)
 
     async def transact(
-        self, connection: SmtpConnection, recipients: list[Recipient], *, is_reused: bool
+        self,
+        connection: SmtpConnection,
+        recipients: list[Recipient],
+        *,
+        is_reused: bool,
+        blames_host: Callable[[Reply], bool] | None = None,
     ) -> list[Recipient] | None:
         """One transaction with as many of the recipients as the next hop takes.
 
-        Gives those that are to be tried in one more transaction; None where a reused session
-        turned out to be over before the transaction began, so that nothing was decided.
+        Gives those that are to be tried in one more transaction; None where nothing was decided: a
+        reused session was over before, or there is `host_trouble`. `blames_host` is given where
+        another host could take the message, and knows whether a refusal means this host alone.
         """
         core = connection.core
         envelope = await self._fit(core, recipients)
@@ -125,6 +134,9 @@ class SmtpAttempt:
             core.prove()
             await connection.step()
         self._transactions += 1
+        if blames_host and (trouble := self._trouble_of_host(core, blames_host)):
+            self.host_trouble = trouble
+            return None
         again = self._judge(core, batch) + rest
         if core.failure is None:
             return again
@@ -165,6 +177,20 @@ class SmtpAttempt:
                 failure = Failure(FailureKind.UTF8_NOT_TAKEN)
                 self._settle(recipient, explain(failure, hop=self._hop).reply)
         return sendable
+
+    def _trouble_of_host(self, core: ClientProtocol, blames_host: Callable[[Reply], bool]) -> str:
+        """What the host has against all mail, where it decided about no recipient; "" if it has
+        nothing."""
+        if core.content_begun or self._outcomes:
+            return ""
+        first, *others = core.verdicts()
+        if any(each not in (None, first) for each in others):
+            return ""
+        if first is None:
+            return "" if core.failure is None else str(explain(core.failure, hop=self._hop).reply)
+        # Of what is said to RCPT and DATA only the end of the session is not about the message.
+        is_early = not core.took_sender or first.code == SHUTTING_DOWN
+        return str(first) if is_early and blames_host(first) else ""
 
     def _judge(self, core: ClientProtocol, batch: Sequence[Recipient]) -> list[Recipient]:
         """Settle the batch by the replies to the transaction; gives those to be tried again."""

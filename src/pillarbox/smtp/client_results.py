@@ -44,6 +44,12 @@ class TransactionResults:
         return self._transaction.asks_for_less
 
     @property
+    def took_sender(self) -> bool:
+        """Whether the sender of the transaction was taken."""
+        mail = self._transaction.mail_reply
+        return mail is not None and mail.code < 400
+
+    @property
     def sender_reply(self) -> Reply | None:
         """The answer to the sender of the transaction."""
         return to_replies([self._transaction.mail_reply], self._secrets)[0]

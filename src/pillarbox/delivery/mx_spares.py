@@ -1,0 +1,95 @@
+"""Which of the MX hosts of a site are passed over for a time: those that open sessions and take no
+mail in them, while the domain has others (RFC 5321 section 5.1).
+
+Only what a host says of itself counts. Who asks for less, or for patience (greylisting), is not
+evaded: that mail comes back to the same host, later.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+
+from pillarbox.delivery.receivers import Receiver
+from pillarbox.explain.remedies import Bounce
+from pillarbox.explain.replies import explain_reply
+from pillarbox.mail.reply import Reply, ReplyClass
+from pillarbox.observe.log import log
+
+PASSED_SECONDS = 300.0
+"""So long a host is tried behind all others."""
+
+REFUSALS = 2
+"""So many in a row, of whatever messages: a single one may be about the sender of that message."""
+
+MOST_IN_TURN = 2
+"""So many hosts give way within one attempt: each may have taken its time. The next attempt finds
+these behind the others."""
+
+_OF_SYSTEM = ("4.3.", "4.4.")
+"""RFC 3463 sections 3.4 and 3.5: the system of the host, and what it needs of the network."""
+
+_MAILBOX_UNAVAILABLE = 450
+"""Greylisting, as often as not."""
+
+_OF_US = re.compile(
+    r"gr[ae]y|minute|second|defer|throttl|\brate|limit|exceed|maximum|too (?:many|much|fast|quick)"
+    r"|slow|spam|abus|polic|reputation|block|listed|denied|sender|your (?:ip|host|server|domain)"
+)
+"""Words of replies that are, or may be, about who sends, or how much."""
+
+_OF_HOST = frozenset({Bounce.SOFT, Bounce.OTHER})
+
+
+class Spares:
+    """One for each site."""
+
+    def __init__(
+        self, hosts: Iterable[str], receiver: Receiver, monotonic: Callable[[], float]
+    ) -> None:
+        self._hosts = frozenset(hosts)
+        self._receiver = receiver
+        self._monotonic = monotonic
+        self._refusals: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """Those that come behind all others now; none where that would be all."""
+        if not self._until:
+            return frozenset()
+        now = self._monotonic()
+        passed = frozenset(host for host, until in self._until.items() if now < until)
+        return frozenset() if passed >= self._hosts else passed
+
+    def has_other(self, host: str, refused_by: Collection[str]) -> bool:
+        """Whether a message that `host` does not take may go to another one; some refused it."""
+        behind = self.passed.union(refused_by)
+        # One of these is asked only where all others are dead.
+        is_spare = host not in behind and not behind.union((host,)) >= self._hosts
+        return is_spare and len(refused_by) < MOST_IN_TURN
+
+    def blames(self, reply: Reply) -> bool:
+        """Whether a refusal of all that was to come means the host alone, for now."""
+        if reply.category is not ReplyClass.TRANSIENT or self._receiver.wish(reply) is not None:
+            return False
+        is_bare = not reply.enhanced and reply.code != _MAILBOX_UNAVAILABLE
+        if not (is_bare or reply.enhanced.startswith(_OF_SYSTEM)):
+            return False
+        if _OF_US.search(reply.text.lower()):
+            return False
+        why = explain_reply(reply)
+        return why is None or (why.bounce in _OF_HOST and not why.suspends)
+
+    def refused(self, host: str, trouble: str) -> None:
+        """A host did not take what was offered, and another one is asked."""
+        now, count = self._monotonic(), self._refusals.get(host, 0) + 1
+        self._refusals[host] = count
+        if count >= REFUSALS:
+            self._until[host] = now + PASSED_SECONDS
+        seconds = round(PASSED_SECONDS) if count >= REFUSALS else 0
+        log.info("delivery.mx_host_gave_way", host=host, reply=trouble, seconds=seconds)
+
+    def took(self, host: str) -> None:
+        """A host takes mail."""
+        if self._refusals:
+            self._refusals.pop(host, None)
+            self._until.pop(host, None)

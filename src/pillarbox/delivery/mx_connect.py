@@ -6,6 +6,7 @@ work the session is opened once more without it (RFC 7435): who could break it c
 hidden that it is offered.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Collection
 
@@ -87,6 +88,8 @@ class MxOpener:
         self._results = results
         self._last = last
         self._connections_left = MAX_CONNECTIONS
+        self._clock = asyncio.get_running_loop().time
+        self._began = self._clock()
 
     async def open(self) -> MxSession | Unopened:
         """A session with the first host that takes one, or why there is none."""
@@ -235,10 +238,11 @@ class MxOpener:
         self, target: Target, connection: SmtpConnection, demand: Demand | None
     ) -> SmtpConnection | Failure:
         settings = self._settings
+        patience = settings.timeouts.opening(self._clock() - self._began)
         if demand is _IN_CLEAR:
             core = ClientProtocol(ClientSettings(self._helo_name))
             host = SmartHost(target.host, self._hop.port, TlsMode.NONE)
-            return await greet(host, connection, core, context=None)
+            return await greet(host, connection, core, context=None, patience=patience)
         is_optional = demand.level is Level.OPPORTUNISTIC
         wanted = ClientSettings(self._helo_name, starttls=True, opportunistic=is_optional)
         verify = demand.level is Level.VERIFIED
@@ -246,7 +250,8 @@ class MxOpener:
         context = settings.contexts.get(verify=verify, ca_file=ca_file)
         host = SmartHost(demand.server_name, self._hop.port, TlsMode.STARTTLS)
         core = ClientProtocol(wanted)
-        return await greet(host, connection, core, context=context, check=demand.check)
+        check = demand.check
+        return await greet(host, connection, core, context=context, patience=patience, check=check)
 
 
 def _protection(demand: Demand, connection: SmtpConnection) -> str:

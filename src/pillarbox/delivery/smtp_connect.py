@@ -116,6 +116,8 @@ async def _open(
     if isinstance(found, Failure):
         return found
     failure: Failure | None = None
+    clock = asyncio.get_running_loop().time
+    began = clock()
     while found:
         dialed = await dial(found, hop.port, settings.timeouts)
         if isinstance(dialed, Failure):
@@ -123,7 +125,8 @@ async def _open(
             return failure or dialed
         found = dialed.left
         core = ClientProtocol(_core_settings(hop, settings, token))
-        opened = await greet(hop, dialed.connection, core, context=context)
+        patience = settings.timeouts.opening(clock() - began)
+        opened = await greet(hop, dialed.connection, core, context=context, patience=patience)
         if isinstance(opened, SmtpConnection) or opened.kind not in _NEXT_ADDRESS:
             return opened
         failure = opened
@@ -172,12 +175,18 @@ async def greet(
     core: ClientProtocol,
     *,
     context: ssl.SSLContext | None,
+    patience: float,
     check: Check = lambda _: None,
 ) -> SmtpConnection | Failure:
-    """Take a new connection to where a transaction can begin; it is dropped where that fails, or
-    where `check` finds something wrong with its TLS."""
+    """Take a new connection to where a transaction can begin, within `patience` seconds; it is
+    dropped where that fails, or where `check` finds something wrong with its TLS."""
     try:
-        failure = await _greet(hop, connection, core, context=context, check=check)
+        async with asyncio.timeout(patience):
+            failure = await _greet(hop, connection, core, context=context, check=check)
+    except TimeoutError:
+        core.timed_out()
+        connection.abort()
+        return core.failure or Failure(FailureKind.REPLY_TIMED_OUT)
     except BaseException:
         connection.abort()
         raise

@@ -1,5 +1,6 @@
 """Mail to the MX hosts of a domain: whom the DNS names, and which of them takes it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import dns.asyncresolver
@@ -12,6 +13,7 @@ from tests.unit.delivery.test_smtp_connect import closed_port
 
 from pillarbox.delivery.courier import AttemptResult
 from pillarbox.delivery.mx import MxDns, MxHost, MxSet
+from pillarbox.delivery.timeouts import Timeouts
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.net.dns import DnsResolver
 
@@ -339,3 +341,38 @@ async def test_dns_answers_are_kept_negative_ones_too(world: MxWorld) -> None:
         await world.send("typo.example")
 
     assert len(world.dns.queries) == len(set(world.dns.queries))
+
+
+async def test_hosts_that_all_hang_are_not_each_waited_for(world: MxWorld) -> None:
+    """The first has its time; of the others it is only seen whether they are well."""
+
+    async def hang(peer: Peer) -> None:
+        await peer.until_closed()
+
+    names = [f"mx{number}.far.example" for number in range(8)]
+    world.mx("far.example", *names)
+    hosts = [
+        await world.host(name, hang, address=f"127.0.0.{number}")
+        for number, name in enumerate(names, 11)
+    ]
+    world.timeouts = Timeouts(greeting=2, late=0.05, quit=2)
+
+    async with asyncio.timeout(10):
+        result = await world.send("far.example")
+
+    assert states(result) == {0: DEFERRED}
+    assert [len(host.peers) for host in hosts] == [1] * 8
+
+
+async def test_a_host_behind_one_that_hangs_takes_the_mail(world: MxWorld) -> None:
+    """It has less time, not none."""
+
+    async def hang(peer: Peer) -> None:
+        await peer.until_closed()
+
+    world.mx("far.example", "first.far.example", "second.far.example")
+    await world.host("first.far.example", hang, address="127.0.0.11")
+    await world.host("second.far.example", address="127.0.0.12")
+    world.timeouts = Timeouts(greeting=0.2, quit=2)
+
+    assert _only(await world.send("far.example"))[0] is DELIVERED

@@ -1,6 +1,8 @@
 """A smart host with several addresses, of which some are those of broken servers."""
 
+import asyncio
 import ssl
+from contextlib import AsyncExitStack
 
 import pytest
 from tests.support.outgoing import attempt, message, states
@@ -80,3 +82,25 @@ async def test_what_a_server_said_counts_more_than_an_address_without_one(
         text = await failure_at(courier_to, server.port, resolve=resolve)
 
     assert "554 5.7.1 blocked" in text
+
+
+async def test_servers_that_all_hang_are_not_each_waited_for(courier_to: CourierMaker) -> None:
+    """The first has its time; of the others it is only seen whether they are well. Six times five
+    minutes would hold the connection of the lane for half an hour."""
+    addresses = [f"127.0.0.{number}" for number in range(2, 8)]
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(serve(says_nothing, address=addresses[0]))]
+        for address in addresses[1:]:
+            server = serve(says_nothing, address=address, port=servers[0].port)
+            servers.append(await stack.enter_async_context(server))
+        courier = courier_to(
+            servers[0].port,
+            resolve=resolver(*addresses),
+            timeouts=Timeouts(greeting=2, late=0.05, quit=2),
+        )
+        async with asyncio.timeout(8):
+            result = await attempt(courier, message())
+
+    assert states(result) == {0: RecipientState.DEFERRED}
+    assert "its greeting was awaited" in str(result.hop_failure)
+    assert [len(server.peers) for server in servers] == [1] * 6

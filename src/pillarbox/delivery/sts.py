@@ -7,7 +7,7 @@ server that published it: who can break those must not be able to switch it off 
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from pillarbox.delivery.tls_counts import TlsCounts
@@ -31,7 +31,16 @@ REFRESH_MS = 86_400_000
 LOOK_AGAIN_MS = 300_000
 """So long it is believed that there is none in the store: another worker may fetch one."""
 
+LEAST_SECONDS = 600
+"""A policy holds at least so long: one that ends sooner would be fetched and written for each
+session. RFC 8461 section 3.2 expects "weeks or greater"."""
+
 _REMEMBERED = 10_000
+_REMEMBERED_OCTETS = 8_000_000
+"""Of names in policies; anybody may publish large ones."""
+
+_NAME_OCTETS = 64
+"""What Python takes for each, beside its letters."""
 
 T = TypeVar("T")
 
@@ -65,6 +74,8 @@ class StsSource:
     def __init__(self, means: StsMeans) -> None:
         self._means = means
         self._known: dict[str, KeptPolicy] = {}
+        self._octets = 0
+        """Of all that was put into `_known`, also what was replaced."""
         self._none_since: dict[str, Timestamp] = {}
         self._not_before: dict[str, float] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -98,8 +109,16 @@ class StsSource:
             self._known.pop(domain, None)
             _remember(self._none_since, domain, now)
         else:
-            _remember(self._known, domain, kept)
+            self._know(domain, kept)
         return kept
+
+    def _know(self, domain: str, kept: KeptPolicy) -> None:
+        octets = sum(len(name) + _NAME_OCTETS for name in kept.policy.mx)
+        if self._octets + octets > _REMEMBERED_OCTETS:
+            self._known.clear()
+            self._octets = 0
+        self._octets += octets
+        _remember(self._known, domain, kept)
 
     async def _renew(self, domain: str, found: str, ca_file: str) -> KeptPolicy | None:
         """Fetch the policy, once for all who want it now; the known one where that fails."""
@@ -127,9 +146,10 @@ class StsSource:
                 day, kind = means.counts.today, Policy(PolicyType.STS)
                 means.counts.add(TlsResult(day, domain, kind, failure=_result_of(exc)))
             return None
-        kept = KeptPolicy(found, policy, fetched_at)
+        held = replace(policy, max_age=max(policy.max_age, LEAST_SECONDS))
+        kept = KeptPolicy(found, held, fetched_at)
         await means.store.save(domain, kept)
-        _remember(self._known, domain, kept)
+        self._know(domain, kept)
         log.info("mta_sts.policy", domain=domain, policy_id=found, mode=policy.mode.value)
         return kept
 

@@ -275,7 +275,7 @@ def _site_state(site: SiteState, moment: Timestamp) -> str:
         return _closed_text(site.closed_until, site.failure, moment)
     if _is_lowered(site.connections):
         return _lowered_text(site.connections, moment)
-    return "open"
+    return f"open; tried last: {site.tried_last}" if site.tried_last else "open"
 
 
 def _caps_text(caps: CapsOrder | None) -> str:
@@ -345,4 +345,5 @@ def _site_record(site: SiteState) -> Json:
         "closed_until": for_programs(site.closed_until),
         "failure": site.failure or None,
         "security": site.security or None,
+        "tried_last": site.tried_last or None,
     }

@@ -143,6 +143,7 @@ def _add_site(one: SiteState, other: SiteState) -> SiteState:
         connections=_add(one.connections, other.connections),
         closed_until=_latest(one.closed_until, other.closed_until),
         security=one.security or other.security,
+        tried_last=one.tried_last or other.tried_last,
     )
 
 

@@ -50,7 +50,8 @@ class LaneState:
 @dataclass(frozen=True, slots=True)
 class SiteState:
     """MX hosts that so many `hops` share. `failure`: why the last session could not be opened;
-    `security`: how the last one was protected."""
+    `security`: how the last one was protected; `tried_last`: hosts that take no mail in theirs, and
+    what they say."""
 
     hosts: str
     hops: int
@@ -58,3 +59,4 @@ class SiteState:
     closed_until: Timestamp | None
     failure: str
     security: str
+    tried_last: str = ""

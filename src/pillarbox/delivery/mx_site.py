@@ -114,6 +114,7 @@ class Site:
             closed_until=wall(gate.closed_until) if gate.state(now) is GateState.CLOSED else None,
             failure="" if self.trouble is None else self.trouble.text[:REPLY_LENGTH],
             security=self._security,
+            tried_last=self.spares.text[:REPLY_LENGTH],
         )
 
     @property
@@ -270,6 +271,7 @@ class Site:
         """An administrator wants it tried at once, whatever pause there is."""
         self.concurrency.paused_until = 0.0
         self.pace.let_go()
+        self.spares.let_go()
         if self.gate.state(self._tools.monotonic()) is GateState.CLOSED:
             self.gate.ask_for_probe()
         self._wake_all()

@@ -50,6 +50,7 @@ class Spares:
         self._monotonic = monotonic
         self._refusals: dict[str, int] = {}
         self._until: dict[str, float] = {}
+        self._trouble: dict[str, str] = {}
 
     @property
     def passed(self) -> frozenset[str]:
@@ -59,6 +60,11 @@ class Spares:
         now = self._monotonic()
         passed = frozenset(host for host, until in self._until.items() if now < until)
         return frozenset() if passed >= self._hosts else passed
+
+    @property
+    def text(self) -> str:
+        """The same for people to read, with what they said."""
+        return "; ".join(f"{host} ({self._trouble[host]})" for host in sorted(self.passed))
 
     def has_other(self, host: str, refused_by: Collection[str]) -> bool:
         """Whether a message that `host` does not take may go to another one; some refused it."""
@@ -83,6 +89,7 @@ class Spares:
         """A host did not take what was offered, and another one is asked."""
         now, count = self._monotonic(), self._refusals.get(host, 0) + 1
         self._refusals[host] = count
+        self._trouble[host] = trouble
         if count >= REFUSALS:
             self._until[host] = now + PASSED_SECONDS
         seconds = round(PASSED_SECONDS) if count >= REFUSALS else 0
@@ -93,3 +100,8 @@ class Spares:
         if self._refusals:
             self._refusals.pop(host, None)
             self._until.pop(host, None)
+
+    def let_go(self) -> None:
+        """An administrator wants them tried at once, in their order."""
+        self._refusals.clear()
+        self._until.clear()

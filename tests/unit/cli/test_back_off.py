@@ -192,3 +192,18 @@ async def test_a_service_that_breaks_off_its_answer_is_told(service: Service) ->
 
     assert why["due"].startswith("not tried yet")
     assert hops["not_running"] == "its answer is not whole"
+
+
+@pytest.mark.usefixtures("queue")
+async def test_a_host_that_is_tried_last_is_named(service: Service, answering: Answering) -> None:
+    """With what it said, for people and for programs."""
+    last = "mx1 (451 4.3.0 not now)"
+    site = SiteState("mx1 mx2", 1, ConnectionsState(), None, "", "", last)
+    lane = LaneState(HOP, 0, ConnectionsState(), None, "", "", "", site="mx1 mx2")
+    await answering(lane, sites=(site,))
+
+    shown = await asyncio.to_thread(service.do, "queue", "hops")
+    told = await asyncio.to_thread(service.json, "queue", "hops")
+
+    assert f"open; tried last: {last}" in shown
+    assert [each["tried_last"] for each in told["mx_hosts"]] == [last]

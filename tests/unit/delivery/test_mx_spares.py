@@ -184,6 +184,23 @@ async def test_after_two_refusals_the_others_come_first(world: MxWorld) -> None:
     assert len(second.peers) == 4
 
 
+async def test_an_administrator_may_have_it_tried_at_once(world: MxWorld) -> None:
+    """`pillarbox queue hops` says which host comes last and why, `queue retry --hop` ends it."""
+    refuse = refusing("451 4.3.0 not now")
+    await world.host("first.far.example", refuse, refuse, take_all, address="127.0.0.11")
+    await world.host("second.far.example", address="127.0.0.12")
+    for _ in range(2):
+        await world.send("far.example")
+        await world.means.sites.close()
+    [site] = world.means.sites._sites.values()
+    assert site.state(1, lambda _: None).tried_last == "first.far.example (451 4.3.0 not now)"
+
+    site.let_go()
+
+    assert site.state(1, lambda _: None).tried_last == ""
+    assert _host(await world.send("far.example")) == "first.far.example"
+
+
 async def test_a_host_is_asked_again_after_a_time(
     world: MxWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,7 +301,7 @@ async def test_three_hosts_are_asked_in_one_attempt(world: MxWorld) -> None:
     for _ in range(4):
         results.append(await world.send("many.example"))
         [site] = world.means.sites._sites.values()
-        site.let_go()
+        site.concurrency.paused_until = 0.0
 
     assert [states(result)[0] for result in results] == [DEFERRED] * 3 + [DELIVERED]
     assert [len(host.peers) for host in hosts] == [2, 2, 2, 1]

@@ -30,6 +30,9 @@ _OF_SYSTEM = ("4.3.", "4.4.")
 _MAILBOX_UNAVAILABLE = 450
 """Greylisting, as often as not."""
 
+_MILTER_IS_DOWN = ("4.7.1", "service unavailable - try again later")
+"""What Postfix says to all commands while a milter of its does not run."""
+
 _OF_US = re.compile(
     r"gr[ae]y|minute|second|defer|throttl|\brate|limit|exceed|maximum|too (?:many|much|fast|quick)"
     r"|slow|spam|abus|polic|reputation|block|listed|denied|sender|your (?:ip|host|server|domain)"
@@ -77,10 +80,11 @@ class Spares:
         """Whether a refusal of all that was to come means the host alone, for now."""
         if reply.category is not ReplyClass.TRANSIENT or self._receiver.wish(reply) is not None:
             return False
+        text = reply.text.lower()
+        if (reply.enhanced, text) == _MILTER_IS_DOWN:
+            return True
         is_bare = not reply.enhanced and reply.code != _MAILBOX_UNAVAILABLE
-        if not (is_bare or reply.enhanced.startswith(_OF_SYSTEM)):
-            return False
-        if _OF_US.search(reply.text.lower()):
+        if not (is_bare or reply.enhanced.startswith(_OF_SYSTEM)) or _OF_US.search(text):
             return False
         why = explain_reply(reply)
         return why is None or (why.bounce in _OF_HOST and not why.suspends)

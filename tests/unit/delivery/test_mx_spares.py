@@ -64,6 +64,7 @@ def _reply(result: AttemptResult) -> str:
         ("451 4.3.0 <u1@t1.test>: Temporary lookup failure", ("PIPELINING",)),
         ("451 4.3.5 Server configuration error", ()),
         ("451 Temporary local problem - please try later", ()),
+        ("451 4.7.1 Service unavailable - try again later", ("PIPELINING",)),
         ("452 4.3.1 Insufficient system storage", ("PIPELINING",)),
     ],
 )

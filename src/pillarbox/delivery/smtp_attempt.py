@@ -123,16 +123,8 @@ class SmtpAttempt:
         if core.phase is Phase.CLOSED:
             # It ended while something about the message was read.
             return None if is_reused else self._end_without(core, recipients)
-        at_hand = () if message.content is None else (message.prefix, message.content)
-        core.begin(envelope, batch, size=message.size_octets, whole=at_hand)
-        await connection.step()
-        if core.phase is Phase.CONTENT:
-            await send_content(connection, message, self._content)
-        elif is_reused and core.failure is not None and core.was_stale:
+        if not await self._hold(connection, envelope, batch) and is_reused:
             return None
-        if core.is_doubtful:
-            core.prove()
-            await connection.step()
         self._transactions += 1
         if blames_host and (trouble := self._trouble_of_host(core, blames_host)):
             self.host_trouble = trouble
@@ -142,6 +134,24 @@ class SmtpAttempt:
             return again
         self._settle_all(again, explain(core.failure, hop=self._hop).reply)
         return []
+
+    async def _hold(
+        self, connection: SmtpConnection, envelope: Envelope, batch: Sequence[Recipient]
+    ) -> bool:
+        """Hold the transaction, up to where its replies are certain; False where the session was
+        over before."""
+        message, core = self._message, connection.core
+        at_hand = () if message.content is None else (message.prefix, message.content)
+        core.begin(envelope, batch, size=message.size_octets, whole=at_hand)
+        await connection.step()
+        if core.phase is Phase.CONTENT:
+            await send_content(connection, message, self._content)
+        elif core.failure is not None and core.was_stale:
+            return False
+        if core.is_doubtful:
+            core.prove()
+            await connection.step()
+        return True
 
     def _end_without(self, core: ClientProtocol, recipients: list[Recipient]) -> list[Recipient]:
         """Nothing was said in a new session; gives nobody to be tried again."""

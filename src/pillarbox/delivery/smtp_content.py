@@ -26,8 +26,10 @@ async def send_content(
         await _send_chunks(connection, message, source)
     else:
         async for block in content_blocks(message, source):
-            connection.write(core.content(block))
-            await connection.drain()
+            # It may have ended while the store was read.
+            if core.phase is Phase.CONTENT:
+                connection.write(core.content(block))
+                await connection.drain()
             if core.phase is not Phase.CONTENT:
                 return
         connection.write(core.end_content())
@@ -42,9 +44,10 @@ async def _send_chunks(
     rest = message.size_octets
     async for block in content_blocks(message, source):
         rest -= len(block)
-        for octets in core.chunk(block, last=not rest):
-            connection.write(octets)
-        await connection.step()
+        if core.phase is Phase.CONTENT:
+            for octets in core.chunk(block, last=not rest):
+                connection.write(octets)
+            await connection.step()
         if core.phase is not Phase.CONTENT:
             return
 

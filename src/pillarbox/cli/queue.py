@@ -165,11 +165,18 @@ def retry(ctx: click.Context, /, **_: object) -> None:
     def try_now(database: Database, selection: Selection) -> int:
         return database.write_now(lambda c: queue.retry(c, selection, now=moment))
 
-    _change(ctx, "will be tried now", try_now)
+    is_as_it_was = _change(ctx, "will be tried now", try_now)
     is_of_a_hop = ctx.params["hop"] and not any(ctx.params[name] for name in _BESIDE_HOP)
-    if is_of_a_hop and not ctx.obj.as_json:
-        # What was due already was not changed, and is not counted.
+    if ctx.obj.as_json:
+        return
+    # What was due already was not changed, and is not counted.
+    if is_of_a_hop:
         click.echo("Unless it is paused, the next hop is given all that is due at once.")
+    elif is_as_it_was:
+        click.echo(
+            "What waits is due already: a next hop that could not be reached is tried now. Held "
+            "mail needs `pillarbox queue release`."
+        )
 
 
 @command.command("hold")
@@ -205,8 +212,9 @@ for _hop_command in (hops.command, hop_orders.pause, hop_orders.resume, hop_orde
     command.add_command(_hop_command)
 
 
-def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection], int]) -> None:
-    """Change all that is selected, in transactions of bounded size."""
+def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection], int]) -> bool:
+    """Change all that is selected, in transactions of bounded size; whether there was any and it
+    stayed as it was."""
     cli: Cli = ctx.obj
     with cli.database() as database:
         selection = _selection(ctx, database)
@@ -223,6 +231,7 @@ def _change(ctx: click.Context, what: str, change: Callable[[Database, Selection
         print_json({"changed": changed})
     else:
         click.echo(f"{changed} {'recipient' if changed == 1 else 'recipients'} {what}.")
+    return bool(found) and not changed
 
 
 def _selection(ctx: click.Context, database: Database) -> Selection:

@@ -194,12 +194,21 @@ def release(connection: Connection, selection: Selection, *, now: Timestamp) -> 
 
 def retry(connection: Connection, selection: Selection, *, now: Timestamp) -> int:
     """Try recipients now instead of later; how many were changed. All of a next hop are tried
-    whatever back-off that has."""
+    whatever back-off that has; of others each one that is closed is probed."""
     if selection == Selection(hop=selection.hop) and _is_lane_of(connection, selection.hop):
         try_hop_now(connection, selection.hop, now=now)
-    return _change(
+    changed = _change(
         connection, selection, lambda c: c.next_attempt_at > now, {"next_attempt_at": now}
     )
+    if not changed and _is_due(connection, selection, now):
+        # Behind a closed hop all of it may be: its owner is told without a change of it.
+        moved(connection, Part.QUEUE)
+    return changed
+
+
+def _is_due(connection: Connection, selection: Selection, now: Timestamp) -> bool:
+    query = _matching(select(recipient.c.message_id), selection)
+    return connection.scalar(query.where(recipient.c.next_attempt_at <= now).limit(1)) is not None
 
 
 def _is_lane_of(connection: Connection, hop: str) -> bool:

@@ -241,6 +241,9 @@ async def test_retry_makes_mail_due(service: Service, queue: Queue) -> None:
 
     assert shown == "1 recipient will be tried now.\n"
     assert await queue.due() == [message.queue_id]
+    again = service.do("queue", "retry", "--domain", "far.example")
+    assert again.startswith("0 recipients will be tried now.\nWhat waits is due already: ")
+    assert service.do("queue", "retry", "--domain", "x.example").count("\n") == 1
 
 
 async def test_bounce_is_left_to_the_service(service: Service, queue: Queue) -> None:

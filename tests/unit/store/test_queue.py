@@ -17,6 +17,7 @@ from tests.support.storing import (
 
 from pillarbox.mail.envelope import RecipientState
 from pillarbox.store.database import Database
+from pillarbox.store.generation import Part, generation
 from pillarbox.store.queue import (
     QueueCount,
     QueueEntry,
@@ -149,6 +150,23 @@ async def test_mail_is_tried_now_instead_of_later(queue: Queue) -> None:
     assert queue.database.write_now(lambda c: retry(c, ALL, now=now)) == 0
 
     assert len(await queue.due(now=now)) == 1
+
+
+async def test_mail_that_is_due_already_has_its_closed_hop_probed(queue: Queue) -> None:
+    """All that waits behind it may be due: nothing changes of it, but the owners of the lanes are
+    told. Of mail that is held, or not meant, they are told nothing."""
+
+    def is_told(selection: Selection) -> bool:
+        before = queue.database.read_now(lambda c: generation(c, Part.QUEUE))
+        assert queue.database.write_now(lambda c: retry(c, selection, now=now_ms())) == 0
+        return queue.database.read_now(lambda c: generation(c, Part.QUEUE)) > before
+
+    put = await queue.put()
+    one = Selection(queue_ids=(put.queue_id,))
+
+    assert [is_told(each) for each in (ALL, one, Selection(queue_ids=(1,)))] == [True, True, False]
+    queue.database.write_now(lambda c: hold(c, ALL))
+    assert not is_told(ALL)
 
 
 async def test_a_bounce_is_carried_out_by_the_owner_of_the_lane(queue: Queue) -> None:

@@ -63,6 +63,19 @@ class SimulatedSuspensions:
                 if each.lane_id == lane_id and each.state is RecipientState.DEFERRED:
                     each.next_attempt_at = now
 
+    async def unreached(self, lane_id: int, *, now: Timestamp) -> frozenset[int]:
+        """See SuspensionStore."""
+        await asyncio.sleep(self._store.commit_seconds)
+        return frozenset(
+            queue_id
+            for queue_id, recipients in self._store.stored.items()
+            for each in recipients
+            if each.lane_id == lane_id
+            and (each.next_attempt_at or 0) > now
+            and each.last_reply is not None
+            and each.last_reply.enhanced.startswith("4.4.")
+        )
+
 
 class RefusingFarSide(FarSide):
     """Refuses every login while `refuses_logins`, and all mail while `refuses_mail`; of the message

@@ -95,6 +95,8 @@ class LaneQueue:
         """What the last attempt came to."""
         self.is_reached = False
         """The next hop answered last."""
+        self.is_recalled = False
+        """What its last owner put off is known."""
         self.walks: list[Walk] = []
         """Steps over waiting mail that are to be made."""
         self.walked_at = -math.inf
@@ -334,11 +336,14 @@ class LaneQueue:
         if self.due_at is None or at < self.due_at:
             self.due_at = at
 
+    @property
+    def is_back(self) -> bool:
+        """Whether the next hop takes what was put off."""
+        return self.is_reached and not self.lane.permits.gate.is_shut
+
     def to_wake(self) -> frozenset[int]:
         """What was put off before the hop was back. What is not durable yet comes later: its result
         would say again when it is tried."""
-        if not self.is_reached or self.lane.permits.gate.is_shut:
-            return frozenset()
         return self._tools.put_off.of(self.lane_id) - self.known.keys()
 
     def wake(self, queue_ids: frozenset[int]) -> None:

@@ -2,7 +2,8 @@
 back, whatever their own schedule says.
 
 Kept in memory, beside the lanes: a lane without mail to be tried is given back long before the next
-attempt of what was its last probe. After a restart they keep to their schedule.
+attempt of what was its last probe. What an owner before this one put off is found in the store
+(Suspensions.unreached).
 """
 
 _LANES = 10_000

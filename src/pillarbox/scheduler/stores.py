@@ -115,6 +115,10 @@ class SuspensionStore(Protocol):
         """The next hop takes mail again: what was put off is tried now."""
         ...
 
+    async def unreached(self, lane_id: int, *, now: Timestamp) -> frozenset[int]:
+        """Messages that were put off as the next hop could not be reached."""
+        ...
+
     async def wake(self, lane_id: int, queue_ids: Collection[int], *, now: Timestamp) -> None:
         """What was put off of these messages is tried now."""
         ...

@@ -36,9 +36,19 @@ class SuspendedLanes:
         metrics.LANES_SUSPENDED.set(sum(queue.lane.suspension is not None for queue in ours))
         for queue in ours:
             await self._write(queue)
-            if woken := queue.to_wake():
-                await self._store.wake(queue.lane_id, woken, now=self._wall())
-                queue.wake(woken)
+            if queue.is_back:
+                await self._wake(queue)
+
+    async def _wake(self, queue: LaneQueue) -> None:
+        woken = queue.to_wake()
+        if not queue.is_recalled and queue.due_at is not None:
+            # Once: what this owner sees of the hop it knows itself.
+            found = await self._store.unreached(queue.lane_id, now=self._wall())
+            queue.is_recalled = True
+            woken |= found - queue.known.keys()
+        if woken:
+            await self._store.wake(queue.lane_id, woken, now=self._wall())
+            queue.wake(woken)
 
     async def _write(self, queue: LaneQueue) -> None:
         lane_id, suspension = queue.lane_id, queue.lane.suspension

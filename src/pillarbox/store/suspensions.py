@@ -7,12 +7,15 @@ but that the next owner begins with a single attempt.
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from pillarbox.mail.envelope import RecipientState, Timestamp
 from pillarbox.store.database import Database
-from pillarbox.store.schema import recipient, suspension
+from pillarbox.store.schema import attempt, recipient, suspension
 from pillarbox.store.upsert import insert_or_update
+
+_MOST_UNREACHED = 1000
+"""A hop that can not be reached is only probed, so few are put off in two days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Suspensions:
     async def resume(self, lane_id: int, *, now: Timestamp) -> None:
         """The next hop takes mail again: what was put off in the lane is tried now."""
         await self._database.write(lambda c: resume(c, lane_id, now=now))
+
+    async def unreached(self, lane_id: int, *, now: Timestamp) -> frozenset[int]:
+        """Messages that wait in the lane since the next hop could not be reached: no host said
+        anything at their last attempt, and our code is one of the network (RFC 3463 3.5)."""
+        return await self._database.read(lambda c: unreached(c, lane_id, now=now))
 
     async def wake(self, lane_id: int, queue_ids: Collection[int], *, now: Timestamp) -> None:
         """What was put off of these messages in the lane is tried now."""
@@ -91,6 +99,28 @@ def _wake(
         )
         .values(next_attempt_at=now)
     )
+
+
+def unreached(connection: Connection, lane_id: int, *, now: Timestamp) -> frozenset[int]:
+    """See Suspensions.unreached."""
+    is_last = and_(
+        attempt.c.message_id == recipient.c.message_id,
+        attempt.c.recipient_number == recipient.c.number,
+        attempt.c.number == recipient.c.attempts,
+    )
+    query = (
+        select(recipient.c.message_id)
+        .join(attempt, is_last)
+        .where(
+            recipient.c.lane_id == lane_id,
+            recipient.c.next_attempt_at > now,
+            recipient.c.state == RecipientState.DEFERRED.value,
+            recipient.c.last_reply.like("451 4.4.%"),
+            attempt.c.remote_host == "",
+        )
+        .limit(_MOST_UNREACHED)
+    )
+    return frozenset(connection.scalars(query))
 
 
 def list_suspensions(connection: Connection) -> dict[str, Suspension]:

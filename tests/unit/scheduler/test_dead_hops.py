@@ -125,6 +125,26 @@ def test_new_mail_that_goes_through_wakes_what_was_a_probe_for_long(
     simulate(run())
 
 
+def test_a_restart_does_not_forget_what_was_a_probe(
+    store: SimulatedStore, far: FarSide, start_worker: StartWorker
+) -> None:
+    """The next worker has not seen that the hop was down: mail that goes through still wakes what
+    waits for hours."""
+
+    async def run() -> None:
+        keep_for_dead(store, 1)
+        async with start_worker():
+            await asyncio.sleep(10 * HOUR)
+        far.down = set()
+        async with start_worker("another") as scheduler:
+            dead = make_message("bob@dead.example", lane=DEAD_LANE, received_at=wall())
+            scheduler.offer(store.keep(dead))
+            await asyncio.sleep(30)
+            assert set(store.states()) == {RecipientState.DELIVERED}
+
+    simulate(run())
+
+
 def test_what_is_put_off_for_its_own_sake_keeps_its_schedule(
     store: SimulatedStore, far: FarSide, start_worker: StartWorker
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.support.storing import HOP, LATER, OTHER_HOP, Queue, now_ms, record, settlement
 
 from pillarbox.mail.envelope import RecipientState
+from pillarbox.mail.reply import reply
 from pillarbox.route import lane_id
 from pillarbox.store.database import Database
 from pillarbox.store.suspensions import Suspension, Suspensions, list_suspensions
@@ -54,6 +55,28 @@ async def test_what_was_put_off_is_tried_when_the_hop_is_back(queue: Queue) -> N
     due = await queue.spool.load_due(LANE, now=now_ms(), limit=10)
     assert [each.recipient.number for one in due for each in one.recipients] == [0]
     assert await suspensions.load(LANE) is None
+
+
+async def test_what_could_not_be_reached_is_found_again(queue: Queue) -> None:
+    """By its last attempt alone: neither what a host has said, whatever code it took, nor what
+    failed here, nor what is due anyway or waits in another lane."""
+    now, later = now_ms(), now_ms() + HOUR
+    silence = reply(451, "4.4.1", "The next hop refused the connection")
+    deferral = record(0, RecipientState.DEFERRED, next_attempt_at=later, answer=silence)
+    unreached = replace(deferral, remote_host="")
+    deferrals = [
+        unreached,
+        replace(unreached, remote_host="mx.far.example"),
+        replace(unreached, reply=LATER),
+        replace(unreached, next_attempt_at=now),
+    ]
+    messages = [await queue.put("a@far.example") for _ in deferrals]
+    for message, each in zip(messages, deferrals, strict=True):
+        assert await queue.spool.settle(settlement(message, each))
+    suspensions = Suspensions(queue.database)
+
+    assert await suspensions.unreached(LANE, now=now) == {messages[0].queue_id}
+    assert await suspensions.unreached(lane_id(OTHER_HOP), now=now) == frozenset()
 
 
 async def test_messages_that_were_probes_are_tried_when_the_hop_is_back(queue: Queue) -> None:

@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import click
 
+from pillarbox.cli.failures import ExitCode, Failure
 from pillarbox.cli.option_types import (
     COUNT,
     HOST_PORT,
@@ -20,6 +21,7 @@ from pillarbox.cli.option_types import (
 from pillarbox.cli.person import ask_person
 from pillarbox.cli.secret_input import read_secret
 from pillarbox.cli.sign_in_options import SIGN_IN_OPTIONS, SignInOptions
+from pillarbox.errors import ConfigError
 from pillarbox.oauth.sign_in import Access
 from pillarbox.route import (
     DAY_SECONDS,
@@ -186,13 +188,13 @@ class RouteOptions:
         if self.sources:
             hop = replace(hop, sources=tuple(each for each in self.sources if each is not None))
         if self.ca_file is not None:
-            hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
+            hop = replace(hop, ca_file=_roots(self.ca_file) or "")
         return hop
 
     def _microsoft365(self, before: list[Microsoft365]) -> tuple[NextHop, ...]:
         if self.sign_in.is_about_others or self._is_about_smart_host(except_ca_file=True):
             raise click.UsageError("these options belong to --smarthost")
-        return self.sign_in.mailboxes(before, _absolute(self.ca_file))
+        return self.sign_in.mailboxes(before, _roots(self.ca_file))
 
     def refresh_token(self, hop: NextHop) -> str:
         """What a person grants, who is asked for it now; "" where none is wanted. Raises Failure,
@@ -240,7 +242,7 @@ class RouteOptions:
         if self.verify is not None:
             hop = replace(hop, verify=self.verify)
         if self.ca_file is not None:
-            hop = replace(hop, ca_file=_absolute(self.ca_file) or "")
+            hop = replace(hop, ca_file=_roots(self.ca_file) or "")
         if self.return_path is not None:
             hop = replace(hop, return_path=self.return_path)
         return self._with_login(hop)
@@ -266,5 +268,18 @@ class RouteOptions:
         return self.sign_in.access(hop.access if is_kept else None, hop)
 
 
-def _absolute(file: str | None) -> str | None:
-    return str(Path(file).absolute()) if file else file
+def _roots(file: str | None) -> str | None:
+    """The path of a file with trusted roots, which the service finds wherever it runs. Raises
+    Failure, OSError where there are none in it: all mail of the route would wait."""
+    if not file:
+        return file
+    from pillarbox.net.tls import client_context
+
+    path = Path(file).absolute()
+    with path.open("rb"):
+        pass
+    try:
+        client_context(verify=True, ca_file=str(path))
+    except ConfigError as error:
+        raise Failure(ExitCode.DATA, str(error)) from error
+    return str(path)

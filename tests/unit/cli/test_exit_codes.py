@@ -36,6 +36,8 @@ NO_NAMES = (
 )
 FOLDERS = (
     "emulate m365",
+    "route add --mx --ca-file",
+    "route add --smarthost relay.example:587 --ca-file",
     "dkim create example.org --import",
     "credential add printer@example.org --label scan --password-file",
     "send --to a@example.org --server smtp://127.0.0.1:1 --eml",

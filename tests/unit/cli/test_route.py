@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import trustme
 from tests.support.usage import full
 from tests.unit.cli.conftest import Service
 
@@ -282,16 +283,32 @@ def test_mx_route(office: Service) -> None:
     assert (route["connections"], route["messages_per_connection"]) == (10, 100)
 
 
-def test_mx_route_is_changed_and_becomes_another(office: Service) -> None:
+def test_roots_that_can_not_be_read_are_refused(office: Service, tmp_path: Path) -> None:
+    """All mail of the route would wait for them."""
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("garbage")
+
+    refused = office.run("route", "add", "--mx", "--ca-file", str(garbage))
+
+    assert (refused.exit_code, office.json("route", "list")) == (EX_DATA, [])
+    assert f"{garbage}: no trusted certificates can be read" in refused.stderr
+    assert "BEGIN CERTIFICATE" in refused.stderr
+
+
+def test_mx_route_is_changed_and_becomes_another(
+    office: Service, authority: trustme.CA, tmp_path: Path
+) -> None:
     """What is not given stays."""
+    ca_file = str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(ca_file)
     office.do("route", "add", "--mx", "--connections", "3")
     route_id = office.json("route", "list")[0]["id"]
-    office.do("route", "change", route_id, "--mx-port", "2525", "--ca-file", "/x/ca.pem")
+    office.do("route", "change", route_id, "--mx-port", "2525", "--ca-file", ca_file)
     [route] = office.json("route", "list")
     assert route["next_hop"] == {
         "kind": "mx",
         "port": 2525,
-        "ca_file": "/x/ca.pem",
+        "ca_file": ca_file,
         "sources": [],
     }
     assert route["connections"] == 3

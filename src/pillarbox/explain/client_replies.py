@@ -77,6 +77,10 @@ _FIXES = {
         f"{_LOGIN}: the user name is the full address of the account. The administrator finds"
         " which it was by the id in brackets"
     ),
+    "pillarbox-token": (
+        "Get a new token for the audience of that server, with the full address of the account as"
+        " user name. The administrator finds by the id in brackets what is wrong with the token"
+    ),
     "pillarbox-login-locked": f"{_LOGIN}, then wait as long as the server says",
     "pillarbox-no-route": "Have the administrator open a way to this domain",
     "pillarbox-route-rejects": "If the rule is not meant for this mail, ask the administrator",

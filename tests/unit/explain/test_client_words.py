@@ -14,7 +14,8 @@ from pillarbox.explain.client_failures import explain_to_client
 from pillarbox.explain.client_replies import advice_of
 from pillarbox.explain.command_words import for_options, for_profile
 from pillarbox.explain.failures import Failure, FailureKind
-from pillarbox.explain.replies import explanation_of
+from pillarbox.explain.refusals import Refusal
+from pillarbox.explain.replies import explain_text, explanation_of
 from pillarbox.explain.reply_table import TABLE
 from pillarbox.mail.reply import Reply
 
@@ -81,3 +82,12 @@ def test_a_command_speaks_of_options_and_profiles(words: Callable[[str], str]) -
 
     assert any(map(_OF_A_PROGRAM.search, fixes))
     assert not left
+
+
+def test_a_token_that_pillarbox_refuses_is_no_wrong_password() -> None:
+    """Who reads of a password would look for one that there is not."""
+    found = explain_text(str(Refusal.TOKEN_REFUSED.reply("0SBM7641SNR00")))
+
+    assert found is not None
+    assert "password" not in " ".join((found.cause, found.fix, *advice_of(found)))
+    assert "pillarbox issuer show" in found.fix

@@ -22,39 +22,45 @@ _HINTS = {
     "workers": '1 to 64, or "auto"',
     "contact": "an address, like postmaster@example.org",
     "from_address": "an address, like tls-reports@example.org",
+    "receivers": "[[delivery.receivers]] with its options below",
+    "mx": 'names of hosts, like ["*.mail.example.org"]',
+    "mx_private_networks": 'like ["10.1.0.0/16"], without bits behind the /',
+    "time_servers": 'like ["ntp.example.org"]',
+    "block_lists": 'like ["zen.spamhaus.org"]',
     "user": 'the name of a user of this host, like "pillarbox"',
 }
 """By the last part of the path."""
+
+
+_NO_NUMBER = ("int_parsing", "int_type", "int_from_float", "float_type", "float_parsing")
+
+_TEXTS = {
+    "missing": "is missing",
+    **dict.fromkeys(_NO_NUMBER, "is no number"),
+    **dict.fromkeys(("string_type", "path_type"), "is no text"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "is neither true nor false"),
+    "tuple_type": "is no list",
+    "too_short": "is empty",
+    **dict.fromkeys(("model_type", "model_attributes_type"), "is no section"),
+    **dict.fromkeys(("enum", "literal_error"), "is none of the values that can stand here"),
+}
+"""What is wrong, by the type of the error."""
 
 
 def text_for(details: ErrorDetails) -> str:
     """What is wrong, without the value: it may be a secret."""
     limits = details.get("ctx", {})
     match details["type"]:
-        case "missing":
-            return "is missing"
         case "value_error":
             return str(limits["error"])
-        case "int_parsing" | "int_type" | "int_from_float" | "float_type" | "float_parsing":
-            return "is no number"
-        case "string_type" | "path_type":
-            return "is no text"
-        case "bool_type" | "bool_parsing":
-            return "is neither true nor false"
         case "greater_than_equal":
             return f"is less than {limits['ge']}"
         case "less_than_equal":
             return f"is more than {limits['le']}"
         case "greater_than":
             return f"is not more than {limits['gt']}"
-        case "tuple_type":
-            return "is no list"
-        case "model_type" | "model_attributes_type":
-            return "is no section"
-        case "enum" | "literal_error":
-            return "is none of the values that can stand here"
-        case _:
-            return details["msg"]
+        case kind:
+            return _TEXTS.get(kind, details["msg"])
 
 
 def hint_for(path: str, details: ErrorDetails) -> str:
@@ -68,11 +74,19 @@ def hint_for(path: str, details: ErrorDetails) -> str:
     if details["type"] == "tuple_type":
         return _HINTS.get(last, "[…]")
     if details["type"].startswith("model"):
-        return f"[{path}] with its options below" if "[" not in path else _HINTS["listeners"]
+        return f"[{path}] with its options below" if "[" not in path else _HINTS[last]
+    if details["type"].startswith("bool"):
+        return "true or false"
     if "." not in path and last in _HINTS:
         return _HINTS[last]
     if last in _HINTS and path not in {"tls", "limits", "log"}:
         return _HINTS[last]
+    return _hint_by_type(last, details)
+
+
+def _hint_by_type(name: str, details: ErrorDetails) -> str:
+    """For an option that has no hint of its own."""
+    limits = details.get("ctx", {})
     match details["type"]:
         case "greater_than_equal":
             return f"{limits['ge']} or more"
@@ -82,7 +96,11 @@ def hint_for(path: str, details: ErrorDetails) -> str:
             return f"more than {limits['gt']}"
         case "value_error":
             return ""
-    return _unit_hint(last)
+        case "string_type" | "path_type":
+            return "text in quotes"
+        case "enum" | "literal_error":
+            return str(limits["expected"]).replace("'", '"')
+    return _unit_hint(name)
 
 
 def _unit_hint(name: str) -> str:

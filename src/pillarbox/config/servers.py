@@ -1,9 +1,12 @@
-"""Servers that the configuration names, with a port where it is not the usual one."""
+"""Servers that the configuration names, with a port where it is not the usual one, and networks."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainValidator
+
+from pillarbox.errors import AddressError
+from pillarbox.mail.address import domain_key
 
 _DNS_PORT, _NTP_PORT = 53, 123
 _MOST_PORT = 65_535
@@ -37,8 +40,23 @@ def _dns_server(value: object) -> object:
 
 def _time_server(value: object) -> object:
     """A host and a port as a pair."""
-    return _server(value, _NTP_PORT) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    host, port = _server(value, _NTP_PORT)
+    try:
+        return (host if ":" in host and ip_text(host) else domain_key(host)), port
+    except AddressError:
+        raise ValueError(f"{host!r} is no host name") from None
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    """Read a network like 10.1.0.0/16."""
+    try:
+        return ip_network(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no network") from None
 
 
 DnsServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_dns_server)]
 TimeServer: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_time_server)]
+Network: TypeAlias = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]

@@ -7,7 +7,7 @@ here. Names of numbers end in their unit; every limit of the service stands in `
 import base64
 import binascii
 import os
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -21,7 +21,7 @@ from pydantic import (
 
 from pillarbox.config.database_url import checked_url
 from pillarbox.config.section import Section
-from pillarbox.config.servers import DnsServer, TimeServer, ip_text
+from pillarbox.config.servers import DnsServer, Network, TimeServer, ip_text
 from pillarbox.config.tls_reports import TlsReports
 from pillarbox.errors import AddressError
 from pillarbox.mail.address import domain_key
@@ -53,9 +53,6 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
 def _listen_address(text: str) -> str:
     """An IP address to listen on, or `*`."""
     return text if text == ANY_ADDRESS else ip_text(text)
-
-
-Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def _host_name(text: str) -> str:

@@ -105,6 +105,48 @@ def test_what_is_wrong_in_the_environment_is_said_by_its_name() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            'domain_proof = "DNS"',
+            "domain_proof: is none of the values that can stand here"
+            ' (hint: "administrator" or "dns")',
+        ),
+        ('scram_sha_256 = "x"', "scram_sha_256: is neither true nor false (hint: true or false)"),
+        ('publishing.tls = "x"', "publishing.tls: is neither true nor false (hint: true or false)"),
+        ("delivery.helo_name = 5", "delivery.helo_name: is no text (hint: text in quotes)"),
+        (
+            'delivery.mx_private_networks = ["10.0.0.1/8"]',
+            "delivery.mx_private_networks[0]: '10.0.0.1/8' is no network"
+            ' (hint: like ["10.1.0.0/16"], without bits behind the /)',
+        ),
+        (
+            "delivery.receivers = [{mx = []}]",
+            "delivery.receivers[0].mx: is empty"
+            ' (hint: names of hosts, like ["*.mail.example.org"])',
+        ),
+        (
+            "delivery.receivers = [{}]",
+            "delivery.receivers[0].mx: is missing"
+            ' (hint: names of hosts, like ["*.mail.example.org"])',
+        ),
+        (
+            "delivery.receivers = [5]",
+            "delivery.receivers[0]: is no section"
+            " (hint: [[delivery.receivers]] with its options below)",
+        ),
+        (
+            'self_check.time_servers = ["a b"]',
+            "self_check.time_servers[0]: 'a b' is no host name (hint: like [\"ntp.example.org\"])",
+        ),
+    ],
+)
+def test_the_hint_fits_the_option(tmp_path: Path, line: str, problem: str) -> None:
+    """What can stand there, and no number where a word or a list is wanted."""
+    assert _problems(_write(tmp_path / "pillarbox.toml", f"{line}\n"), {}) == [problem]
+
+
 def test_names_that_kubernetes_sets_are_no_mistake() -> None:
     """A service named pillarbox brings variables with our prefix, and so do our own programs."""
     environment = {

@@ -27,6 +27,15 @@ HARMLESS_ENDS = (
 """Look like an end of data to nobody who is careful, and have no bare line end."""
 
 
+PROXY_HEADERS = [
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 587\r\nEHLO c.test\r\n",
+    b"PROXY TCP6 2001:db8::1 2001:db8::2 50000 587\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
+]
+"""How a load balancer begins with version 1 and version 2 of the PROXY protocol."""
+
+
 def cut(octets: bytes, sizes: list[int]) -> list[bytes]:
     """The octets in pieces of these sizes, taken in turn."""
     blocks = []

@@ -10,6 +10,7 @@ Codes: RFC 5321 4.2, RFC 3463, RFC 4954 6, RFC 6531 3.5, RFC 7504.
 from enum import Enum, unique
 from typing import TypeAlias
 
+from pillarbox.explain import protocol_refusals as protocols
 from pillarbox.explain import return_refusals as returns
 from pillarbox.explain import route_refusals as routes
 from pillarbox.explain import unspoken_refusals as unspoken
@@ -353,24 +354,12 @@ class Refusal(Enum):
         "The client talked before it was its turn: turn off pipelining in the client",
         "RFC 2920 section 3.1: nothing may follow EHLO, AUTH, STARTTLS or DATA before their reply.",
     )
-    WRONG_PROTOCOL = _t(
-        "500 5.5.1",
-        "This is an SMTP server and not a web server: check host and port in the client",
-        "A browser or HTTP client was pointed, or misled, to this port.",
-    )
-    WRONG_PORT = _t(
-        "554 5.7.0",
-        "TLS began without STARTTLS: use port 465 for SSL/TLS, or choose STARTTLS in the client",
-        "The client speaks TLS from the first octet on a port that begins in plain text. Its"
-        " next connections are given TLS at once, so a second try works for now; change its"
-        " setting.",
-    )
-    PLAIN_ON_TLS_PORT = _t(
-        "554 5.7.0",
-        "This port speaks TLS from the first octet: choose SSL/TLS in the client, or use port 587"
-        " with STARTTLS",
-        "The client speaks plain text, or waits for a greeting in plain text, on a TLS port.",
-    )
+
+    # What speaks another protocol than is due.
+    WRONG_PROTOCOL = protocols.WRONG_PROTOCOL
+    PROXY_PROTOCOL = protocols.PROXY_PROTOCOL
+    WRONG_PORT = protocols.WRONG_PORT
+    PLAIN_ON_TLS_PORT = protocols.PLAIN_ON_TLS_PORT
 
     # For logs and session records only (UNSPOKEN): there is nobody who could read a reply.
     WRONG_PORT_HEALED = unspoken.WRONG_PORT_HEALED

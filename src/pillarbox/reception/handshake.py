@@ -21,6 +21,7 @@ memory it has needed until the session ends, and the kernel holds what follows."
 
 _HUNG_UP = "the client hung up during the handshake"
 _NO_TLS = "the client does not speak TLS here: it sent plain text"
+_PROXIED = "a load balancer begins with the PROXY protocol, which is not spoken here"
 _TOO_OLD = "the client only speaks a version of TLS or SSL before 1.2: it is too old"
 _NOT_TRUSTED = "the client does not trust the certificate of this server"
 
@@ -157,6 +158,8 @@ def _explained(handshake: Handshake) -> Iterator[None]:
         refusal, cause = _explain(error, in_vain=in_vain)
         if refusal is Refusal.TLS_TOO_OLD and handshake.old_version:
             cause = f"the newest that the client speaks is {handshake.old_version}: it is too old"
+        if handshake.is_proxied:
+            refusal, cause = Refusal.PROXY_PROTOCOL, _PROXIED
         raise HandshakeError(refusal, cause) from error
 
 

@@ -20,6 +20,8 @@ _ALERT = 0x15
 _OLD_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1"}
 _HTTP_REASONS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 _PLAIN_REASONS = frozenset({"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG"})
+_BEHIND_PROXY = (b" TCP4 ", b" TCP6 ", b" UNKNOWN", b"\r\nQUIT\n")
+"""What follows the five octets that OpenSSL has read of a header of the PROXY protocol."""
 
 
 class _Watched(ssl.SSLObject):
@@ -62,9 +64,11 @@ class Handshake:
 
     __slots__ = (
         "_context",
+        "_incoming",
         "_outgoing",
         "_send",
         "_session_id",
+        "is_proxied",
         "old_version",
         "rounds",
         "seconds",
@@ -77,11 +81,14 @@ class Handshake:
         self._context.sslobject_class = _Watched
         self._send = send
         self._session_id = session_id
+        self._incoming: ssl.MemoryBIO | None = None
         self._outgoing: ssl.MemoryBIO | None = None
         self.rounds = 0
         self.seconds = door.services.limits.handshake_timeout_seconds
         self.old_version = ""
         """The version that a client offered which is too old."""
+        self.is_proxied = False
+        """Whether a load balancer began with the PROXY protocol."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[ssl.SSLContext]:  # type: ignore[override]
@@ -101,7 +108,7 @@ class Handshake:
         )
         made.watch = self
         made.go_straight()
-        self._outgoing = outgoing
+        self._incoming, self._outgoing = incoming, outgoing
         return made
 
     @property
@@ -120,6 +127,9 @@ class Handshake:
             self._write(alert)
         elif reason in _HTTP_REASONS:
             self._write(_http_answer(self._session_id))
+        elif self._incoming is not None and self._incoming.read().startswith(_BEHIND_PROXY):
+            self.is_proxied = True
+            self._write(Refusal.PROXY_PROTOCOL.reply(self._session_id).encode())
         else:
             self.say_it_in_plain_text()
 

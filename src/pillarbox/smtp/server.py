@@ -38,7 +38,13 @@ from pillarbox.smtp.server_content import (
     read_chunk,
     read_data,
 )
-from pillarbox.smtp.server_lines import check_unfinished, refuse_tls_handshake, run_line
+from pillarbox.smtp.server_lines import (
+    OPENING_OCTETS,
+    check_unfinished,
+    refuse_proxy_protocol,
+    refuse_tls_handshake,
+    run_line,
+)
 from pillarbox.smtp.server_logins import refuse_login, say_challenge
 from pillarbox.smtp.server_state import TRANSITIONS, ServerSettings, Session, State, Step
 
@@ -50,7 +56,7 @@ _LOGGED_IN = reply(235, "2.7.0", "Logged in").encode()
 _MESSAGE_TAKEN = reply(250, "2.0.0", "Message taken").encode()
 _READY_FOR_TLS = reply(220, "2.0.0", "Ready for TLS").encode()
 
-_BANNER, _TLS, _CLOSED = State.BANNER, State.TLS, State.CLOSED
+_BANNER, _START, _TLS, _CLOSED = State.BANNER, State.START, State.TLS, State.CLOSED
 _CHUNKS = State.CHUNKS
 _MAIL_TAKEN, _RCPT_TAKEN = Step.MAIL_TAKEN, Step.RCPT_TAKEN
 _NO_INPUT = frozenset({State.BANNER, State.TLS, State.CLOSED})
@@ -102,7 +108,9 @@ class ServerProtocol(Session):
     def greet(self) -> None:
         """Queue the 220. Who talked before it is not let in."""
         if self.unread:
-            if not refuse_tls_handshake(self, self.unread):
+            if not (
+                refuse_tls_handshake(self, self.unread) or refuse_proxy_protocol(self, self.unread)
+            ):
                 self.hang_up(Refusal.EARLY_TALK)
             return
         self.state = TRANSITIONS[self.state][Step.BANNER_SENT]
@@ -172,7 +180,9 @@ class ServerProtocol(Session):
         self.unread = self.unread[self._position :] + octets if self.unread else octets
         self._position = 0
         if state is _BANNER:
-            self.unread = self.unread[:2]
+            self.unread = self.unread[:OPENING_OCTETS]
+            return False
+        if state is _START and refuse_proxy_protocol(self, self.unread):
             return False
         return self.awaiting is None
 

@@ -22,6 +22,13 @@ from pillarbox.smtp.server_state import Session, State
 _TLS_HANDSHAKE = b"\x16\x03"
 """How a TLS connection begins (RFC 8446 5.1: a handshake record, legacy version 3.x)."""
 
+_PROXY_PROTOCOL = (b"PROXY TCP", b"PROXY UNKNOWN", b"\r\n\r\n\0\r\nQUIT\n")
+"""How a load balancer begins that puts the address of its client before the session: version 1 of
+the PROXY protocol, and version 2."""
+
+OPENING_OCTETS = 16
+"""So many octets tell which other protocol a connection begins with."""
+
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _USUAL = frozenset({b"EHLO ", b"MAIL ", b"RCPT ", b"DATA\r", b"RSET\r", b"QUIT\r"})
@@ -42,6 +49,15 @@ def refuse_tls_handshake(session: Session, octets: bytes) -> bool:
     if session.tls or not octets.startswith(_TLS_HANDSHAKE):
         return False
     session.hang_up(Refusal.WRONG_PORT)
+    return True
+
+
+def refuse_proxy_protocol(session: Session, octets: bytes) -> bool:
+    """Whether the first octets of a connection are those of a load balancer; then the session is
+    over: its client would take the reply to them for one to its EHLO."""
+    if not octets.startswith(_PROXY_PROTOCOL):
+        return False
+    session.hang_up(Refusal.PROXY_PROTOCOL)
     return True
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from tests.support.reception import MESSAGE, USER, Client, Site
+from tests.support.wire import PROXY_HEADERS
 from tests.unit.reception.conftest import Connect
 
 from pillarbox.config import Limits
@@ -103,6 +104,20 @@ async def test_http_on_the_tls_port_is_answered_in_http(
     assert "not a web server" in body
     assert "evil" not in head + body
     assert (await site.failed_session()).refusals == Refusal.WRONG_PROTOCOL.name
+
+
+@pytest.mark.parametrize("header", PROXY_HEADERS)
+@pytest.mark.parametrize("listener", ["submission", "submissions"])
+async def test_a_load_balancer_with_the_proxy_protocol_is_named(
+    site: Site, raw: Raw, listener: str, header: bytes
+) -> None:
+    """On both ports, in the reply and in the record: nobody looks for it in the client then."""
+    client = await raw(listener)
+    client.send(header)
+
+    assert b"554 5.5.0 The PROXY protocol " in await _read_all(client)
+    record = await site.failed_session()
+    assert record.refusals == Refusal.PROXY_PROTOCOL.name
 
 
 async def test_client_that_waits_for_a_greeting_is_told_in_plain_text(site: Site, raw: Raw) -> None:

@@ -272,6 +272,12 @@ class Refusal(Enum):
         " section 2.3.8), correct the line ends in the program that made it",
         "A program that writes bare LF, or an attempt at SMTP smuggling (CVE-2023-51764).",
     )
+    BYTE_ORDER_MARK = _t(
+        "550 5.6.0",
+        "The message begins with a byte order mark, so its header would be read as text: let the"
+        " program that made it save it as UTF-8 without BOM",
+        "A file of a Windows editor or of PowerShell was sent as it is (RFC 5322 section 2.2).",
+    )
     BARE_LF_COMMAND = _t(
         "500 5.5.2",
         "Command lines must end with CR LF (RFC 5321 section 2.3.8): correct the line ends in the"

@@ -8,7 +8,7 @@ of blanks and line ends only a count is kept until it is known what follows them
 import re
 from hashlib import sha256
 
-from pillarbox.mail.message import find_header_end
+from pillarbox.mail.message import find_header_end, is_open
 
 _BLANKS = re.compile(rb"[ \t]+")
 _LAST_BARE = re.compile(rb".*(?:(?<!\r)\n|\r(?!\n|\Z))", re.DOTALL)
@@ -103,8 +103,9 @@ class ContentHash:
 
     def _look_for_body(self, *, is_complete: bool) -> None:
         head = self._head
-        if not is_complete and self._looked_at == 0 and _CRLF not in head:
-            # Whether it begins with a field is known when its first line is here.
+        if not is_complete and self._looked_at == 0 and (_CRLF not in head or is_open(head)):
+            # Whether it begins with a field is known when its first line is here, and behind the
+            # line of a mailbox file the name in the second.
             return
         end = find_header_end(head, self._looked_at)
         self._looked_at = len(head)

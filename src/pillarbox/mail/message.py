@@ -8,6 +8,7 @@ is added is a prefix: one Received field, and Date, Message-ID and From where th
 that make one remove it themselves before they send.
 """
 
+import codecs
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,13 +21,27 @@ from pillarbox.values import quick
 MAX_RESENT_FIELDS = 20
 """More blocks of Resent fields than any message collects on its way (RFC 5322 3.6.6)."""
 
+MAILBOX_LINE_FIELD = "X-Mailbox-Line: "
+"""Makes a field of the line of a mailbox file, as Postfix calls it."""
+
+MAX_NAME_OCTETS = 2000
+"""More than a byte order mark, the longest name of a field and the blanks behind it."""
+
 MAX_HEADER_ID = 998
 """A line of a message has at most 998 octets (RFC 5322 2.1.1)."""
 
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
+# How files of the format mbox separate messages: the sender and the date, with its time of day.
+_MAILBOX_LINE = re.compile(
+    rb">*+From [!-9;-~][\t -~]{0,990}?[0-9]:[0-9]{2}[\t -~]{0,990}+\r\n(?=[!-9;-~]++[ \t]*+:)"
+)
 _NAME = re.compile(rb"[!-9;-~]")
 # RFC 5322 2.1.1: no line, and so no name, is longer.
-_MAY_BECOME_HEADER = re.compile(rb"(?:[!-9;-~]{1,998}+[ \t]{0,998}+|\r)?+")
+_MAY_BECOME_HEADER = re.compile(
+    rb"(?:>*+From [!-9;-~][\t -~]{0,1984}+(?:\r(?:\n(?:[!-9;-~]{1,998}+[ \t]{0,998}+)?+)?+)?+"
+    rb"|\xef(?:\xbb(?:\xbf(?:[!-9;-~]{1,998}+[ \t]{0,998}+)?+)?+)?+"
+    rb"|[!-9;-~]{1,998}+[ \t]{0,998}+|\r)?+"
+)
 _END_OF_FIELD = re.compile(rb"\r\n(?![ \t])")
 _HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -40,9 +55,12 @@ class HeaderBlock:
     `size_octets` counts to the end of its last line. `needs_blank_line`: the content does not begin
     with a header field, so it is all body and a blank line must come before it. `from_fields` and
     `agent_fields` (Sender, Resent-From, Resent-Sender) are what stands behind the colons.
-    `is_ambiguous`: one of these fields has a form that programs read differently. `header_id` is
-    the text of the Message-ID field, None without one. `received_fields` counts the servers that
-    the message passed. `is_tls_optional`: it has the field "TLS-Required: No" of RFC 8689.
+    `has_mailbox_line`: what stands before the first field is the line that separates messages in a
+    file of the format mbox; `has_byte_order_mark`: a byte order mark stands there, so that programs
+    find no header at all. `is_ambiguous`: one of these fields has a form that programs read
+    differently. `header_id` is the text of the Message-ID field, None without one.
+    `received_fields` counts the servers that the message passed. `is_tls_optional`: it has the
+    field "TLS-Required: No" of RFC 8689.
     """
 
     size_octets: int
@@ -54,14 +72,17 @@ class HeaderBlock:
     header_id: str | None
     received_fields: int
     is_tls_optional: bool = False
+    has_mailbox_line: bool = False
+    has_byte_order_mark: bool = False
 
 
 _NO_FIELDS: tuple[Sequence[bytes], bool] = (), False
 _NO_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0)
 _EMPTY_HEADER = HeaderBlock(0, False, (), (), False, False, None, 0)
+_MARKED_HEADER = HeaderBlock(0, True, (), (), False, False, None, 0, has_byte_order_mark=True)
 
 
-def is_open(content: bytes) -> bool:
+def is_open(content: bytes | bytearray) -> bool:
     """Whether more octets behind this beginning decide whether it begins a header block."""
     return _MAY_BECOME_HEADER.fullmatch(content) is not None
 
@@ -72,7 +93,10 @@ def find_header_end(content: bytes | bytearray, start: int = 0) -> int:
     `start` is where to begin to look: an end that lies before it must have been looked for. With 0
     the content must not be `is_open`, unless it is all that there is.
     """
-    if start == 0 and (content.startswith(b"\r\n") or _FIELD_START.match(content) is None):
+    if start == 0 and (
+        content.startswith(b"\r\n")
+        or (_FIELD_START.match(content) is None and _MAILBOX_LINE.match(content) is None)
+    ):
         return 0
     end = content.find(b"\r\n\r\n", max(0, start - 3))
     return end + 2 if end >= 0 else -1
@@ -86,8 +110,12 @@ def scan_header(content: bytes) -> HeaderBlock:
     """
     size = find_header_end(content)
     if size == 0:
+        if content.startswith(codecs.BOM_UTF8) and _FIELD_START.match(content, 3) is not None:
+            return _MARKED_HEADER
         return _NO_HEADER if content and not content.startswith(b"\r\n") else _EMPTY_HEADER
-    block = b"\r\n" + (content[:size] if size > 0 else content)
+    line = _MAILBOX_LINE.match(content)
+    begin = line.end() if line is not None else 0
+    block = b"\r\n" + content[begin : size if size > 0 else len(content)]
     folded = block.lower()
     from_fields, from_odd = _bodies(block, folded, b"\r\nfrom", 2)
     agent_fields, agent_odd = _NO_FIELDS
@@ -95,7 +123,7 @@ def scan_header(content: bytes) -> HeaderBlock:
         agent_fields, agent_odd = _agent_fields(block, folded)
     header_id = _first_body(block, folded, b"\r\nmessage-id")
     return HeaderBlock(
-        len(block) - 2,
+        len(block) - 2 + begin,
         False,
         tuple(from_fields),
         tuple(agent_fields),
@@ -104,6 +132,7 @@ def scan_header(content: bytes) -> HeaderBlock:
         _header_id(header_id) if header_id is not None else None,
         folded.count(b"\r\nreceived:"),
         b"\r\ntls-required" in folded and _is_tls_optional(block, folded),
+        begin > 0,
     )
 
 
@@ -271,4 +300,6 @@ def compose_prefix(header: HeaderBlock, addition: Addition) -> tuple[bytes, str]
         lines.append(f"Message-ID: {header_id}\r\n")
     if header.needs_blank_line:
         lines.append("\r\n")
+    if header.has_mailbox_line:
+        lines.append(MAILBOX_LINE_FIELD)
     return "".join(lines).encode(), header_id

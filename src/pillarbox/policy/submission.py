@@ -77,6 +77,8 @@ class Submission:
             return self.header_too_large()
         if header.received_fields > self.limits.received_fields:
             return Denial(Refusal.LOOP, f"{header.received_fields} Received fields")
+        if header.has_byte_order_mark:
+            return Denial(Refusal.BYTE_ORDER_MARK)
         fault = author_fault(account, header)
         return Denial(Refusal.FROM_NOT_ALLOWED, fault) if fault else None
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pillarbox.errors import SpoolTrouble, SpoolUnavailable
 from pillarbox.mail.dkim_body import ContentHash
-from pillarbox.mail.message import find_header_end, is_open
+from pillarbox.mail.message import MAX_NAME_OCTETS, find_header_end, is_open
 from pillarbox.mail.spooled import CHUNK_OCTETS, INLINE_OCTETS
 from pillarbox.observe.log import log
 
@@ -275,8 +275,9 @@ class IncomingContent:
         end = -1 if is_open(head) else find_header_end(head, 0 if is_open(before) else len(before))
         if end >= 0:
             self._head_is_whole = True
-            # With the empty line behind it, which says that the block is complete.
-            head = head[: end + 2]
+            # With the empty line behind it, which says that the block is complete; where there is
+            # none, as much as may show why.
+            head = head[: end + 2 if end else MAX_NAME_OCTETS]
         elif len(head) > self._head_limit:
             self._drop_head()
             return None

@@ -69,7 +69,15 @@ def test_a_body_of_line_ends_takes_no_memory() -> None:
 
 
 @given(
-    st.sampled_from([b"", b"Subject: x\r\n", b"A: b\r\n c\r\nD: e\r\n", b"no field\r\n"]),
+    st.sampled_from(
+        [
+            b"",
+            b"Subject: x\r\n",
+            b"A: b\r\n c\r\nD: e\r\n",
+            b"no field\r\n",
+            b"From a 1:00\r\nA: b\r\n",
+        ]
+    ),
     bodies,
     cuts,
 )

@@ -172,6 +172,47 @@ def test_missing_fields_are_added() -> None:
     assert message.get_content() == "body\r\n"
 
 
+MAILBOX_LINES = [
+    b"From u1@t1.test Mon Jan  1 00:00:00 2024\r\n",
+    b">From - Mon Jan 01 00:00:00 2024\r\n",
+]
+"""What stands before a message in a file of the format mbox."""
+
+
+@pytest.mark.parametrize("line", MAILBOX_LINES)
+def test_line_of_a_mailbox_file_becomes_a_field(line: bytes) -> None:
+    """RFC 6409 8: the message is mended, and its header is its header. Nothing of it is changed:
+    the name of the field is the end of the prefix."""
+    header = scan_header(line + USUAL)
+
+    prefix, header_id = compose_prefix(header, addition())
+
+    message = email.message_from_bytes(prefix + line + USUAL, policy=email.policy.default)
+    assert message["X-Mailbox-Line"] == line.decode().strip()
+    assert message["From"] == "Ann <u1@t1.test>"
+    assert message.get_all("Date") == ["Mon, 01 Jan 2024 00:00:00 +0000"]
+    assert message["Message-ID"] == header_id == "<1@t1.test>"
+    assert message.get_content() == "From: body\r\n"
+    assert message.defects == []
+    assert header.size_octets == len(line) + scan_header(USUAL).size_octets
+    assert not header.is_ambiguous
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"From all of us at 10:30 today:\r\n\r\nHi\r\n", b"From all of us\r\nPS: Hi\r\n"],
+)
+def test_text_that_begins_like_a_mailbox_file_is_all_body(content: bytes) -> None:
+    """A header follows such a line at once, and it has the time of day."""
+    assert scan_header(content).needs_blank_line
+
+
+def test_byte_order_mark_before_a_header_is_seen() -> None:
+    """Before a text that is all body it does no harm."""
+    assert scan_header(b"\xef\xbb\xbf" + USUAL).has_byte_order_mark
+    assert not scan_header(b"\xef\xbb\xbfHi\r\n").has_byte_order_mark
+
+
 def test_empty_message_id_is_left_alone() -> None:
     """A second Message-ID field would be worse than an empty one (RFC 5322 3.6)."""
     prefix, header_id = compose_prefix(scan_header(b"Message-ID: \r\n\r\n"), addition())

@@ -12,9 +12,11 @@ from pillarbox.mail.spooled import INLINE_OCTETS
 @pytest.mark.parametrize(
     "content",
     [b"From: u1@t1.test\r\nSubject: x\r\n\r\nbody\r\n", b"From \t: u1@t1.test\r\n\r\nbody\r\n",
+     b"From u1@t1.test 10:30\r\nFrom: u1@t1.test\r\n\r\nbody\r\n", b"From me 10:30\r\nHi\r\n",
+     b"\xef\xbb\xbfFrom: u1@t1.test\r\n\r\nbody, longer\r\n",
      b"\r\nFrom: body\r\n", b"no header\r\n", b"no-header-and-no-line-end", b"From: u1@t1.test"],
 )  # fmt: skip
-@pytest.mark.parametrize("first_octets", [1, 2, 4, 5, 6, 7])
+@pytest.mark.parametrize("first_octets", [1, 2, 4, 5, 6, 7, 21, 22, 23, 24])
 async def test_header_is_found_where_a_few_octets_of_it_are_stored_alone(
     content: bytes, first_octets: int
 ) -> None:

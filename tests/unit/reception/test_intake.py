@@ -151,6 +151,11 @@ async def test_commit_that_nobody_waits_for_any_more_keeps_its_content(
     ("content", "refusal"),
     [
         (b"From: boss@t1.test\r\n\r\n", Refusal.FROM_NOT_ALLOWED),
+        (
+            b"From x Mon Jan  1 00:00:00 2024\r\nFrom: boss@t1.test\r\n\r\n",
+            Refusal.FROM_NOT_ALLOWED,
+        ),
+        (b"\xef\xbb\xbfFrom: u1@t1.test\r\n\r\n", Refusal.BYTE_ORDER_MARK),
         (b"Received: x\r\n" * 101 + b"\r\n", Refusal.LOOP),
     ],
 )

@@ -8,7 +8,7 @@ hidden that it is offered.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 
 from pillarbox.delivery.dial import Address, Dialed, connect_to, dial
 from pillarbox.delivery.mx import MxDns, Target, worst
@@ -75,10 +75,10 @@ class MxOpener:
         security: MxSecurity,
         *,
         results: TlsResults | None = None,
-        last: Collection[str] = (),
+        last: frozenset[str] = frozenset(),
     ) -> None:
         """`results` counts how TLS went, where reports are made of that. The hosts `last` come
-        behind all others."""
+        behind all others, and so do addresses of a host."""
         self._way = way
         self._hop = way.hop
         self._settings = settings
@@ -121,7 +121,8 @@ class MxOpener:
         if isinstance(demand, Failure):
             self._note(Seen(self._way, None, target.host), demand)
             return Unopened(demand)
-        left = tuple(map(_address, self._reached(target.addresses)))
+        reached = sorted(self._reached(target.addresses), key=self._last.__contains__)
+        left = tuple(map(_address, reached))
         outcome = Unopened(Failure(FailureKind.MX_WITHOUT_ADDRESS))
         while left and self._connections_left:
             self._connections_left -= 1
@@ -132,7 +133,10 @@ class MxOpener:
             opened = await self._greet(target, demand, dialed)
             if isinstance(opened, SmtpConnection):
                 if not self._lacks_requiretls(opened):
-                    return MxSession(opened, target.host, _protection(demand, opened))
+                    address, others = dialed.address[1], [other for _, other in left]
+                    has_more = not self._last.issuperset(others)
+                    protection = _protection(demand, opened)
+                    return MxSession(opened, target.host, protection, address, has_more)
                 # RFC 8689 section 4.2.1: "the client MUST issue a QUIT to the server", and goes on
                 # to the next host.
                 await opened.close()

@@ -108,8 +108,8 @@ class MxCourier:
         self._last_site: Site | None = None
         self._made = 0
         """Messages that were sent to the last site in turn."""
-        self._refused_by: set[str] = set()
-        """Hosts that did not take the message that is under way."""
+        self._refused_by: dict[str, str] = {}
+        """Addresses, with their hosts, that did not take the message that is under way."""
 
     @property
     def is_open(self) -> bool:
@@ -266,7 +266,7 @@ class MxCourier:
             means.dns,
             means.security,
             results=means.results,
-            last=site.spares.passed.union(self._refused_by),
+            last=site.spares.last(self._refused_by),
         )
         opened = await opener.open()
         if isinstance(opened, Unopened):
@@ -288,14 +288,15 @@ class MxCourier:
         """One transaction; None where it decided nothing, and the session is over: it was so
         before, or the host takes nothing now and another one is asked."""
         host, connection, spares = session.host, session.connection, site.spares
-        blames = spares.blames if spares.has_other(host, self._refused_by) else None
+        is_last = not spares.has_other(session, self._refused_by)
+        blames = None if is_last else spares.blames
         attempt.speak_to(host)
         left = await attempt.transact(connection, pending, is_reused=is_reused, blames_host=blames)
         if attempt.host_trouble:
-            self._refused_by.add(host)
-            spares.refused(host, attempt.host_trouble)
+            self._refused_by[session.address] = host
+            spares.refused(host, session.address, attempt.host_trouble)
         elif connection.core.took_sender:
-            spares.took(host)
+            spares.took(host, session.address)
         if left is None:
             await self._end_session(site, session)
         return left

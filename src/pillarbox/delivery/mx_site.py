@@ -48,6 +48,9 @@ class MxSession:
     host: str
     security: str = ""
     """How it is protected, in words."""
+    address: str = ""
+    has_more: bool = False
+    """Whether the host has further addresses, of which nothing bad is known."""
 
     def has_room(self, most: int) -> bool:
         """Whether it takes one more of so many transactions. RFC 9422 section 4.1: MAILMAX."""

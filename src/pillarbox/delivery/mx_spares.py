@@ -6,7 +6,8 @@ evaded: that mail comes back to the same host, later.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from pillarbox.delivery.receivers import Receiver
 from pillarbox.explain.remedies import Bounce
@@ -23,6 +24,9 @@ REFUSALS = 2
 MOST_IN_TURN = 2
 """So many hosts give way within one attempt: each may have taken its time. The next attempt finds
 these behind the others."""
+
+_MOST_ADDRESSES = 200
+"""What the DNS says may change each time."""
 
 _OF_SYSTEM = ("4.3.", "4.4.")
 """RFC 3463 sections 3.4 and 3.5: the system of the host, and what it needs of the network."""
@@ -42,6 +46,14 @@ _OF_US = re.compile(
 _OF_HOST = frozenset({Bounce.SOFT, Bounce.OTHER})
 
 
+class Place(Protocol):
+    """Where a session is (delivery.mx_site.MxSession)."""
+
+    host: str
+    address: str
+    has_more: bool
+
+
 class Spares:
     """One for each site."""
 
@@ -54,6 +66,8 @@ class Spares:
         self._refusals: dict[str, int] = {}
         self._until: dict[str, float] = {}
         self._trouble: dict[str, str] = {}
+        self._addresses: dict[str, float] = {}
+        """Those at which hosts gave way, and until when they come behind the others of theirs."""
 
     @property
     def passed(self) -> frozenset[str]:
@@ -69,12 +83,21 @@ class Spares:
         """The same for people to read, with what they said."""
         return "; ".join(f"{host} ({self._trouble[host]})" for host in sorted(self.passed))
 
-    def has_other(self, host: str, refused_by: Collection[str]) -> bool:
-        """Whether a message that `host` does not take may go to another one; some refused it."""
-        behind = self.passed.union(refused_by)
-        # One of these is asked only where all others are dead.
-        is_spare = host not in behind and not behind.union((host,)) >= self._hosts
-        return is_spare and len(refused_by) < MOST_IN_TURN
+    def last(self, refused_by: Mapping[str, str]) -> frozenset[str]:
+        """Hosts that come behind all others for a message, and addresses behind those of theirs;
+        it was refused at these addresses of hosts."""
+        now = self._monotonic()
+        avoided = (address for address, until in self._addresses.items() if now < until)
+        return self.passed.union(refused_by, refused_by.values(), avoided)
+
+    def has_other(self, session: Place, refused_by: Mapping[str, str]) -> bool:
+        """Whether a message that is not taken in a session may go to another host or address."""
+        if len(refused_by) >= MOST_IN_TURN or session.address in refused_by:
+            return False
+        behind = self.passed.union(refused_by.values())
+        # A host of these is asked only where all others are dead.
+        has_host = session.host not in behind and not behind | {session.host} >= self._hosts
+        return has_host or session.has_more
 
     def blames(self, reply: Reply) -> bool:
         """Whether a refusal of all that was to come means the host alone, for now."""
@@ -89,19 +112,25 @@ class Spares:
         why = explain_reply(reply)
         return why is None or (why.bounce in _OF_HOST and not why.suspends)
 
-    def refused(self, host: str, trouble: str) -> None:
-        """A host did not take what was offered, and another one is asked."""
+    def refused(self, host: str, address: str, trouble: str) -> None:
+        """A host did not take what was offered, and another one or address is asked."""
         now, count = self._monotonic(), self._refusals.get(host, 0) + 1
         self._refusals[host] = count
         self._trouble[host] = trouble
+        if len(self._addresses) >= _MOST_ADDRESSES:
+            self._addresses.clear()
+        self._addresses[address] = now + PASSED_SECONDS
         if count >= REFUSALS:
             self._until[host] = now + PASSED_SECONDS
         seconds = round(PASSED_SECONDS) if count >= REFUSALS else 0
-        log.info("delivery.mx_host_gave_way", host=host, reply=trouble, seconds=seconds)
+        log.info(
+            "delivery.mx_host_gave_way", host=host, address=address, reply=trouble, seconds=seconds
+        )
 
-    def took(self, host: str) -> None:
+    def took(self, host: str, address: str) -> None:
         """A host takes mail."""
-        if self._refusals:
+        if self._addresses:
+            self._addresses.pop(address, None)
             self._refusals.pop(host, None)
             self._until.pop(host, None)
 
@@ -109,3 +138,4 @@ class Spares:
         """An administrator wants them tried at once, in their order."""
         self._refusals.clear()
         self._until.clear()
+        self._addresses.clear()

@@ -26,7 +26,7 @@ def test_a_page_with_long_replies_fits() -> None:
     site.concurrency.refuse_more_than(1, reason=str(LONG))
     site.trouble = Unopened(Failure(FailureKind.CONNECTION_REFUSED, said=LONG), hosts[0])
     for host in hosts[:19] * 2:
-        site.spares.refused(host, str(LONG))
+        site.spares.refused(host, "192.0.2.1", str(LONG))
     state = site.state(1, lambda _: 1_790_000_000_000)
     reply = str(LONG)[:REPLY_LENGTH]
     connections = replace(ConnectionsState(1, 2, 10, reply), paused_until=1_790_000_000_000)

@@ -185,6 +185,47 @@ async def test_after_two_refusals_the_others_come_first(world: MxWorld) -> None:
     assert len(second.peers) == 4
 
 
+async def test_another_address_of_the_only_host_is_asked(world: MxWorld) -> None:
+    """RFC 5321 5.1: "each of the relevant addresses"; the next message begins with the good one."""
+    world.mx("one.example", "only.one.example")
+    refuse = refusing("451 4.3.0 not now")
+    bad: list[str] = []
+
+    def at(address: str) -> Script:
+        """The address that is asked first is the bad one: the DNS has no order."""
+
+        async def script(peer: Peer) -> None:
+            bad.extend(() if bad else (address,))
+            await (refuse if address in bad else take_all)(peer)
+
+        return script
+
+    addresses = ("127.0.0.11", "127.0.0.12")
+    hosts = [await world.host("only.one.example", at(each), address=each) for each in addresses]
+
+    results = []
+    for _ in range(3):
+        results.append(await world.send("one.example"))
+        await world.means.sites.close()
+
+    assert [states(result) for result in results] == [{0: DELIVERED}] * 3
+    assert sorted(len(host.peers) for host in hosts) == [1, 3]
+
+
+async def test_addresses_of_the_only_host_that_all_refuse_are_asked_once(world: MxWorld) -> None:
+    """And the message waits."""
+    world.mx("one.example", "only.one.example")
+    hosts = [
+        await world.host("only.one.example", refusing("451 4.3.0 not now"), address=address)
+        for address in ("127.0.0.11", "127.0.0.12")
+    ]
+
+    result = await world.send("one.example")
+
+    assert _reply(result) == "451 4.3.0 not now"
+    assert [len(host.peers) for host in hosts] == [1, 1]
+
+
 async def test_an_administrator_may_have_it_tried_at_once(world: MxWorld) -> None:
     """`pillarbox queue hops` says which host comes last and why, `queue retry --hop` ends it."""
     refuse = refusing("451 4.3.0 not now")

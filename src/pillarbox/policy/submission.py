@@ -96,8 +96,11 @@ class Submission:
             return None
         authors = [author, *(one for body in header.from_fields for one in parse_authors(body))]
         for hop in hops:
-            if isinstance(hop, Microsoft365) and not all(map(hop.may_send_as, authors)):
-                cause = f"{hop.mailbox} may not send as all of {[a.address for a in authors]}"
+            if not isinstance(hop, Microsoft365):
+                continue
+            foreign = [one.address for one in authors if not hop.may_send_as(one)]
+            if foreign:
+                cause = f"{hop.mailbox} may not send as {', '.join(dict.fromkeys(foreign))}"
                 return Denial(Refusal.MAILBOX_FROM_NOT_ALLOWED, cause, {"mailbox": _named(hop)})
         return None
 

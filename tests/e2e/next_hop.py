@@ -112,7 +112,8 @@ class NextHop:
     def _cut(self) -> None:
         for connection in self._connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                # That of SSLSocket would first let its thread read TLS as plain text.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         self._connections.clear()
 
     def _accept(self, listener: socket.socket) -> None:

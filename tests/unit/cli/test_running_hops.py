@@ -1,7 +1,9 @@
 """cli.running_hops: what the workers of a service know, added up."""
 
 import asyncio
+import io
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -82,11 +84,28 @@ async def test_only_the_user_of_the_service_may_ask(stack: AsyncExitStack, tmp_p
     assert not running.sites
 
 
+class Ear(io.StringIO):
+    """Standard error of a command in another thread; `heard` once there is something on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = asyncio.Event()
+        self._tell = asyncio.get_running_loop().call_soon_threadsafe
+
+    def write(self, text: str) -> int:
+        """Keep it, and say so."""
+        written = super().write(text)
+        if text:
+            self._tell(self.heard.set)
+        return written
+
+
 async def test_a_service_that_hangs_is_waited_for_with_a_word(
-    stack: AsyncExitStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stack: AsyncExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """People would take the command for the one that hangs."""
-    ended = asyncio.Event()
+    ended, ear = asyncio.Event(), Ear()
+    monkeypatch.setattr(sys, "stderr", ear)
 
     async def hang(_: bytes) -> bytes:
         await ended.wait()
@@ -97,15 +116,12 @@ async def test_a_service_that_hangs_is_waited_for_with_a_word(
     stack.push_async_callback(served.close)
 
     asking = asyncio.create_task(asyncio.to_thread(read_running, tmp_path, None))
-    said = ""
     async with asyncio.timeout(9):
-        while not said:
-            await asyncio.sleep(0.05)
-            said = capsys.readouterr().err
+        await ear.heard.wait()
     is_over = asking.done()
     ended.set()
 
-    assert "is waited for up to 10 seconds" in said
+    assert "is waited for up to 10 seconds" in ear.getvalue()
     assert not is_over
     assert (await asking).trouble == "its answer is not whole"
 
